@@ -1,0 +1,1 @@
+"""Exact integer arithmetic: widths, wrap, and the synapse kernels."""
