@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-__all__ = ["conv2d", "conv_output_size", "dense", "exact_dtype"]
+__all__ = ["conv2d", "conv_output_size", "correlate", "dense", "exact_dtype"]
 
 Pair = tuple[int, int]
 
@@ -67,6 +67,19 @@ def conv2d(
     ndarray of int64, (N, C_out, H_out, W_out)
     """
     dtype = dtype or np.float64
+    return correlate(x, weight, stride, padding, dilation, groups, dtype).astype(np.int64)
+
+
+def correlate(
+    x: np.ndarray,
+    weight: np.ndarray,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    groups: int,
+    dtype: type[np.floating],
+) -> np.ndarray:
+    """:func:`conv2d` on floating numbers: the sums stay in ``dtype``."""
     n, c_in, height, width = x.shape
     c_out, c_group, k_h, k_w = weight.shape
     out_h, out_w = conv_output_size((height, width), (k_h, k_w), stride, padding, dilation)
@@ -79,7 +92,7 @@ def conv2d(
     columns = grouped.transpose(1, 0, 3, 4, 2, 5, 6).reshape(groups, n * out_h * out_w, -1)
     kernels = weight.reshape(groups, c_out // groups, -1).astype(dtype).transpose(0, 2, 1)
     out = np.matmul(columns, kernels).reshape(groups, n, out_h, out_w, c_out // groups)
-    return out.transpose(1, 0, 4, 2, 3).reshape(n, c_out, out_h, out_w).astype(np.int64)
+    return out.transpose(1, 0, 4, 2, 3).reshape(n, c_out, out_h, out_w)
 
 
 def dense(

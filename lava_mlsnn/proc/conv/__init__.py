@@ -1,0 +1,1 @@
+"""Lava Process: convolution."""

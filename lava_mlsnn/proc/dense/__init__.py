@@ -1,0 +1,1 @@
+"""Lava Process: all-to-all connection."""

@@ -1,0 +1,1 @@
+"""Lava Process: one-to-one connection with a gain per channel."""

@@ -1,0 +1,1 @@
+"""Lava Process: the multi-level integrate-and-fire neuron."""

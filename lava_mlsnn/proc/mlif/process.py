@@ -1,0 +1,150 @@
+"""The multi-level integrate-and-fire neuron as a Lava Process."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from lava.magma.core.process.ports.ports import InPort, OutPort
+from lava.magma.core.process.process import LogConfig
+from lava.magma.core.process.variable import Var
+
+from lava_mlsnn.errors import ConfigError, RangeError
+from lava_mlsnn.integer.bits import OVERFLOWS, shift
+from lava_mlsnn.neuron.step import message_bits
+from lava_mlsnn.proc.base import (
+    CheckedProcess,
+    parameter,
+    positive_shape,
+    require_state,
+    require_whole,
+    reset_schedule,
+)
+
+
+class MultiLevelIF(CheckedProcess):
+    """Neurons that send how often they crossed their threshold, 0..N, in one message.
+
+    With N = ``levels``, input a (summed over all synapses) and bias b::
+
+        V = V0                            if (t - 1 - reset_offset) % reset_interval == 0
+        H = V + a + b                     b = bias_mant * 2**bias_exp
+        s_out = clip(floor(H / vth), 0, N)
+        V = H - vth * s_out
+
+    t counts timesteps from 1, as Lava does. N = 1 is the binary integrate-and-fire
+    neuron with soft reset. Source: DESIGN.md, "The neuron"; the arithmetic is
+    :mod:`lava_mlsnn.neuron.step`.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Neurons, channels last: (W, H, C) or (F,).
+    vth : number or array
+        Threshold, above 0. One value, one per channel (C,), or one per neuron.
+        Fixed point: 1..2**23-1.
+    levels : int
+        N, the largest payload.
+    v0 : number or array, optional
+        Membrane state at the start of a sample; like ``vth``. 24-bit signed.
+    bias_mant, bias_exp : number or array, int, optional
+        Bias ``bias_mant * 2**bias_exp`` (fixed point: floor); 24-bit signed.
+    reset_interval : int or None, optional
+        Timesteps of one sample (T); None: the state is never reset.
+    reset_offset : int, optional
+        Timesteps by which this population starts its samples later, which is
+        its depth in synapses.
+    num_message_bits : int, optional
+        Width of the payload: 0 (binary, N = 1), 8, 16 or 24. Default: the
+        smallest signed width that holds N.
+    overflow : {"wrap", "saturate"}, optional
+        What an integration beyond 24 bits gives in the fixed-point model.
+    name, log_config : optional
+        As in every Lava Process.
+
+    Attributes
+    ----------
+    a_in, s_out : InPort, OutPort
+        Synaptic input and payload, of ``shape``.
+    v, vth, v0, bias_mant, bias_exp, levels, reset_interval, reset_offset : Var
+        ``reset_interval`` 0 stands for never.
+    overflows : Var, (1,)
+        How many neuron-steps left 24 bits, in the sum of the synapses or in the
+        integration. 0 in a sound network.
+
+    Raises
+    ------
+    ConfigError, RangeError
+        On an argument that cannot work. Fractional thresholds are refused when a
+        fixed-point model is chosen, which is at compile time.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        vth: Any,
+        levels: int,
+        *,
+        v0: Any = 0,
+        bias_mant: Any = 0,
+        bias_exp: int = 0,
+        reset_interval: int | None = 1,
+        reset_offset: int = 0,
+        num_message_bits: int | None = None,
+        overflow: str = "wrap",
+        name: str | None = None,
+        log_config: LogConfig | None = None,
+    ) -> None:
+        shape = positive_shape(shape)
+        if not isinstance(levels, int | np.integer) or levels < 1:
+            raise ConfigError(f"levels must be a whole number of at least 1, got {levels!r}")
+        if overflow not in OVERFLOWS:
+            raise ConfigError(f"overflow must be one of {OVERFLOWS}, got {overflow!r}")
+        needed = message_bits(int(levels))
+        bits = needed if num_message_bits is None else num_message_bits
+        if bits not in (0, 8, 16, 24) or bits < needed:
+            raise ConfigError(
+                f"num_message_bits must be one of 0, 8, 16, 24 and at least {needed} for "
+                f"{levels} levels, got {num_message_bits!r}"
+            )
+        interval, offset = reset_schedule(reset_interval, reset_offset)
+        numbers = {
+            key: parameter(key, value, shape)
+            for key, value in (("vth", vth), ("v0", v0), ("bias_mant", bias_mant))
+        }
+        if numbers["vth"].min() <= 0:
+            raise RangeError(f"vth must be above 0, got {numbers['vth'].min()}")
+        super().__init__(
+            shape=shape,
+            num_message_bits=bits,
+            overflow=overflow,
+            name=name,
+            log_config=log_config,
+        )
+        self._numbers = numbers
+        self.a_in = InPort(shape=shape)
+        self.s_out = OutPort(shape=shape)
+        self.v = Var(shape=shape, init=np.broadcast_to(numbers["v0"], shape).copy())
+        self.vth = Var(shape=numbers["vth"].shape, init=numbers["vth"])
+        self.v0 = Var(shape=numbers["v0"].shape, init=numbers["v0"])
+        self.bias_mant = Var(shape=numbers["bias_mant"].shape, init=numbers["bias_mant"])
+        self.bias_exp = Var(shape=(1,), init=int(bias_exp))
+        self.levels = Var(shape=(1,), init=int(levels))
+        self.reset_interval = Var(shape=(1,), init=interval)
+        self.reset_offset = Var(shape=(1,), init=offset)
+        self.overflows = Var(shape=(1,), init=0)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the population."""
+        shape: tuple[int, ...] = self.proc_params["shape"]
+        return shape
+
+    def check_fixed(self) -> None:
+        """See :class:`CheckedProcess`."""
+        for key, array in self._numbers.items():
+            require_whole(key, array)
+        require_state("vth", self._numbers["vth"], low=1)
+        require_state("v0", self._numbers["v0"])
+        bias = shift(self._numbers["bias_mant"].astype(np.int64), int(self.bias_exp.init))
+        require_state("bias_mant * 2**bias_exp", bias)

@@ -1,0 +1,1 @@
+"""Lava Process: numbers into and out of a Lava network, through shared memory."""

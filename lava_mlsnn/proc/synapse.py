@@ -1,0 +1,96 @@
+"""What the synapse Processes share: weights, exponent, delay, and their checks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from lava.magma.core.process.ports.ports import InPort, OutPort
+from lava.magma.core.process.process import LogConfig
+from lava.magma.core.process.variable import Var
+
+from lava_mlsnn.errors import ConfigError, RangeError
+from lava_mlsnn.integer.bits import DELAY_MAX, check_weights
+from lava_mlsnn.proc.base import CheckedProcess, require_whole
+
+__all__ = ["Synapse", "weight_array"]
+
+
+def weight_array(name: str, value: Any, ndim: int) -> np.ndarray:
+    """The weights as a finite array of ``ndim`` axes; integers fit 8 bits."""
+    array = np.asarray(value)
+    if array.ndim != ndim or array.dtype.kind not in "iuf" or array.size == 0:
+        raise ConfigError(
+            f"{name} must be an array of numbers with {ndim} axes, got "
+            f"{array.dtype} of shape {array.shape}"
+        )
+    if not np.all(np.isfinite(array)):
+        raise RangeError(f"{name} must be finite, got NaN or infinity")
+    if array.dtype.kind != "f":
+        check_weights(array)
+    return array
+
+
+class Synapse(CheckedProcess):
+    """Base of the synapse Processes: ``a_out[t] = W(s_in[t - 1 - delay])``.
+
+    Fixed point, in this order: exact sum, shift by ``weight_exp`` (negative: an
+    arithmetic right shift, that is floor), wrap to 24 bits signed.
+
+    Attributes
+    ----------
+    s_in, a_out : InPort, OutPort
+        Payload and activation.
+    a_buf : Var, (delay + 1, *output shape)
+        Activations on their way; the slot of a timestep is t % (delay + 1).
+    num_message_bits, weight_exp, delay : Var, (1,)
+    overflows : Var, (1,)
+        How many activations left 24 bits. 0 in a sound network.
+    """
+
+    def __init__(
+        self,
+        *,
+        weight_name: str,
+        weight: np.ndarray,
+        weight_exp: int,
+        num_message_bits: int,
+        delay: int,
+        input_shape: tuple[int, ...],
+        output_shape: tuple[int, ...],
+        name: str | None,
+        log_config: LogConfig | None,
+        **proc_params: Any,
+    ) -> None:
+        if num_message_bits not in (0, 8, 16, 24, 32):
+            raise ConfigError(
+                f"num_message_bits must be 0 (binary), 8, 16, 24 or 32, got {num_message_bits!r}"
+            )
+        if not isinstance(delay, int | np.integer) or not 0 <= delay <= DELAY_MAX:
+            raise ConfigError(f"delay must be 0..{DELAY_MAX} timesteps, got {delay!r}")
+        if not isinstance(weight_exp, int | np.integer) or abs(weight_exp) > 23:
+            raise ConfigError(f"weight_exp must be a whole number in -23..23, got {weight_exp!r}")
+        super().__init__(
+            input_shape=input_shape,
+            output_shape=output_shape,
+            name=name,
+            log_config=log_config,
+            **proc_params,
+        )
+        self._weight_name = weight_name
+        self._weight = weight
+        self.input_shape = input_shape
+        self.output_shape = output_shape
+        self.s_in = InPort(shape=input_shape)
+        self.a_out = OutPort(shape=output_shape)
+        setattr(self, weight_name, Var(shape=weight.shape, init=weight))
+        self.weight_exp = Var(shape=(1,), init=int(weight_exp))
+        self.num_message_bits = Var(shape=(1,), init=num_message_bits)
+        self.delay = Var(shape=(1,), init=int(delay))
+        self.a_buf = Var(shape=(int(delay) + 1, *output_shape), init=0)
+        self.overflows = Var(shape=(1,), init=0)
+
+    def check_fixed(self) -> None:
+        """See :class:`CheckedProcess`."""
+        require_whole(self._weight_name, self._weight)
+        check_weights(self._weight.astype(np.int64))
