@@ -1,0 +1,28 @@
+"""Sparse-ResNet and VGG, built from a :class:`ModelConfig`."""
+
+from typing import TYPE_CHECKING, Any
+
+from lava_mlsnn.models.config import ARCHITECTURES, RESNETS, ModelConfig
+
+if TYPE_CHECKING:
+    from lava_mlsnn.models.network import MultiLevelNetwork
+
+__all__ = ["ARCHITECTURES", "ModelConfig", "MultiLevelNetwork", "build_model"]
+
+
+def build_model(config: ModelConfig) -> "MultiLevelNetwork":
+    """A fresh network with random weights (torch's generator decides them)."""
+    from lava_mlsnn.models.network import MultiLevelNetwork
+    from lava_mlsnn.models.resnet import resnet_blocks
+    from lava_mlsnn.models.vgg import vgg_blocks
+
+    make = resnet_blocks if config.arch in RESNETS else vgg_blocks
+    return MultiLevelNetwork(make(config), config)
+
+
+def __getattr__(name: str) -> Any:
+    if name == "MultiLevelNetwork":
+        from lava_mlsnn.models.network import MultiLevelNetwork
+
+        return MultiLevelNetwork
+    raise AttributeError(name)

@@ -1,0 +1,60 @@
+"""VGG-11 and VGG-16 with multi-level neurons."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from lava_mlsnn.errors import ConfigError
+from lava_mlsnn.models.config import VGGS, ModelConfig
+from lava_mlsnn.slayer import block as b
+from lava_mlsnn.slayer.quantise import Scaling
+
+__all__ = ["vgg_blocks"]
+
+
+def vgg_blocks(config: ModelConfig) -> OrderedDict[str, b.Block]:
+    """3x3 convolutions with 2x2 pooling, then one hidden dense layer and scores.
+
+    Max pooling has no exact synapse in Lava: ``pool="avg"`` averages and fires
+    again, ``pool="stride"`` gives the convolution before it a stride of 2. Pools
+    that the image is too small for are left out.
+    """
+    scaling = Scaling(weight_bits=config.weight_bits)
+    params = config.neuron_params
+    layout = VGGS[config.arch]
+    width = config.channels
+    blocks: OrderedDict[str, b.Block] = OrderedDict()
+    last: b.Block = b.Input(
+        config.input_shape, config.input_levels, float(config.input_levels), config.input_signed
+    )
+    blocks["input"] = last
+    conv = pool = 0
+    for position, item in enumerate(layout):
+        c, h, w = last.shape
+        small = min(h, w) < 2
+        if isinstance(item, int):
+            conv += 1
+            pools_next = position + 1 < len(layout) and layout[position + 1] == "P"
+            stride = 2 if config.pool == "stride" and pools_next and not small else 1
+            last = b.Conv(
+                params,
+                c,
+                width * item,
+                3,
+                stride=stride,
+                padding=1,
+                input_size=(h, w),
+                scaling=scaling,
+            )
+            blocks[f"conv{conv}"] = last
+        elif config.pool == "avg" and not small:
+            pool += 1
+            last = b.Pool(params, last.shape, 2, payload_max=last.payload_max)
+            blocks[f"pool{pool}"] = last
+    if config.barrier != ModelConfig.barrier:
+        raise ConfigError(f"VGG has no shortcuts; leave barrier out, got {config.barrier!r}")
+    last = blocks["flatten"] = b.Flatten(last.shape, last.payload_max)
+    hidden = b.Dense(params, last.shape[0], width * 8, scaling=scaling)
+    blocks["dense"] = hidden
+    blocks["output"] = b.Output(width * 8, config.classes)
+    return blocks

@@ -1,0 +1,101 @@
+"""The multi-level neuron as a torch module over SLAYER tensors (NC[HW]T)."""
+
+from __future__ import annotations
+
+import torch
+
+from lava_mlsnn.errors import ConfigError
+from lava_mlsnn.neuron.step import initial_state
+from lava_mlsnn.neuron.surrogate import SURROGATES, spike
+
+__all__ = ["MultiLevelNeuron"]
+
+
+class MultiLevelNeuron(torch.nn.Module):
+    """Multi-level integrate-and-fire over T timesteps, starting at V0.
+
+    ``H = V + x; z = clip(floor(H/threshold), 0, N); V = H - threshold*z``
+
+    Parameters
+    ----------
+    threshold : float
+        Threshold > 0 in units of the input.
+    levels : int
+        N >= 1, largest payload of one timestep.
+    v0 : {"floor", "round"}
+        State at the start of every sample: 0, or threshold / 2.
+    train_threshold : bool
+        Make the threshold a parameter (its logarithm is trained, so it stays positive).
+    surrogate : {"ste", "ste_shifted", "sigmoid"}
+        See :mod:`lava_mlsnn.neuron.surrogate`.
+    alpha : float
+        Steepness of the sigmoid surrogate.
+    detach_reset : bool
+        Keep the gradient out of the soft reset. Default False: the reset's
+        gradient makes that of the spike count over T the straight-through one.
+
+    Raises
+    ------
+    ConfigError
+        On a value outside the ranges above.
+
+    Notes
+    -----
+    Source: arXiv:2510.24637, reconstructed in DESIGN.md. Forward input and output
+    have shape (N, C, H, W, T) or (N, F, T); payloads are whole numbers in 0..N.
+    """
+
+    def __init__(
+        self,
+        threshold: float = 1.0,
+        levels: int = 4,
+        v0: str = "floor",
+        train_threshold: bool = False,
+        surrogate: str = "ste",
+        alpha: float = 4.0,
+        detach_reset: bool = False,
+    ) -> None:
+        super().__init__()
+        if not threshold > 0:
+            raise ConfigError(f"threshold must be positive, got {threshold}")
+        if int(levels) != levels or levels < 1:
+            raise ConfigError(f"levels must be a whole number of at least 1, got {levels}")
+        if surrogate not in SURROGATES:
+            raise ConfigError(f"surrogate must be one of {SURROGATES}, got {surrogate!r}")
+        initial_state(1.0, v0)  # checks the word
+        self.levels = int(levels)
+        self.v0 = v0
+        self.train_threshold = train_threshold
+        self.surrogate = surrogate
+        self.alpha = alpha
+        self.detach_reset = detach_reset
+        start = torch.tensor(float(threshold))
+        if train_threshold:
+            self.log_threshold = torch.nn.Parameter(start.log())
+        else:
+            self.register_buffer("fixed_threshold", start)
+
+    @property
+    def threshold(self) -> torch.Tensor:
+        """The threshold, a scalar tensor."""
+        return self.log_threshold.exp() if self.train_threshold else self.fixed_threshold
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Graded spikes of an input current, time last."""
+        vth = self.threshold
+        start = initial_state(vth, self.v0)
+        if x.shape[-1] == 1:  # no state to carry: a quantised ReLU
+            return spike(x + start, vth, self.levels, self.surrogate, self.alpha)
+        v: torch.Tensor = start
+        out = []
+        for a in x.unbind(-1):
+            h = v + a
+            z = spike(h, vth, self.levels, self.surrogate, self.alpha)
+            v = h - vth * (z.detach() if self.detach_reset else z)
+            out.append(z)
+        # time first in memory: the next synapse folds it into the batch for free
+        return torch.stack(out).movedim(0, -1)
+
+    def extra_repr(self) -> str:
+        """Parameters, as torch prints them."""
+        return f"levels={self.levels}, threshold={float(self.threshold):.4g}, v0={self.v0!r}"

@@ -1,0 +1,26 @@
+"""Training blocks in SLAYER's conventions; they need torch, not lava-dl."""
+
+from lava_mlsnn.slayer.block.base import Block, PopulationBlock
+from lava_mlsnn.slayer.block.conv import Conv
+from lava_mlsnn.slayer.block.dense import Dense
+from lava_mlsnn.slayer.block.flatten import Flatten
+from lava_mlsnn.slayer.block.input import Input
+from lava_mlsnn.slayer.block.output import Output
+from lava_mlsnn.slayer.block.pool import Pool
+from lava_mlsnn.slayer.block.residual import BARRIERS, Residual
+from lava_mlsnn.slayer.block.stream import Stream, StreamEnd
+
+__all__ = [
+    "BARRIERS",
+    "Block",
+    "Conv",
+    "Dense",
+    "Flatten",
+    "Input",
+    "Output",
+    "Pool",
+    "PopulationBlock",
+    "Residual",
+    "Stream",
+    "StreamEnd",
+]

@@ -1,0 +1,100 @@
+"""What all training blocks share: SLAYER's calling conventions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from lava_mlsnn.errors import ConfigError
+from lava_mlsnn.neuron.module import MultiLevelNeuron
+from lava_mlsnn.slayer.population import Population
+from lava_mlsnn.slayer.synapse import Synapse
+
+if TYPE_CHECKING:
+    import h5py
+
+__all__ = ["Block", "PopulationBlock", "make_neuron"]
+
+NEURON_KEYS = (
+    "threshold",
+    "levels",
+    "v0",
+    "train_threshold",
+    "surrogate",
+    "alpha",
+    "detach_reset",
+)
+
+
+def make_neuron(neuron_params: Mapping[str, Any], **replace: Any) -> MultiLevelNeuron:
+    """A neuron from SLAYER-style ``neuron_params``; ConfigError names an unknown key."""
+    unknown = sorted(set(neuron_params) - set(NEURON_KEYS))
+    if unknown:
+        raise ConfigError(f"neuron_params may hold {NEURON_KEYS}, got {unknown}")
+    return MultiLevelNeuron(**{**neuron_params, **replace})
+
+
+class Block(torch.nn.Module):
+    """Base of the blocks.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Output shape (C, H, W) or (F,), known from construction.
+    payload_max : int
+        Largest magnitude of an output payload (0: not bounded by the block).
+    count_log : bool
+        If True, forward returns ``(x, rate)`` with the fraction of non-zero outputs.
+    """
+
+    shape: tuple[int, ...]
+    payload_max: int = 0
+
+    def __init__(self, count_log: bool = False) -> None:
+        super().__init__()
+        self.count_log = count_log
+
+    def logged(self, x: torch.Tensor) -> Any:
+        """``x``, or with ``count_log`` the pair of ``x`` and its event rate."""
+        return (x, (x != 0).float().mean()) if self.count_log else x
+
+    def export_hdf5(self, handle: h5py.Group) -> None:
+        """Write this block as one NetX layer into an h5py group, as SLAYER blocks do.
+
+        For whole networks :func:`netx_export.export_model` writes the same layers
+        plus names, connections and the format version.
+
+        Raises
+        ------
+        CalibrationError, RangeError, UnsupportedLayerError
+        """
+        from netx_export.handlers import export_block
+
+        export_block(self, handle)
+
+
+class PopulationBlock(Block):
+    """A block that is one population."""
+
+    def __init__(self, population: Population, count_log: bool = False) -> None:
+        super().__init__(count_log)
+        self.population = population
+        self.shape = population.shape
+
+    @property
+    def synapse(self) -> Synapse:
+        """The main synapse (``synapse.weight``, ``synapse.pre_hook_fx``, ``synapse.norm``)."""
+        first = self.population.synapses[0]
+        assert isinstance(first, Synapse)
+        return first
+
+    @property
+    def neuron(self) -> MultiLevelNeuron | None:
+        """The neuron; None for readouts and relays."""
+        return self.population.neuron
+
+    def forward(self, x: torch.Tensor) -> Any:
+        """NC[HW]T in, NC[HW]T out."""
+        return self.logged(self.population(x))

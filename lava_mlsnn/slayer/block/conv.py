@@ -1,0 +1,61 @@
+"""Convolution block."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from lava_mlsnn.integer.kernels import Pair
+from lava_mlsnn.slayer.block.base import PopulationBlock, make_neuron
+from lava_mlsnn.slayer.population import Population
+from lava_mlsnn.slayer.quantise import Scaling
+from lava_mlsnn.slayer.synapse import ConvSynapse, Hook, pair
+
+__all__ = ["Conv"]
+
+
+class Conv(PopulationBlock):
+    """Convolution, BatchNorm and multi-level neuron: (N, C, H, W, T) to (N, C', H', W', T).
+
+    Parameters
+    ----------
+    neuron_params : dict
+        Arguments of :class:`lava_mlsnn.neuron.MultiLevelNeuron`.
+    in_features, out_features : int
+        Channels.
+    kernel_size, stride, padding, dilation : int or (int, int)
+        In (H, W) order.
+    groups : int
+        Channel groups.
+    weight_scale, pre_hook_fx, count_log, norm, scaling
+        As for :class:`Dense`.
+    input_size : int or (int, int)
+        Height and width of the input: shapes are known without a first forward.
+    """
+
+    def __init__(
+        self,
+        neuron_params: Mapping[str, Any],
+        in_features: int,
+        out_features: int,
+        kernel_size: int | Pair,
+        stride: int | Pair = 1,
+        padding: int | Pair = 0,
+        dilation: int | Pair = 1,
+        groups: int = 1,
+        weight_scale: float = 1.0,
+        pre_hook_fx: Hook | None = None,
+        count_log: bool = False,
+        *,
+        input_size: int | Pair,
+        norm: bool = True,
+        scaling: Scaling | None = None,
+    ) -> None:
+        shape = (in_features, *pair(input_size, "input_size", 1))
+        synapse = ConvSynapse(
+            shape, out_features, kernel_size, stride, padding, dilation, groups, weight_scale, norm
+        )
+        synapse.pre_hook_fx = pre_hook_fx
+        neuron = make_neuron(neuron_params)
+        super().__init__(Population([synapse], neuron, scaling or Scaling()), count_log)
+        self.payload_max = neuron.levels

@@ -1,0 +1,53 @@
+"""Fully connected block."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from lava_mlsnn.slayer.block.base import PopulationBlock, make_neuron
+from lava_mlsnn.slayer.population import Population
+from lava_mlsnn.slayer.quantise import Scaling
+from lava_mlsnn.slayer.synapse import DenseSynapse, Hook
+
+__all__ = ["Dense"]
+
+
+class Dense(PopulationBlock):
+    """Dense synapse, BatchNorm and multi-level neuron: (N, F_in, T) to (N, F_out, T).
+
+    Parameters
+    ----------
+    neuron_params : dict
+        Arguments of :class:`lava_mlsnn.neuron.MultiLevelNeuron`.
+    in_neurons, out_neurons : int
+        Sizes.
+    weight_scale : float
+        Factor on the initial weights.
+    pre_hook_fx : callable, optional
+        Applied to the float weight before folding and 8-bit rounding (a mask, say).
+    count_log : bool
+        See :class:`Block`.
+    norm : bool
+        BatchNorm (folded at export); without it a bias is trained.
+    scaling : Scaling, optional
+        How integers are scaled; default one scale per output.
+    """
+
+    def __init__(
+        self,
+        neuron_params: Mapping[str, Any],
+        in_neurons: int,
+        out_neurons: int,
+        weight_scale: float = 1.0,
+        pre_hook_fx: Hook | None = None,
+        count_log: bool = False,
+        *,
+        norm: bool = True,
+        scaling: Scaling | None = None,
+    ) -> None:
+        synapse = DenseSynapse(in_neurons, out_neurons, weight_scale, norm)
+        synapse.pre_hook_fx = pre_hook_fx
+        neuron = make_neuron(neuron_params)
+        super().__init__(Population([synapse], neuron, scaling or Scaling()), count_log)
+        self.payload_max = neuron.levels

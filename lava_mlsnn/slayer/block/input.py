@@ -1,0 +1,70 @@
+"""Input block: real data to graded integers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from lava_mlsnn.errors import ConfigError
+from lava_mlsnn.slayer.block.base import Block
+
+__all__ = ["Input"]
+
+
+class Input(Block):
+    """Quantise the input: ``z = clip(floor(gain * x + 1/2), low, levels)``.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        (C, H, W) or (F,).
+    levels : int
+        Largest payload; 127 fits a signed 8-bit message.
+    gain : float
+        Payload per unit of the data, such as ``levels`` for images in 0..1.
+    signed : bool
+        Smallest payload is ``-levels`` instead of 0.
+    count_log : bool
+        See :class:`Block`.
+
+    Notes
+    -----
+    The gradient passes straight through where the payload does not saturate. The
+    file stores ``levels``, ``gain`` and ``signed``; Lava and Loihi receive z.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        levels: int = 127,
+        gain: float = 1.0,
+        signed: bool = False,
+        count_log: bool = False,
+    ) -> None:
+        super().__init__(count_log)
+        if levels < 1:
+            raise ConfigError(f"levels must be at least 1, got {levels}")
+        if not gain > 0:
+            raise ConfigError(f"gain must be positive, got {gain}")
+        self.shape = tuple(shape)
+        self.levels = levels
+        self.gain = gain
+        self.signed = signed
+        self.payload_max = levels
+
+    def forward(self, x: torch.Tensor) -> Any:
+        """Data NC[HW]T to payloads of the same shape."""
+        if tuple(x.shape[1:-1]) != self.shape:
+            raise ConfigError(
+                f"the network takes (N, {', '.join(map(str, self.shape))}, T), "
+                f"got {tuple(x.shape)}"
+            )
+        low = -self.levels if self.signed else 0
+        # float64, as in netx_export.encode: both must round alike
+        scaled = x.double() * self.gain
+        z = torch.floor(scaled + 0.5).clamp(low, self.levels).to(torch.float32)
+        if x.requires_grad:
+            soft = (x * self.gain).clamp(low, self.levels)
+            z = soft + (z - soft).detach()
+        return self.logged(z)

@@ -1,0 +1,228 @@
+"""Synapses of the training blocks: weight, BatchNorm, geometry; no neuron.
+
+Tensors inside are time-folded: (T*N, C, H, W) or (T*N, F). Each synapse knows its
+source and target shape from construction, and folds its BatchNorm exactly:
+``w' = g w``, ``b' = beta - g mean`` with ``g = gamma / sqrt(var + eps)``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+
+from lava_mlsnn.errors import CalibrationError, ConfigError
+from lava_mlsnn.integer.kernels import Pair, conv_output_size
+
+__all__ = ["ConvSynapse", "DenseSynapse", "IdentitySynapse", "PoolSynapse", "Synapse", "pair"]
+
+Shape = tuple[int, ...]
+Hook = Callable[[torch.Tensor], torch.Tensor]
+
+
+def pair(value: int | tuple[int, int], name: str, low: int) -> Pair:
+    """An int or a pair as (H, W), each at least ``low``; ConfigError otherwise."""
+    both = (value, value) if isinstance(value, int) else tuple(int(x) for x in value)
+    if len(both) != 2 or min(both) < low:
+        raise ConfigError(f"{name} must be one or two numbers of at least {low}, got {value}")
+    return both[0], both[1]
+
+
+class Synapse(torch.nn.Module):
+    """Base: what a population needs of each of its synapses.
+
+    Attributes
+    ----------
+    in_shape, shape : tuple of int
+        Source and target shape, (C, H, W) or (F,).
+    gain : float
+        Value of one unit of training for synapses without a weight.
+    in_scale : float
+        Integer units per unit of training that the source sends: 1 for spikes,
+        the source's scale for membrane streams.
+    """
+
+    weight: torch.nn.Parameter | None
+    bias: torch.nn.Parameter | None
+    gain: float = 1.0
+    in_scale: float = 1.0
+
+    def __init__(self, in_shape: Shape, shape: Shape) -> None:
+        super().__init__()
+        self.in_shape = in_shape
+        self.shape = shape
+        self.norm: torch.nn.BatchNorm1d | torch.nn.BatchNorm2d | None = None
+        self.register_parameter("weight", None)
+        self.register_parameter("bias", None)
+        self.pre_hook_fx: Hook | None = None
+
+    def apply_weight(self, x: torch.Tensor, weight: torch.Tensor | None) -> torch.Tensor:
+        """The linear map with a given weight (None: its own ones)."""
+        raise NotImplementedError
+
+    def hooked_weight(self) -> torch.Tensor | None:
+        """The weight after ``pre_hook_fx``; None for one-to-one synapses."""
+        if self.weight is None:
+            return None
+        return self.pre_hook_fx(self.weight) if self.pre_hook_fx else self.weight
+
+    def norm_gain(self) -> torch.Tensor | None:
+        """g = gamma / sqrt(running_var + eps), (C,); None without BatchNorm."""
+        if self.norm is None:
+            return None
+        assert self.norm.running_var is not None
+        return self.norm.weight / torch.sqrt(self.norm.running_var + self.norm.eps)
+
+    def folded(self) -> tuple[torch.Tensor | None, torch.Tensor | None]:
+        """Weight and bias with BatchNorm folded in, from its running statistics."""
+        weight, gain = self.hooked_weight(), self.norm_gain()
+        if gain is None or weight is None:
+            return weight, self.bias
+        assert self.norm is not None and self.norm.running_mean is not None
+        folded = weight * gain.reshape(-1, *[1] * (weight.dim() - 1))
+        return folded, self.norm.bias - gain * self.norm.running_mean
+
+    def check_calibrated(self) -> None:
+        """Raise CalibrationError while BatchNorm has seen no batch."""
+        if self.norm is None:
+            return
+        assert self.norm.num_batches_tracked is not None
+        if int(self.norm.num_batches_tracked) == 0:
+            raise CalibrationError(
+                "BatchNorm has seen no batch, so its running statistics mean nothing; "
+                "train the model, or run a few batches in model.train() first"
+            )
+
+    def forward(self, x: torch.Tensor, weight: torch.Tensor | None = None) -> torch.Tensor:
+        """Linear map, then BatchNorm or bias; ``weight`` replaces the float one."""
+        y = self.apply_weight(x, self.hooked_weight() if weight is None else weight)
+        if self.norm is not None:
+            return self.norm(y)
+        if self.bias is not None:
+            return y + self.bias.reshape(-1, *[1] * (len(self.shape) - 1))
+        return y
+
+    def _init_weight(self, shape: Shape, weight_scale: float, norm: bool, bias: bool) -> None:
+        self.weight = torch.nn.Parameter(torch.empty(shape))
+        torch.nn.init.kaiming_normal_(self.weight, nonlinearity="relu")
+        with torch.no_grad():
+            self.weight *= weight_scale
+        channels = self.shape[0]
+        if norm:
+            kind = torch.nn.BatchNorm2d if len(self.shape) == 3 else torch.nn.BatchNorm1d
+            self.norm = kind(channels)
+        elif bias:
+            self.bias = torch.nn.Parameter(torch.zeros(channels))
+
+
+class ConvSynapse(Synapse):
+    """2D convolution (C_in, H, W) to (C_out, H', W')."""
+
+    def __init__(
+        self,
+        in_shape: Shape,
+        out_features: int,
+        kernel_size: int | Pair,
+        stride: int | Pair = 1,
+        padding: int | Pair = 0,
+        dilation: int | Pair = 1,
+        groups: int = 1,
+        weight_scale: float = 1.0,
+        norm: bool = True,
+        bias: bool = True,
+    ) -> None:
+        self.kernel_size = pair(kernel_size, "kernel_size", 1)
+        self.stride = pair(stride, "stride", 1)
+        self.padding = pair(padding, "padding", 0)
+        self.dilation = pair(dilation, "dilation", 1)
+        self.groups = groups
+        if len(in_shape) != 3:
+            raise ConfigError(f"a convolution needs an input of shape (C, H, W), got {in_shape}")
+        if groups < 1 or in_shape[0] % groups or out_features % groups:
+            raise ConfigError(
+                f"groups must divide {in_shape[0]} input and {out_features} output channels, "
+                f"got {groups}"
+            )
+        size = conv_output_size(
+            (in_shape[1], in_shape[2]), self.kernel_size, self.stride, self.padding, self.dilation
+        )
+        if min(size) < 1:
+            raise ConfigError(f"kernel {self.kernel_size} does not fit an input of {in_shape}")
+        super().__init__(in_shape, (out_features, *size))
+        weight = (out_features, in_shape[0] // groups, *self.kernel_size)
+        self._init_weight(weight, weight_scale, norm, bias)
+
+    def apply_weight(self, x: torch.Tensor, weight: torch.Tensor | None) -> torch.Tensor:
+        """Cross-correlation."""
+        assert weight is not None
+        return F.conv2d(
+            x, weight, None, self.stride, self.padding, self.dilation, self.groups
+        )
+
+
+class DenseSynapse(Synapse):
+    """All-to-all, (F_in,) to (F_out,)."""
+
+    def __init__(
+        self,
+        in_neurons: int,
+        out_neurons: int,
+        weight_scale: float = 1.0,
+        norm: bool = True,
+        bias: bool = True,
+    ) -> None:
+        super().__init__((in_neurons,), (out_neurons,))
+        self._init_weight((out_neurons, in_neurons), weight_scale, norm, bias)
+
+    def apply_weight(self, x: torch.Tensor, weight: torch.Tensor | None) -> torch.Tensor:
+        """``x @ weight.T``."""
+        assert weight is not None
+        return F.linear(x, weight)
+
+
+class IdentitySynapse(Synapse):
+    """One-to-one; see :class:`Synapse` for ``gain`` and ``in_scale``."""
+
+    def __init__(self, shape: Shape, gain: float = 1.0, in_scale: float = 1.0) -> None:
+        super().__init__(shape, shape)
+        self.gain = gain
+        self.in_scale = in_scale
+
+    def apply_weight(self, x: torch.Tensor, weight: torch.Tensor | None) -> torch.Tensor:
+        """``weight * x`` per channel (ones times gain by default)."""
+        if weight is None:
+            return x if self.gain == 1.0 else x * self.gain
+        return x * weight.reshape(-1, *[1] * (len(self.shape) - 1))
+
+
+class PoolSynapse(Synapse):
+    """Sum over windows, each channel by itself (average pooling without the division)."""
+
+    def __init__(
+        self, in_shape: Shape, kernel_size: int | Pair, stride: int | Pair | None = None
+    ) -> None:
+        self.kernel_size = pair(kernel_size, "kernel_size", 1)
+        self.stride = pair(kernel_size if stride is None else stride, "stride", 1)
+        self.padding, self.dilation = (0, 0), (1, 1)
+        if len(in_shape) != 3:
+            raise ConfigError(f"pooling needs an input of shape (C, H, W), got {in_shape}")
+        self.groups = in_shape[0]
+        size = conv_output_size(
+            (in_shape[1], in_shape[2]), self.kernel_size, self.stride, (0, 0), (1, 1)
+        )
+        if min(size) < 1:
+            raise ConfigError(f"pool {self.kernel_size} does not fit an input of {in_shape}")
+        super().__init__(in_shape, (in_shape[0], *size))
+
+    @property
+    def area(self) -> int:
+        """Values summed into one."""
+        return math.prod(self.kernel_size)
+
+    def apply_weight(self, x: torch.Tensor, weight: torch.Tensor | None) -> torch.Tensor:
+        """Window sums, times a weight per channel if given."""
+        # avg_pool2d is exact here: the divisor 1 leaves a plain sum
+        y = F.avg_pool2d(x, self.kernel_size, self.stride, divisor_override=1)
+        return y if weight is None else y * weight.reshape(-1, 1, 1)

@@ -1,0 +1,95 @@
+"""Export of a trained model: model to spec, spec to file."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from lava_mlsnn.errors import UnsupportedLayerError
+from netx_export.handlers.blocks import handle
+from netx_export.handlers.builder import Builder
+from netx_export.spec import NetworkSpec
+
+if TYPE_CHECKING:
+    import h5py
+
+__all__ = ["export_block", "export_model", "to_spec"]
+
+
+def to_spec(
+    model: torch.nn.Module,
+    timesteps: int | None = None,
+    provenance: dict[str, Any] | None = None,
+) -> NetworkSpec:
+    """The integer network of a trained model.
+
+    Parameters
+    ----------
+    model : Module
+        A :class:`lava_mlsnn.models.MultiLevelNetwork`, or any module whose ``blocks``
+        (or itself, if it is a Sequential or ModuleList) are blocks in a row.
+    timesteps : int, optional
+        T of one sample; default: the model's ``timesteps``, else 1.
+    provenance : dict, optional
+        Anything JSON-able that says where the network comes from.
+
+    Raises
+    ------
+    CalibrationError
+        If a BatchNorm has seen no batch.
+    UnsupportedLayerError
+        For a module without an exact counterpart; names it and says what to use.
+    RangeError
+        If a parameter fits no integer of its width.
+    """
+    blocks = getattr(model, "blocks", model)
+    if not isinstance(blocks, torch.nn.Sequential | torch.nn.ModuleList):
+        raise UnsupportedLayerError(
+            f"a model must hold its blocks in a Sequential or ModuleList called 'blocks', "
+            f"got {type(model).__name__}"
+        )
+    builder, last = Builder(), -1
+    with torch.no_grad():
+        for name, block in blocks.named_children():
+            last = handle(builder, name, block, last)
+    if timesteps is None:
+        timesteps = int(getattr(model, "timesteps", 1))
+    return NetworkSpec(tuple(builder.layers), timesteps, provenance or {})
+
+
+def export_model(
+    model: torch.nn.Module,
+    path: str | os.PathLike[str],
+    timesteps: int | None = None,
+    provenance: dict[str, Any] | None = None,
+) -> NetworkSpec:
+    """Write a trained model to a NetX file and return the network that was written.
+
+    The worst case of every accumulator and state is computed first; a network that
+    can leave 24 bits is refused. Parameters and further errors as :func:`to_spec`.
+    """
+    from netx_export.ranges import check_ranges
+    from netx_export.writer import write
+
+    spec = to_spec(model, timesteps, provenance)
+    check_ranges(spec)
+    write(spec, Path(path))
+    return spec
+
+
+def export_block(block: torch.nn.Module, handle_: h5py.Group) -> None:
+    """Write one block into an h5py group, as a SLAYER ``export_hdf5`` does."""
+    from netx_export.writer import write_layer
+
+    builder = Builder()
+    with torch.no_grad():
+        handle(builder, type(block).__name__.lower(), block, -1)
+    if len(builder.layers) != 1:
+        raise UnsupportedLayerError(
+            f"{type(block).__name__} is {len(builder.layers)} layers and cannot be written "
+            "into one group; use netx_export.export_model for the whole network"
+        )
+    write_layer(handle_, builder.layers[0])
