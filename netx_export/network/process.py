@@ -1,0 +1,123 @@
+"""The network as one hierarchical Lava Process."""
+
+from __future__ import annotations
+
+from lava.magma.core.process.ports.ports import InPort, OutPort
+from lava.magma.core.process.variable import Var
+
+from lava_mlsnn.errors import ConfigError, at
+from lava_mlsnn.proc.base import CheckedProcess
+from netx_export.graph import depths, latency
+from netx_export.network.layout import shape_to_lava
+from netx_export.network.neurons import check_neuron
+from netx_export.network.table import network_table
+from netx_export.spec import MultiLevel, NetworkSpec, Readout
+
+
+class Network(CheckedProcess):
+    """A whole network behind one input and one output port.
+
+    A sample that enters ``inp`` at timestep t leaves ``out`` at t + ``latency``.
+    With ``timesteps`` T, sample n (from 0) occupies the timesteps nT + 1 .. nT + T
+    of the input, one sample right after the other; every layer starts a sample
+    with its reset, later by its depth. T = 1 streams one sample a timestep.
+
+    Parameters
+    ----------
+    spec : NetworkSpec
+        What to build.
+    spike_exp : int, optional
+        Fractional bits of the messages of sigma-delta neurons, as in
+        ``lava.lib.dl.netx.hdf5.Network``.
+    reset_offset : int, optional
+        Timesteps before the first sample enters.
+    reset_interval : int or None, optional
+        For the CUBA neurons of lava-dl only: timesteps between two resets, as
+        in its loader; None never resets them. The project's own neurons are
+        always reset every ``spec.timesteps``.
+
+    Attributes
+    ----------
+    inp, out : InPort, OutPort
+        In Lava's order, (W, H, C) or (F,).
+    probe<i> : OutPort
+        Output of the population with layer index i, see :meth:`probe`. A port
+        that nothing is connected to costs nothing.
+    v<i> : Var
+        State of that population, see :meth:`state`.
+    overflows<i> : Var, (1,)
+        Its count of values that left their width; ``overflows<i>_<k>`` is the
+        count of its synapse k.
+
+    Raises
+    ------
+    UnsupportedLayerError
+        If a neuron has no Lava Process.
+    """
+
+    def __init__(
+        self,
+        spec: NetworkSpec,
+        *,
+        spike_exp: int = 6,
+        reset_offset: int = 0,
+        reset_interval: int | None = None,
+    ) -> None:
+        if spec.input.neuron is not None:
+            with at(spec.label(0)):
+                check_neuron(spec.input.neuron, None)
+        for index, layer in spec.populations:
+            with at(spec.label(index)):
+                check_neuron(layer.neuron, layer.bias)
+        if reset_offset < 0:
+            raise ConfigError(f"reset_offset must be at least 0, got {reset_offset}")
+        super().__init__()
+        self.spec = spec
+        self.spike_exp = spike_exp
+        self.reset_offset = reset_offset
+        self.reset_interval = reset_interval
+        self.depths = depths(spec)
+        self.inp = InPort(shape=shape_to_lava(spec.input.shape))
+        self.out = OutPort(shape=shape_to_lava(spec.output.shape))
+        for index, layer in spec.populations:
+            shape = shape_to_lava(layer.shape)
+            setattr(self, f"probe{index}", OutPort(shape=shape))
+            setattr(self, f"v{index}", Var(shape=shape, init=0))
+            if isinstance(layer.neuron, MultiLevel | Readout):
+                for name in self.overflow_names(index):
+                    setattr(self, name, Var(shape=(1,), init=0))
+
+    @property
+    def latency(self) -> int:
+        """Timesteps between a sample entering and its result leaving."""
+        return latency(self.spec)
+
+    @property
+    def timesteps(self) -> int:
+        """T, the timesteps of one sample."""
+        return self.spec.timesteps
+
+    def probe(self, name: str) -> OutPort:
+        """Output port of a population, to connect a sink to before the run."""
+        port: OutPort = getattr(self, f"probe{self.index(name)}")
+        return port
+
+    def state(self, name: str) -> Var:
+        """State Var of a population: ``v``, or ``sigma`` of sigma-delta neurons."""
+        var: Var = getattr(self, f"v{self.index(name)}")
+        return var
+
+    def overflow_names(self, index: int) -> list[str]:
+        """Names of a population's overflow Vars: the neurons', then each synapse's."""
+        synapses = range(len(self.spec.layers[index].sources))
+        return [f"overflows{index}", *(f"overflows{index}_{k}" for k in synapses)]
+
+    def index(self, name: str) -> int:
+        """Layer index of a population; ConfigError lists the names that exist."""
+        names = {layer.name: index for index, layer in self.spec.populations}
+        if name not in names:
+            raise ConfigError(f"the network has no layer {name!r}; it has {', '.join(names)}")
+        return names[name]
+
+    def __str__(self) -> str:
+        return network_table(self.spec)
