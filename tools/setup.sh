@@ -95,18 +95,16 @@ rm -f "$stamp"                  # from here to the end the environment counts as
 
 # pip's own words go to the log; the big downloads and the long steps are shown.
 pip_install() {
-    local line name
+    local line name size='(Downloading|Using cached) ([^ ]+) \(([0-9]{3,}\.?[0-9]* MB|[0-9.]+ GB)\)'
     "$venv/bin/python" -m pip --disable-pip-version-check install --no-input --progress-bar off \
         -c constraints.txt "$@" 2>&1 </dev/null | while IFS= read -r line; do
         printf '%s\n' "$line" >>"$log"
-        case $line in
-            *"Downloading "*" GB)" | *"Downloading "*[0-9][0-9][0-9]*" MB)" | \
-            *"Using cached "*[0-9][0-9][0-9].[0-9]" MB)" | *"Using cached "*" GB)")
-                name=${line#*ing }; name=${name#cached }; name=${name%% *}; name=${name##*/}
-                say "  ${name%%-cp3*} ${line##* (}" ;;
-            "Installing collected packages:"*)
-                say "  unpacking" ;;
-        esac
+        if [[ $line =~ $size ]]; then
+            name=${BASH_REMATCH[2]%%-cp3*}
+            say "  ${name%%-py3*}, ${BASH_REMATCH[3]}"
+        elif [[ $line == "Installing collected packages:"*torch* ]]; then
+            say "  unpacking"
+        fi
     done
 }
 
