@@ -48,7 +48,7 @@ class CheckedProcess(AbstractProcess):
 
 
 def positive_shape(shape: Any) -> tuple[int, ...]:
-    """The shape as a tuple of positive ints; ConfigError otherwise."""
+    """Return the shape as a tuple of positive ints, or raise ConfigError."""
     try:
         result = tuple(int(n) for n in shape)
     except (TypeError, ValueError):
@@ -61,9 +61,9 @@ def positive_shape(shape: Any) -> tuple[int, ...]:
 
 
 def parameter(name: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:
-    """A neuron parameter that broadcasts over ``shape``.
+    """Return a neuron parameter that broadcasts over ``shape``.
 
-    Returns an array of shape (1,) (one value), (C,) (one per channel, the last
+    It is an array of shape (1,) (one value), (C,) (one per channel, the last
     axis as in Lava's (W, H, C)), or ``shape`` (one per neuron).
     """
     array = np.asarray(value)
@@ -82,20 +82,20 @@ def parameter(name: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def require_whole(name: str, array: np.ndarray) -> None:
-    """RangeError unless every number is whole: a fixed-point model would truncate it."""
+    """Raise RangeError unless every number is whole: a fixed-point model would truncate it."""
     if array.dtype.kind == "f" and np.any(array != np.rint(array)):
         bad = array[array != np.rint(array)].ravel()[0]
         raise RangeError(f"{name} must hold whole numbers for a fixed_pt model, got {bad!r}")
 
 
 def require_state(name: str, array: np.ndarray, low: int = STATE_MIN) -> None:
-    """RangeError unless every number fits the 24-bit signed state and reaches ``low``."""
+    """Raise RangeError unless every number fits the 24-bit signed state and reaches ``low``."""
     if array.min() < low or array.max() > STATE_MAX:
         raise RangeError(f"{name} must lie in {low}..{STATE_MAX}, got {array.min()}..{array.max()}")
 
 
 def reset_schedule(interval: int | None, offset: int) -> tuple[int, int]:
-    """Checked (interval, offset) of the sample reset; interval 0 stands for never."""
+    """Return the checked (interval, offset) of the sample reset; interval 0 stands for never."""
     if interval is not None and (not isinstance(interval, int | np.integer) or interval < 1):
         raise ConfigError(
             f"reset_interval must be a whole number of timesteps, at least 1, or None for never, "

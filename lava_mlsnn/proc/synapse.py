@@ -17,7 +17,7 @@ __all__ = ["Synapse", "weight_array"]
 
 
 def weight_array(name: str, value: Any, ndim: int) -> np.ndarray:
-    """The weights as a finite array of ``ndim`` axes; integers fit 8 bits."""
+    """Return the weights as a finite array of ``ndim`` axes; integers fit 8 bits."""
     array = np.asarray(value)
     if array.ndim != ndim or array.dtype.kind not in "iuf" or array.size == 0:
         raise ConfigError(

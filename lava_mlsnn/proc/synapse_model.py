@@ -70,11 +70,11 @@ class AbstractPySynapseFixed(AbstractPySynapse):
         self.row_sum: int | None = None
 
     def on_var_update(self) -> None:
-        """A Var was set from outside: what was derived from the weights is stale."""
+        """Forget what was derived from the weights: a Var was set from outside."""
         self.row_sum = None
 
     def exact(self, weight: np.ndarray, s: np.ndarray) -> type[np.floating]:
-        """The narrowest float in which this timestep's sums are exact.
+        """Return the narrowest float in which this timestep's sums are exact.
 
         Chosen from the payloads that came, since a sender may leave the width
         that it declared.

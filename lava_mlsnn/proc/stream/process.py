@@ -19,7 +19,7 @@ from lava_mlsnn.proc.base import CheckedProcess, positive_shape
 
 
 def shared_array(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
-    """An array of zeros that this process and the ones it forks share."""
+    """Return an array of zeros that this process and the ones it forks share."""
     count = int(np.prod(shape))
     memory = mmap.mmap(-1, max(1, count * np.dtype(dtype).itemsize))
     return np.frombuffer(memory, dtype, count).reshape(shape)
