@@ -1,0 +1,61 @@
+"""Multi-level spiking networks for Lava and Loihi 2: the same integers everywhere.
+
+Names are imported when first used, so ``import lava_mlsnn`` needs neither torch nor
+Lava. The training blocks are in :mod:`lava_mlsnn.slayer`, the Lava Processes in
+:mod:`lava_mlsnn.proc`, files and loader in :mod:`netx_export`.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from lava_mlsnn.errors import MLSNNError
+
+if TYPE_CHECKING:
+    from lava_mlsnn.models import ModelConfig as ModelConfig
+    from lava_mlsnn.models import build_model as build_model
+    from lava_mlsnn.neuron import MultiLevelNeuron as MultiLevelNeuron
+    from lava_mlsnn.neuron import multilevel_step as multilevel_step
+    from lava_mlsnn.parity import ParityReport as ParityReport
+    from lava_mlsnn.parity import check_parity as check_parity
+    from lava_mlsnn.proc.mlif.process import MultiLevelIF as MultiLevelIF
+    from lava_mlsnn.runner import IntegerRunner as IntegerRunner
+    from lava_mlsnn.runner import encode as encode
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "IntegerRunner": "lava_mlsnn.runner",
+    "ModelConfig": "lava_mlsnn.models",
+    "MultiLevelIF": "lava_mlsnn.proc.mlif.process",  # needs Lava
+    "MultiLevelNeuron": "lava_mlsnn.neuron",  # needs torch
+    "ParityReport": "lava_mlsnn.parity",
+    "build_model": "lava_mlsnn.models",
+    "check_parity": "lava_mlsnn.parity",
+    "encode": "lava_mlsnn.runner",
+    "multilevel_step": "lava_mlsnn.neuron",
+}
+
+__all__ = [
+    "IntegerRunner",
+    "MLSNNError",
+    "ModelConfig",
+    "MultiLevelIF",
+    "MultiLevelNeuron",
+    "ParityReport",
+    "build_model",
+    "check_parity",
+    "encode",
+    "multilevel_step",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(import_module(_HOME[name]), name)
+    raise AttributeError(f"module 'lava_mlsnn' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -41,9 +41,7 @@ def _integers(value: Any, ndim: int, name: str) -> np.ndarray:
     """The value as an int32 array, or a RangeError/FormatError that names it."""
     array = np.asarray(value)
     if array.ndim != ndim:
-        raise FormatError(
-            f"{name} must have {ndim} axes, got shape {array.shape}"
-        )
+        raise FormatError(f"{name} must have {ndim} axes, got shape {array.shape}")
     if array.dtype.kind not in "iuf":
         raise FormatError(f"{name} must be numbers, got type {array.dtype}")
     if array.dtype.kind == "f":
@@ -125,7 +123,8 @@ class Dense:
         """Shape (F,) that this synapse gives for a source shape (F_in,)."""
         if len(source) != 1:
             raise FormatError(
-                f"a dense synapse needs a flat source, got shape {source}; put a flatten layer between"
+                f"a dense synapse needs a flat source, got shape {source}; "
+                "put a flatten layer between"
             )
         if source[0] != self.weight.shape[1]:
             raise FormatError(
@@ -174,7 +173,9 @@ class MultiLevel:
         if self.vth.size == 0 or self.vth.min() < 1 or self.vth.max() > STATE_MAX:
             raise RangeError(f"vth must lie in 1..{STATE_MAX}, got {self.vth.min(initial=0)}")
         if self.v0.shape != self.vth.shape:
-            raise FormatError(f"v0 must have the shape of vth {self.vth.shape}, got {self.v0.shape}")
+            raise FormatError(
+                f"v0 must have the shape of vth {self.vth.shape}, got {self.v0.shape}"
+            )
         if self.v0.min() < STATE_MIN or self.v0.max() > STATE_MAX:
             raise RangeError(f"v0 must fit 24 bits, got {self.v0.min()}..{self.v0.max()}")
 

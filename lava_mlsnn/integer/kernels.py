@@ -86,7 +86,7 @@ def correlate(
     padded = np.zeros((n, c_in, height + 2 * padding[0], width + 2 * padding[1]), dtype)
     padded[:, :, padding[0] : padding[0] + height, padding[1] : padding[1] + width] = x
     span = (dilation[0] * (k_h - 1) + 1, dilation[1] * (k_w - 1) + 1)
-    windows = sliding_window_view(padded, span, axis=(2, 3))
+    windows = sliding_window_view(padded, span, axis=(2, 3))  # type: ignore[call-overload]
     windows = windows[:, :, :: stride[0], :: stride[1], :: dilation[0], :: dilation[1]]
     grouped = windows.reshape(n, groups, c_group, out_h, out_w, k_h, k_w)
     columns = grouped.transpose(1, 0, 3, 4, 2, 5, 6).reshape(groups, n * out_h * out_w, -1)
@@ -95,9 +95,7 @@ def correlate(
     return out.transpose(1, 0, 4, 2, 3).reshape(n, c_out, out_h, out_w)
 
 
-def dense(
-    x: np.ndarray, weight: np.ndarray, dtype: type[np.floating] | None = None
-) -> np.ndarray:
+def dense(x: np.ndarray, weight: np.ndarray, dtype: type[np.floating] | None = None) -> np.ndarray:
     """``x @ weight.T`` of integers: (N, I) and (O, I) to int64 (N, O)."""
     dtype = dtype or np.float64
     return np.matmul(x.astype(dtype), weight.T.astype(dtype)).astype(np.int64)

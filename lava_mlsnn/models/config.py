@@ -72,6 +72,9 @@ class ModelConfig:
         Largest input payload; data in 0..1 is multiplied by it.
     input_signed : bool
         For data in -1..1.
+    stock : bool
+        Scale integers so that stock lava-dl can load the file: VGG with ``pool="stride"``,
+        N = 1 and T = 1 (one threshold a layer, no exponents; coarser weights).
     """
 
     arch: str = "sparse-resnet-small"
@@ -91,6 +94,7 @@ class ModelConfig:
     weight_bits: int = 8
     input_levels: int = 127
     input_signed: bool = False
+    stock: bool = False
 
     def __post_init__(self) -> None:
         if self.arch not in ARCHITECTURES:

@@ -26,7 +26,7 @@ class MultiLevelNetwork(torch.nn.Module):
 
     def __init__(self, blocks: OrderedDict[str, Block], config: ModelConfig) -> None:
         super().__init__()
-        self.blocks = torch.nn.Sequential(blocks)
+        self.blocks = torch.nn.Sequential(OrderedDict[str, torch.nn.Module](blocks))
         self.config = config
 
     @property

@@ -29,9 +29,7 @@ def resnet_blocks(config: ModelConfig) -> OrderedDict[str, b.Block]:
     if config.barrier == "ms":
         blocks["stem"] = b.Stream(config.input_shape, width, weight_bits=config.weight_bits)
     else:
-        blocks["stem"] = b.Conv(
-            params, c, width, 3, padding=1, input_size=(h, w), scaling=scaling
-        )
+        blocks["stem"] = b.Conv(params, c, width, 3, padding=1, input_size=(h, w), scaling=scaling)
     last: b.Block = blocks["stem"]
     for stage, (repeat, factor) in enumerate(zip(repeats, factors, strict=True)):
         for index in range(repeat):

@@ -19,7 +19,8 @@ def vgg_blocks(config: ModelConfig) -> OrderedDict[str, b.Block]:
     again, ``pool="stride"`` gives the convolution before it a stride of 2. Pools
     that the image is too small for are left out.
     """
-    scaling = Scaling(weight_bits=config.weight_bits)
+    bits = config.weight_bits
+    scaling = Scaling.stock(bits) if config.stock else Scaling(weight_bits=bits)
     params = config.neuron_params
     layout = VGGS[config.arch]
     width = config.channels
@@ -56,5 +57,7 @@ def vgg_blocks(config: ModelConfig) -> OrderedDict[str, b.Block]:
     last = blocks["flatten"] = b.Flatten(last.shape, last.payload_max)
     hidden = b.Dense(params, last.shape[0], width * 8, scaling=scaling)
     blocks["dense"] = hidden
-    blocks["output"] = b.Output(width * 8, config.classes)
+    blocks["output"] = b.Output(
+        width * 8, config.classes, scaling=scaling if config.stock else None
+    )
     return blocks

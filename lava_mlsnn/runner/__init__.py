@@ -1,6 +1,13 @@
 """The integer network without Lava: whole datasets, batched, in NumPy."""
 
+from lava_mlsnn.runner.activity import ActivityMeter, LayerActivity
 from lava_mlsnn.runner.encode import encode
 from lava_mlsnn.runner.runner import IntegerRunner, Trace
 
-__all__ = ["IntegerRunner", "Trace", "encode"]
+__all__ = [
+    "ActivityMeter",
+    "IntegerRunner",
+    "LayerActivity",
+    "Trace",
+    "encode",
+]

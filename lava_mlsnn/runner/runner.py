@@ -92,9 +92,7 @@ class IntegerRunner:
         for source, user in last_use.items():
             self._dead_after.setdefault(user, []).append(source)
 
-    def run(
-        self, x: np.ndarray, batch_size: int = 64, progress: Progress | None = None
-    ) -> Trace:
+    def run(self, x: np.ndarray, batch_size: int = 64, progress: Progress | None = None) -> Trace:
         """Run samples and keep only the output.
 
         Parameters
@@ -176,13 +174,12 @@ class IntegerRunner:
         from netx_export.spec import MultiLevel
 
         count = 0
-        total: np.ndarray | int = 0
+        arms = []
         for synapse in layer.synapses:
             a, outside = fit_state(self._synapse(synapse, values[synapse.source]), "wrap")
-            total = total + a
+            arms.append(a)
             count += outside
-        assert isinstance(total, np.ndarray)
-        total, outside = fit_state(total, "wrap")
+        total, outside = fit_state(sum(arms[1:], arms[0]), "wrap")
         count += outside
         if layer.bias is not None:
             total = total + layer.channels(layer.bias)

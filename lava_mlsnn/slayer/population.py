@@ -212,18 +212,21 @@ def set_precision(model: torch.nn.Module, name: str) -> None:
     """Choose what ``model.eval()`` computes: ``"integer"`` (exported) or ``"float"``."""
     if name not in PRECISIONS:
         raise ConfigError(f"precision must be one of {PRECISIONS}, got {name!r}")
-    for module in model.modules():
-        if hasattr(module, "precision"):
-            module.precision = name
+    for population in _populations(model):
+        population.precision = name
 
 
 @contextmanager
 def precision(model: torch.nn.Module, name: str) -> Iterator[None]:
     """:func:`set_precision` for the duration of a ``with`` block."""
-    before = [(m, m.precision) for m in model.modules() if hasattr(m, "precision")]
+    before = [(p, p.precision) for p in _populations(model)]
     set_precision(model, name)
     try:
         yield
     finally:
-        for module, value in before:
-            module.precision = value
+        for population, value in before:
+            population.precision = value
+
+
+def _populations(model: torch.nn.Module) -> Iterator[Population]:
+    return (m for m in model.modules() if isinstance(m, Population))

@@ -69,7 +69,7 @@ class Synapse(torch.nn.Module):
         return self.pre_hook_fx(self.weight) if self.pre_hook_fx else self.weight
 
     def norm_gain(self) -> torch.Tensor | None:
-        """g = gamma / sqrt(running_var + eps), (C,); None without BatchNorm."""
+        """G = gamma / sqrt(running_var + eps), (C,); None without BatchNorm."""
         if self.norm is None:
             return None
         assert self.norm.running_var is not None
@@ -108,7 +108,7 @@ class Synapse(torch.nn.Module):
         self.weight = torch.nn.Parameter(torch.empty(shape))
         torch.nn.init.kaiming_normal_(self.weight, nonlinearity="relu")
         with torch.no_grad():
-            self.weight *= weight_scale
+            self.weight.mul_(weight_scale)
         channels = self.shape[0]
         if norm:
             kind = torch.nn.BatchNorm2d if len(self.shape) == 3 else torch.nn.BatchNorm1d
@@ -157,9 +157,7 @@ class ConvSynapse(Synapse):
     def apply_weight(self, x: torch.Tensor, weight: torch.Tensor | None) -> torch.Tensor:
         """Cross-correlation."""
         assert weight is not None
-        return F.conv2d(
-            x, weight, None, self.stride, self.padding, self.dilation, self.groups
-        )
+        return F.conv2d(x, weight, None, self.stride, self.padding, self.dilation, self.groups)
 
 
 class DenseSynapse(Synapse):

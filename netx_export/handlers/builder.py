@@ -53,6 +53,7 @@ class Builder:
 
     def __init__(self) -> None:
         self.layers: list[Layer] = []
+        self.populations: dict[str, Population] = {}  # by layer name, for parity checks
 
     def add(self, layer: Layer) -> int:
         """Append a layer, return its index."""
@@ -61,6 +62,7 @@ class Builder:
 
     def population(self, name: str, population: Population, *sources: int) -> int:
         """Append a population as its exported integers, one source per synapse."""
+        self.populations[name] = population
         with at(f"layer {name!r}"):
             population.check_calibrated()
             ints = population.integers()

@@ -16,7 +16,7 @@ from netx_export.spec import NetworkSpec
 if TYPE_CHECKING:
     import h5py
 
-__all__ = ["export_block", "export_model", "to_spec"]
+__all__ = ["export_block", "export_model", "to_spec", "walk"]
 
 
 def to_spec(
@@ -45,6 +45,14 @@ def to_spec(
     RangeError
         If a parameter fits no integer of its width.
     """
+    builder = walk(model)
+    if timesteps is None:
+        timesteps = int(getattr(model, "timesteps", 1))
+    return NetworkSpec(tuple(builder.layers), timesteps, provenance or {})
+
+
+def walk(model: torch.nn.Module) -> Builder:
+    """Visit a model's blocks in order; raises as :func:`to_spec`."""
     blocks = getattr(model, "blocks", model)
     if not isinstance(blocks, torch.nn.Sequential | torch.nn.ModuleList):
         raise UnsupportedLayerError(
@@ -55,9 +63,7 @@ def to_spec(
     with torch.no_grad():
         for name, block in blocks.named_children():
             last = handle(builder, name, block, last)
-    if timesteps is None:
-        timesteps = int(getattr(model, "timesteps", 1))
-    return NetworkSpec(tuple(builder.layers), timesteps, provenance or {})
+    return builder
 
 
 def export_model(

@@ -57,8 +57,7 @@ class Input(Block):
         """Data NC[HW]T to payloads of the same shape."""
         if tuple(x.shape[1:-1]) != self.shape:
             raise ConfigError(
-                f"the network takes (N, {', '.join(map(str, self.shape))}, T), "
-                f"got {tuple(x.shape)}"
+                f"the network takes (N, {', '.join(map(str, self.shape))}, T), got {tuple(x.shape)}"
             )
         low = -self.levels if self.signed else 0
         # float64, as in netx_export.encode: both must round alike

@@ -55,7 +55,5 @@ class Pool(PopulationBlock):
         total = payload_max * synapse.area
         scaling = Scaling("fixed", fixed=1.0)
         bits = max(8, message_bits(total))
-        super().__init__(
-            Population([synapse], neuron, scaling, num_message_bits=bits), count_log
-        )
+        super().__init__(Population([synapse], neuron, scaling, num_message_bits=bits), count_log)
         self.payload_max = total if neuron is None else neuron.levels

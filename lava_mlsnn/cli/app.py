@@ -1,0 +1,194 @@
+"""The commands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lava_mlsnn.cli import options as o
+from lava_mlsnn.cli.console import Console, guarded
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    name="mlsnn",
+    help="Multi-level spiking networks: train, export, run, and check that every integer agrees.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def _version(value: bool) -> None:
+    if value:
+        from lava_mlsnn import __version__
+
+        print(f"mlsnn {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+@guarded
+def demo(
+    out: o.Out = Path("demo"),
+    epochs: o.Epochs = 60,
+    levels: o.Levels = 4,
+    timesteps: o.Timesteps = 1,
+    v0: o.V0 = o.NETWORK.v0,
+    barrier: o.Barrier = o.NETWORK.barrier,
+    seed: o.Seed = 0,
+    lava_samples: Annotated[
+        int, typer.Option("--lava-samples", min=0, help="Test samples that also run in Lava.")
+    ] = 32,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Train again from the start.")] = False,
+    as_json: o.Json = False,
+) -> None:
+    """Train on digits, export, run in the integer runner and in Lava, compare, report.
+
+    A stopped demo goes on where it was; writes demo.net, model.pt, activity.png and
+    summary.json into the folder.
+    """
+    from lava_mlsnn.cli.demo import run_demo
+
+    run_demo(
+        Console(as_json),
+        out,
+        epochs=epochs,
+        levels=levels,
+        timesteps=timesteps,
+        v0=v0,
+        barrier=barrier,
+        seed=seed,
+        lava_samples=lava_samples,
+        fresh=fresh,
+    )
+
+
+@app.command()
+@guarded
+def train(
+    out: o.Out = Path("runs/train"),
+    data: o.Data = "digits",
+    arch: o.Arch = o.NETWORK.arch,
+    width: o.Width = 0,
+    levels: o.Levels = 4,
+    timesteps: o.Timesteps = 1,
+    v0: o.V0 = o.NETWORK.v0,
+    barrier: o.Barrier = o.NETWORK.barrier,
+    pool: Annotated[str, typer.Option("--pool", help="VGG: avg or stride.")] = "avg",
+    weight_bits: Annotated[int, typer.Option("--weight-bits", help="2..8.")] = 8,
+    surrogate: Annotated[
+        str, typer.Option("--surrogate", help="ste, ste_shifted or sigmoid.")
+    ] = o.NETWORK.surrogate,
+    train_threshold: Annotated[
+        bool, typer.Option("--train-threshold", help="Train one threshold per layer.")
+    ] = False,
+    epochs: o.Epochs = 60,
+    batch_size: Annotated[int, typer.Option("--batch-size", help="Samples per step.")] = 64,
+    lr: Annotated[float, typer.Option("--lr", help="Peak learning rate.")] = 5e-3,
+    shift: Annotated[int, typer.Option("--shift", help="Random shift in pixels.")] = 0,
+    flip: Annotated[bool, typer.Option("--flip", help="Random mirror images.")] = False,
+    seed: o.Seed = 0,
+    device: Annotated[str, typer.Option("--device", help="cpu or cuda.")] = "cpu",
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the folder's model.pt.")
+    ] = False,
+    as_json: o.Json = False,
+) -> None:
+    """Train a network; writes model.pt into the folder after every epoch."""
+    from lava_mlsnn.cli.train import run_train
+    from lava_mlsnn.models import ModelConfig
+    from lava_mlsnn.training.loop import TrainConfig
+
+    settings = {
+        "arch": arch,
+        "width": width,
+        "levels": levels,
+        "timesteps": timesteps,
+        "v0": v0,
+        "barrier": barrier,
+        "pool": pool,
+        "weight_bits": weight_bits,
+        "surrogate": surrogate,
+        "train_threshold": train_threshold,
+    }
+    ModelConfig.from_dict(settings)  # complain before reading a large dataset
+    recipe = TrainConfig(
+        epochs=epochs, batch_size=batch_size, lr=lr, shift=shift, flip=flip, seed=seed
+    )
+    run_train(Console(as_json), out, data, settings, recipe, device=device, resume=resume)
+
+
+@app.command()
+@guarded
+def export(
+    checkpoint: Annotated[Path, typer.Argument(help="model.pt of 'mlsnn train'.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="File to write.")] = Path("network.net"),
+    as_json: o.Json = False,
+) -> None:
+    """Write a trained network as a NetX file of integers."""
+    from lava_mlsnn.cli.network import run_export
+
+    run_export(Console(as_json), checkpoint, out)
+
+
+@app.command()
+@guarded
+def run(
+    file: o.FileArgument,
+    data: o.Data = "digits",
+    backend: Annotated[
+        str, typer.Option("--backend", help="runner (fast, default) or lava.")
+    ] = "runner",
+    samples: o.Samples = 0,
+    batch_size: Annotated[int, typer.Option("--batch-size", help="Samples at a time.")] = 64,
+    as_json: o.Json = False,
+) -> None:
+    """Run test samples through a network file: accuracy and activity."""
+    from lava_mlsnn.cli.network import run_network
+
+    run_network(Console(as_json), file, data, backend, samples, batch_size)
+
+
+@app.command()
+@guarded
+def check(
+    file: o.FileArgument,
+    model: Annotated[
+        Path | None, typer.Option("--model", help="model.pt to compare with, too.")
+    ] = None,
+    data: o.Data = "digits",
+    samples: o.Samples = 64,
+    lava_samples: Annotated[
+        int, typer.Option("--lava-samples", min=0, help="Samples that also run in Lava (0: none).")
+    ] = 8,
+    as_json: o.Json = False,
+) -> None:
+    """Check a file: 24-bit ranges, and the same integers in every layer on every side.
+
+    Exit code 1 if an integer differs or a range does not fit.
+    """
+    from lava_mlsnn.cli.network import run_check
+
+    run_check(Console(as_json), file, model, data, samples, lava_samples)
+
+
+@app.command()
+@guarded
+def info(file: o.FileArgument, as_json: o.Json = False) -> None:
+    """Show the layers of a network file, their latencies, integers and ranges."""
+    from lava_mlsnn.cli.network import run_info
+
+    run_info(Console(as_json), file)

@@ -1,0 +1,168 @@
+"""``mlsnn demo``: the whole line, from digits to integers that agree."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lava_mlsnn.cli.console import Console, Failed
+from lava_mlsnn.cli.train import CHECKPOINT, make_folder
+
+if TYPE_CHECKING:
+    from lava_mlsnn.models import MultiLevelNetwork
+    from lava_mlsnn.training.data import Dataset
+    from netx_export.spec import NetworkSpec
+
+__all__ = ["run_demo"]
+
+
+def run_demo(
+    console: Console,
+    out: Path,
+    *,
+    epochs: int,
+    levels: int,
+    timesteps: int,
+    v0: str,
+    barrier: str,
+    seed: int,
+    lava_samples: int,
+    fresh: bool,
+) -> None:
+    """Train, export, run, compare, draw, summarise."""
+    from lava_mlsnn.cli.network import provenance
+    from lava_mlsnn.models import ModelConfig
+    from lava_mlsnn.parity import check_parity
+    from lava_mlsnn.training.checkpoint import load_checkpoint
+    from lava_mlsnn.training.data import load_dataset
+    from lava_mlsnn.training.loop import TrainConfig, accuracy
+    from netx_export import lava_available, read
+    from netx_export.atomic import write_atomic
+    from netx_export.handlers import export_model
+
+    start = time.perf_counter()
+    make_folder(out)
+    dataset = load_dataset("digits")
+    config = ModelConfig(
+        input_shape=dataset.shape,
+        classes=len(dataset.classes),
+        levels=levels,
+        timesteps=timesteps,
+        v0=v0,
+        barrier=barrier,
+        input_levels=dataset.input_levels,
+    )
+    recipe = TrainConfig(epochs=epochs, shift=1, seed=seed)
+    console.say(
+        f"1/5 train {config.arch} on {len(dataset.x_train)} digits: N = {levels}, "
+        f"T = {timesteps}, {barrier} barrier, {epochs} epochs"
+    )
+    checkpoint = out / CHECKPOINT
+    if fresh:
+        checkpoint.unlink(missing_ok=True)
+    model = _train(console, config, dataset, recipe, checkpoint)
+    trained = time.perf_counter() - start
+    floating = accuracy(model, dataset.x_test, dataset.y_test, "float")
+    console.say(f"    {trained:.0f} s; test accuracy in float {100 * floating:.2f} %")
+
+    file = out / "demo.net"
+    export_model(model, file, provenance=provenance(load_checkpoint(checkpoint)))
+    spec = read(file)  # from here on, only what the file says
+    console.say(f"2/5 export {file}: {len(spec.populations)} layers, {file.stat().st_size} bytes")
+
+    console.say(f"3/5 run all {len(dataset.x_test)} test digits in the integer runner")
+    integer, layers, picture = _run(console, spec, dataset)
+    console.say(
+        f"    accuracy {100 * integer:.2f} %, {layers.events_per_neuron():.3f} events per neuron"
+    )
+
+    n = min(lava_samples, len(dataset.x_test))
+    if n and not lava_available():
+        console.say(
+            "    Lava needs Python 3.10 and is not installed here: the run in it is left out"
+        )
+        n = 0
+    console.say(f"4/5 compare training, runner and Lava ({n} digits), integer by integer")
+    with console.progress("comparing") as follow:
+        report = check_parity(
+            spec,
+            dataset.x_test,
+            model=model,
+            lava_samples=n,
+            progress=lambda side, done, total: follow(done, total),
+        )
+    console.say(f"    {report}")
+
+    from lava_mlsnn.plots import save_figure
+
+    image = out / "activity.png"
+    save_figure(
+        image,
+        dataset.x_test[0],
+        picture.layers,
+        layers.layers(),
+        picture.output[0, :, -1],
+        f"{config.arch}, N = {levels}, T = {timesteps}: one test digit (left), "
+        f"mean of {len(dataset.x_test)} (right)",
+    )
+    summary: dict[str, Any] = {
+        "accuracy_float": floating,
+        "accuracy_integer": integer,
+        "samples_runner": len(dataset.x_test),
+        "samples_lava": n,
+        "differences": report.count,
+        "integers_compared": report.compared,
+        "events_per_neuron": layers.events_per_neuron(),
+        "seconds": round(time.perf_counter() - start, 1),
+        "seconds_training": round(trained, 1),
+        "file": str(file),
+        "picture": str(image),
+        "config": config.to_dict(),
+        "parity": report.to_dict(),
+    }
+    write_atomic(out / "summary.json", (json.dumps(summary, indent=2) + "\n").encode())
+    console.say(f"5/5 wrote {image} and {out / 'summary.json'} ({summary['seconds']:.0f} s in all)")
+    console.result(summary)
+    if report.count:
+        raise Failed
+
+
+def _train(
+    console: Console, config: Any, dataset: Dataset, recipe: Any, checkpoint: Path
+) -> MultiLevelNetwork:
+    from lava_mlsnn.errors import ConfigError
+    from lava_mlsnn.training.loop import train
+
+    with console.progress("training epochs") as follow:
+        try:
+            return train(
+                config,
+                dataset,
+                recipe,
+                checkpoint=checkpoint,
+                resume=True,
+                report=lambda epoch: follow(epoch.epoch, epoch.epochs),
+            )
+        except ConfigError as error:
+            error.message += " (or add --fresh)"
+            raise
+
+
+def _run(console: Console, spec: NetworkSpec, dataset: Dataset) -> tuple[float, Any, Any]:
+    """Accuracy, activity and the trace of the first sample."""
+    from lava_mlsnn.runner import IntegerRunner, encode
+    from lava_mlsnn.runner.activity import ActivityMeter
+
+    runner, meter = IntegerRunner(spec), ActivityMeter(spec)
+    x = encode(spec, dataset.x_test)
+    right = 0
+    first = runner.trace(x[:1])
+    with console.progress("running digits") as follow:
+        for start in range(0, len(x), 64):
+            trace = runner.trace(x[start : start + 64])
+            meter.add(trace.layers)
+            right += int((trace.classes == dataset.y_test[start : start + 64]).sum())
+            follow(min(start + 64, len(x)), len(x))
+    return right / len(x), meter, first

@@ -1,0 +1,251 @@
+"""``mlsnn export``, ``run``, ``check`` and ``info``."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lava_mlsnn.cli.console import Console, Failed
+from lava_mlsnn.errors import ConfigError, DataError
+from netx_export.spec import (
+    Conv,
+    Dense,
+    Flatten,
+    Input,
+    MultiLevel,
+    NetworkSpec,
+    Population,
+    Readout,
+    StockNeuron,
+)
+
+__all__ = ["describe", "run_check", "run_export", "run_info", "run_network", "test_samples"]
+
+
+def run_export(console: Console, checkpoint: Path, out: Path) -> None:
+    """Checkpoint to file."""
+    from lava_mlsnn.training.checkpoint import load_checkpoint, load_model
+    from netx_export import stock_reasons
+    from netx_export.handlers import export_model
+
+    content = load_checkpoint(checkpoint)
+    spec = export_model(load_model(checkpoint), out, provenance=provenance(content))
+    reasons = stock_reasons(spec)
+    console.say(
+        f"wrote {out}: {len(spec.populations)} layers of neurons, T = {spec.timesteps}, "
+        f"{out.stat().st_size} bytes"
+    )
+    console.result({"file": out, "bytes": out.stat().st_size, "stock_reasons": reasons})
+
+
+def provenance(content: dict[str, Any]) -> dict[str, Any]:
+    """What a file says about where it comes from."""
+    from lava_mlsnn import __version__
+
+    kept = ("config", "train_config", "dataset", "epoch")
+    return {"lava_mlsnn": __version__, **{k: content[k] for k in kept if k in content}}
+
+
+def test_samples(
+    console: Console, spec: NetworkSpec, data: str, samples: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The first test samples of a dataset that fits the network."""
+    from lava_mlsnn.training.data import check_fits, load_dataset
+
+    with console.progress("reading images") as follow:
+        dataset = load_dataset(data, follow)
+    check_fits(dataset, spec.input.shape, spec.output.shape[0])
+    n = samples or len(dataset.x_test)
+    return dataset.x_test[:n], dataset.y_test[:n]
+
+
+def run_network(
+    console: Console, file: Path, data: str, backend: str, samples: int, batch_size: int
+) -> None:
+    """Accuracy and activity of a file."""
+    from lava_mlsnn.runner import IntegerRunner, encode
+    from lava_mlsnn.runner.activity import ActivityMeter
+    from netx_export import read, run_lava
+
+    if backend not in ("runner", "lava"):
+        raise ConfigError(f"backend must be runner or lava, got {backend!r}")
+    spec = read(file)
+    runner = None if backend == "lava" else IntegerRunner(spec)
+    x, y = test_samples(console, spec, data, samples)
+    payload = encode(spec, x)
+    meter = ActivityMeter(spec)
+    start = time.perf_counter()
+    with console.progress(f"running in {'Lava' if runner is None else 'the runner'}") as follow:
+        if runner is None:
+            result = run_lava(spec, payload, probes=True, progress=follow)
+            classes = result.classes
+            meter.add(result.layers)
+        else:
+            parts = []
+            for at in range(0, len(payload), max(1, batch_size)):
+                trace = runner.trace(payload[at : at + batch_size], batch_size=batch_size)
+                parts.append(trace.classes)
+                meter.add(trace.layers)
+                follow(at + len(parts[-1]), len(payload))
+            classes = np.concatenate(parts)
+    seconds = time.perf_counter() - start
+    accuracy = float((classes == y).mean())
+    layers = meter.layers()
+    console.say(
+        f"{len(y)} samples in {seconds:.1f} s ({backend}): accuracy {100 * accuracy:.2f} %, "
+        f"{meter.events_per_neuron():.3f} events per neuron and sample"
+    )
+    console.table(
+        "activity per sample",
+        ["layer", "neurons", "events", "payload", "events per neuron"],
+        [[a.layer, a.neurons, a.events, a.payload, a.events_per_neuron] for a in layers],
+    )
+    console.result(
+        {
+            "file": file,
+            "backend": backend,
+            "samples": len(y),
+            "accuracy": accuracy,
+            "events_per_neuron": meter.events_per_neuron(),
+            "layers": [
+                {"layer": a.layer, "neurons": a.neurons, "events": a.events, "payload": a.payload}
+                for a in layers
+            ],
+            "seconds": seconds,
+        }
+    )
+
+
+def run_check(
+    console: Console, file: Path, model: Path | None, data: str, samples: int, lava_samples: int
+) -> None:
+    """Ranges and parity of a file."""
+    from lava_mlsnn.parity import check_parity
+    from lava_mlsnn.training.checkpoint import load_model
+    from netx_export import lava_available, read, worst_case
+
+    spec = read(file)
+    trained = None if model is None else load_model(model)
+    ranges = worst_case(spec)
+    problems = [f"{spec.label(r.index)}: {r.problem}" for r in ranges if not r.fits]
+    widest = max(ranges, key=lambda r: r.bits)
+    console.say(
+        f"ranges: {len(ranges)} layers, widest {widest.bits} of 24 bits in layer {widest.name}"
+    )
+    for problem in problems:
+        console.say(f"  does not fit: {problem}")
+    if lava_samples and not lava_available():
+        console.say("Lava is not installed (it needs Python 3.10): not compared")
+        lava_samples = 0
+    if trained is None and not lava_samples:
+        raise ConfigError("there is nothing to compare with; name --model, or --lava-samples")
+    x, _ = test_samples(console, spec, data, samples)
+    if len(x) == 0:
+        raise DataError("a parity check needs at least one sample")
+    report = None
+    with console.progress("comparing") as follow:
+        report = check_parity(
+            spec,
+            x,
+            model=trained,
+            lava_samples=lava_samples,
+            progress=lambda side, done, total: follow(done, total),
+        )
+    console.say(f"parity: {report}")
+    console.result(
+        {
+            "file": file,
+            "problems": problems,
+            "widest_bits": widest.bits,
+            **report.to_dict(),
+        }
+    )
+    if problems or report.count:
+        raise Failed
+
+
+def run_info(console: Console, file: Path) -> None:
+    """What a file holds."""
+    from netx_export import latency, read, stock_reasons
+
+    spec = read(file)
+    rows = describe(spec)
+    reasons = stock_reasons(spec)
+    columns = list(rows[0])
+    console.table(str(file), columns, [[row[c] for c in columns] for row in rows])
+    console.say(
+        f"T = {spec.timesteps}, latency {latency(spec)} timesteps, input 0..{spec.input.levels} "
+        f"= gain {spec.input.gain:g} x data"
+    )
+    console.say(
+        "stock lava-dl loads this file"
+        if not reasons
+        else f"stock lava-dl cannot load this file: {reasons[0]}"
+        + (f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else "")
+    )
+    console.result(
+        {
+            "file": file,
+            "timesteps": spec.timesteps,
+            "latency": latency(spec),
+            "layers": rows,
+            "stock_reasons": reasons,
+            "provenance": spec.provenance,
+        }
+    )
+
+
+def describe(spec: NetworkSpec) -> list[dict[str, Any]]:
+    """One row per layer: structure, time, integers, worst-case range."""
+    from netx_export import delays, depths, worst_case
+
+    depth, delay = depths(spec), delays(spec)
+    bits = {r.index: r.bits for r in worst_case(spec)}
+    return [
+        {
+            "layer": index,
+            "name": layer.name,
+            "shape": "x".join(str(n) for n in layer.shape),
+            "synapses": _synapses(layer, index, delay),
+            "neuron": _neuron(layer),
+            "message bits": layer.num_message_bits if isinstance(layer, Population) else "",
+            "depth": depth[index],
+            "bits needed": bits.get(index, ""),
+        }
+        for index, layer in enumerate(spec.layers)
+    ]
+
+
+def _synapses(layer: Any, index: int, delay: dict[tuple[int, int], int]) -> str:
+    if isinstance(layer, Input):
+        return ""
+    if isinstance(layer, Flatten):
+        return f"flatten({layer.source})"
+    parts = []
+    for k, synapse in enumerate(layer.synapses):
+        if isinstance(synapse, Conv):
+            size = "x".join(str(n) for n in synapse.weight.shape[2:])
+            text = f"conv{size}({synapse.source})"
+        else:
+            kind = "dense" if isinstance(synapse, Dense) else "identity"
+            text = f"{kind}({synapse.source})"
+        wait = delay[index, k]
+        parts.append(f"{text} after {wait}" if wait else text)
+    return " + ".join(parts)
+
+
+def _neuron(layer: Any) -> str:
+    if not isinstance(layer, Population):
+        return ""
+    neuron = layer.neuron
+    if isinstance(neuron, MultiLevel):
+        low, high = int(neuron.vth.min()), int(neuron.vth.max())
+        start = "" if not neuron.v0.any() else ", V0 > 0"
+        return f"N={neuron.levels}, vth {low}" + (f"..{high}" if high > low else "") + start
+    if isinstance(neuron, Readout):
+        return "readout" if neuron.integrate else "relay"
+    assert isinstance(neuron, StockNeuron)
+    return neuron.type

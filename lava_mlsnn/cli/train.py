@@ -1,0 +1,103 @@
+"""``mlsnn train``."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from lava_mlsnn.cli.console import Console
+from lava_mlsnn.errors import ConfigError
+from lava_mlsnn.training.loop import TrainConfig
+
+__all__ = ["make_folder", "run_train"]
+
+CHECKPOINT = "model.pt"
+
+
+def make_folder(out: Path) -> None:
+    """Create the results folder; ConfigError if that cannot be."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"the folder cannot be made ({error.strerror}); name another with --out", str(out)
+        ) from None
+
+
+def run_train(
+    console: Console,
+    out: Path,
+    data: str,
+    settings: dict[str, Any],
+    recipe: TrainConfig,
+    *,
+    device: str,
+    resume: bool,
+) -> None:
+    """Load data, train, report both accuracies."""
+    import torch
+
+    from lava_mlsnn.models import ModelConfig
+    from lava_mlsnn.training.data import load_dataset
+    from lava_mlsnn.training.loop import EpochReport, accuracy, train
+
+    if device not in ("cpu", "cuda") or (device == "cuda" and not torch.cuda.is_available()):
+        raise ConfigError(f"device must be cpu, or cuda where torch finds a GPU, got {device!r}")
+    make_folder(out)
+    path = out / CHECKPOINT
+    if path.exists() and not resume:
+        raise ConfigError(
+            "the folder holds a training; add --resume to go on with it, or name another with "
+            "--out",
+            str(path),
+        )
+    with console.progress("reading images") as follow:
+        dataset = load_dataset(data, follow)
+    config = ModelConfig.from_dict(
+        {
+            "input_shape": dataset.shape,
+            "classes": len(dataset.classes),
+            "input_levels": dataset.input_levels,
+            **settings,
+        }
+    )
+    start = time.perf_counter()
+    with console.progress("training") as follow:
+
+        def report(epoch: EpochReport) -> None:
+            follow(epoch.epoch, epoch.epochs)
+            if console.err.is_terminal:
+                return
+            console.err.print(
+                f"epoch {epoch.epoch} of {epoch.epochs}: loss {epoch.loss:.4f}, "
+                f"training accuracy {100 * epoch.accuracy:.2f} %",
+                markup=False,
+            )
+
+        model = train(
+            config,
+            dataset,
+            recipe,
+            checkpoint=path,
+            resume=resume,
+            report=report,
+            device=device,
+        )
+    seconds = time.perf_counter() - start
+    integer = accuracy(model, dataset.x_test, dataset.y_test, "integer")
+    floating = accuracy(model, dataset.x_test, dataset.y_test, "float")
+    console.say(f"trained {config.arch} for {recipe.epochs} epochs in {seconds:.0f} s: {path}")
+    console.say(
+        f"test accuracy {100 * floating:.2f} % in float, {100 * integer:.2f} % in integers "
+        f"({len(dataset.x_test)} samples)"
+    )
+    console.result(
+        {
+            "checkpoint": path,
+            "accuracy_float": floating,
+            "accuracy_integer": integer,
+            "samples": len(dataset.x_test),
+            "seconds": seconds,
+        }
+    )

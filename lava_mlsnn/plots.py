@@ -1,0 +1,107 @@
+"""The picture of a run: activity per layer, and the payloads of one sample."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lava_mlsnn.runner.activity import LayerActivity
+from netx_export.atomic import write_atomic
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["save_figure"]
+
+
+def save_figure(
+    path: Path,
+    image: np.ndarray,
+    layers: dict[str, np.ndarray],
+    activities: list[LayerActivity],
+    scores: np.ndarray,
+    title: str,
+) -> None:
+    """Write a PNG; whole or not at all.
+
+    Parameters
+    ----------
+    path : Path
+        File to write.
+    image : ndarray, (C, H, W)
+        The sample that is shown.
+    layers : dict of str to ndarray
+        Payloads of that sample, (..., T) per layer.
+    activities : list of LayerActivity
+        Averages over all samples.
+    scores : ndarray, (classes,)
+        Output of that sample.
+    title : str
+        Above the picture.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(11, 6.5), layout="constrained")
+    FigureCanvasAgg(figure)
+    figure.suptitle(title)
+    grid = figure.add_gridspec(2, 3, width_ratios=(1, 2.2, 2.2))
+    axes = figure.add_subplot(grid[0, 0])
+    shown = image[0] if image.shape[0] == 1 else np.moveaxis(image, 0, -1).clip(0, 1)
+    axes.imshow(shown, cmap="gray_r" if image.shape[0] == 1 else None)
+    axes.set(title="sample", xticks=[], yticks=[])
+    axes = figure.add_subplot(grid[1, 0])
+    best = int(np.argmax(scores))
+    colours = ["tab:orange" if i == best else "tab:blue" for i in range(len(scores))]
+    axes.barh(range(len(scores)), scores, color=colours)
+    axes.set(title="output membrane (integer)", ylabel="class", yticks=range(len(scores)))
+    axes.invert_yaxis()
+    _raster(figure.add_subplot(grid[:, 1]), layers, activities)
+    axes = figure.add_subplot(grid[:, 2])
+    names = [a.layer for a in activities]
+    axes.barh(names, [a.events_per_neuron for a in activities], label="events")
+    axes.barh(
+        names,
+        [a.payload / a.neurons for a in activities],
+        fill=False,
+        edgecolor="tab:red",
+        label="payload",
+    )
+    axes.invert_yaxis()
+    axes.set(title="per neuron and sample, mean", xlim=(0, None))
+    axes.tick_params(axis="y", labelsize=7)
+    axes.legend(loc="lower right")
+    _write(path, figure)
+
+
+def _raster(axes: Axes, layers: dict[str, np.ndarray], activities: list[LayerActivity]) -> None:
+    """Payloads of one sample: a row band per layer, all its neurons across, T stacked."""
+    width = 240
+    rows: list[np.ndarray] = []
+    ticks: list[float] = []
+    labels: list[str] = []
+    for item in activities:
+        values = layers[item.layer]
+        flat = values.reshape(-1, values.shape[-1]).T.astype(float)
+        pick = np.linspace(0, flat.shape[1] - 1, min(width, flat.shape[1])).round().astype(int)
+        band = np.full((flat.shape[0], width), np.nan)
+        band[:, : len(pick)] = flat[:, pick]
+        ticks.append(sum(len(r) for r in rows) + len(band) / 2 - 0.5)
+        labels.append(item.layer)
+        rows.append(band)
+    image = axes.imshow(
+        np.concatenate(rows), aspect="auto", interpolation="nearest", cmap="viridis"
+    )
+    axes.set(title=f"payload of the sample (up to {width} neurons a layer)", xticks=[])
+    axes.set_yticks(ticks, labels, fontsize=7)
+    axes.figure.colorbar(image, ax=axes, shrink=0.6)
+
+
+def _write(path: Path, figure: Figure) -> None:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110)
+    write_atomic(path, buffer.getvalue())

@@ -1,0 +1,71 @@
+"""Checkpoints: written whole or not at all, read with care."""
+
+from __future__ import annotations
+
+import io
+import pickle
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lava_mlsnn.errors import FormatError
+from lava_mlsnn.models import ModelConfig, MultiLevelNetwork, build_model
+from netx_export.atomic import write_atomic
+
+__all__ = ["load_checkpoint", "load_model", "save_checkpoint"]
+
+KIND = "lava-mlsnn checkpoint"
+VERSION = 1
+
+
+def save_checkpoint(path: Path, model: MultiLevelNetwork, state: dict[str, Any]) -> None:
+    """Write model, configuration and training state; replaces the file in one step."""
+    content = {
+        "kind": KIND,
+        "version": VERSION,
+        "config": model.config.to_dict(),
+        "model": model.state_dict(),
+        **state,
+    }
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    write_atomic(path, buffer.getvalue())
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """Content of a checkpoint; FormatError says what is wrong with the file."""
+    if not path.is_file():
+        raise FormatError(f"there is no checkpoint {path}; 'mlsnn train' writes model.pt")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (
+        RuntimeError,
+        EOFError,
+        OSError,
+        ValueError,
+        KeyError,
+        pickle.UnpicklingError,
+        zipfile.BadZipFile,
+    ):
+        raise FormatError(f"{path} is not a checkpoint of 'mlsnn train', or is damaged") from None
+    if not isinstance(content, dict) or content.get("kind") != KIND:
+        raise FormatError(f"{path} is not a checkpoint of 'mlsnn train'")
+    if content.get("version") != VERSION:
+        raise FormatError(
+            f"{path} has version {content.get('version')}, this lava-mlsnn reads {VERSION}"
+        )
+    return content
+
+
+def load_model(path: Path) -> MultiLevelNetwork:
+    """The trained network of a checkpoint, in eval mode."""
+    content = load_checkpoint(path)
+    model = build_model(ModelConfig.from_dict(content["config"]))
+    try:
+        model.load_state_dict(content["model"])
+    except (RuntimeError, KeyError) as error:
+        first = str(error).splitlines()[0]
+        raise FormatError(f"{path} does not hold the parameters it should ({first})") from None
+    return model.eval()

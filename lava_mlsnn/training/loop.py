@@ -1,0 +1,207 @@
+"""Training: one plain loop, resumable, with a one-cycle schedule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from lava_mlsnn.errors import ConfigError
+from lava_mlsnn.models import ModelConfig, MultiLevelNetwork, build_model
+from lava_mlsnn.slayer import precision
+from lava_mlsnn.training.checkpoint import load_checkpoint, save_checkpoint
+from lava_mlsnn.training.data import Dataset, check_fits
+
+__all__ = ["EpochReport", "TrainConfig", "accuracy", "train"]
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How to train.
+
+    Attributes
+    ----------
+    epochs, batch_size : int
+        Length and batch.
+    lr : float
+        Peak learning rate of the one-cycle schedule (AdamW).
+    weight_decay : float
+        Decoupled decay.
+    label_smoothing : float
+        0..1.
+    shift : int
+        Random shift of training images by up to this many pixels.
+    flip : bool
+        Random horizontal mirror of training images.
+    seed : int
+        Initial weights, order of samples, augmentation.
+    """
+
+    epochs: int = 40
+    batch_size: int = 64
+    lr: float = 5e-3
+    weight_decay: float = 1e-4
+    label_smoothing: float = 0.05
+    shift: int = 0
+    flip: bool = False
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1 or self.batch_size < 2:
+            raise ConfigError(
+                f"training needs at least 1 epoch and batches of 2, got {self.epochs} and "
+                f"{self.batch_size}"
+            )
+        if not self.lr > 0:
+            raise ConfigError(f"lr must be positive, got {self.lr}")
+
+
+@dataclass(frozen=True)
+class EpochReport:
+    """What one epoch did."""
+
+    epoch: int  # 1-based
+    epochs: int
+    loss: float
+    accuracy: float  # on the training batches, 0..1
+
+
+def accuracy(
+    model: MultiLevelNetwork, x: np.ndarray, y: np.ndarray, kind: str = "integer"
+) -> float:
+    """Fraction of correct classes in ``"integer"`` or ``"float"`` precision, 0..1."""
+    device = next(model.parameters()).device
+    model.eval()
+    right = 0
+    with torch.no_grad(), precision(model, kind):
+        for start in range(0, len(x), 256):
+            scores = model(torch.from_numpy(x[start : start + 256]).to(device))
+            right += int((scores.argmax(1).cpu().numpy() == y[start : start + 256]).sum())
+    return right / max(1, len(x))
+
+
+def _augment(x: torch.Tensor, config: TrainConfig, generator: torch.Generator) -> torch.Tensor:
+    n, _, height, width = x.shape
+    if config.shift:
+        s = config.shift
+        padded = F.pad(x, (s, s, s, s))
+        offsets = torch.randint(0, 2 * s + 1, (n, 2), generator=generator).tolist()
+        x = torch.stack(
+            [p[:, a : a + height, b : b + width] for p, (a, b) in zip(padded, offsets, strict=True)]
+        )
+    if config.flip:
+        mirror = torch.rand(n, generator=generator) < 0.5
+        x = torch.where(mirror[:, None, None, None], x.flip(-1), x)
+    return x
+
+
+def train(
+    model_config: ModelConfig,
+    dataset: Dataset,
+    config: TrainConfig,
+    *,
+    checkpoint: Path | None = None,
+    resume: bool = False,
+    report: Callable[[EpochReport], None] | None = None,
+    device: str = "cpu",
+) -> MultiLevelNetwork:
+    """Train a network on a dataset.
+
+    Parameters
+    ----------
+    model_config : ModelConfig
+        Structure.
+    dataset : Dataset
+        Training part is used; the test part is not looked at.
+    config : TrainConfig
+        Recipe.
+    checkpoint : Path, optional
+        Written after every epoch; a stopped training goes on from it.
+    resume : bool
+        Continue ``checkpoint`` if it exists (same configurations required). The
+        result equals that of an uninterrupted run.
+    report : callable, optional
+        Called after every epoch.
+    device : str
+        ``"cpu"`` or ``"cuda"``.
+
+    Returns
+    -------
+    MultiLevelNetwork
+        In eval mode.
+    """
+    check_fits(dataset, model_config.input_shape, model_config.classes)
+    torch.manual_seed(config.seed)
+    model = build_model(model_config).to(device)
+    optimiser = torch.optim.AdamW(
+        model.parameters(), lr=config.lr, weight_decay=config.weight_decay
+    )
+    x_all, y_all = torch.from_numpy(dataset.x_train), torch.from_numpy(dataset.y_train)
+    # a last batch of one sample has no batch statistics
+    batches = max(1, len(x_all) // config.batch_size)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, config.lr, total_steps=config.epochs * batches + 1, pct_start=0.15
+    )
+    generator = torch.Generator().manual_seed(config.seed)
+    start = 0
+    if resume and checkpoint is not None and checkpoint.exists():
+        start = _restore(checkpoint, model, optimiser, schedule, generator, config)
+    for epoch in range(start, config.epochs):
+        model.train()
+        total = right = 0.0
+        order = torch.randperm(len(x_all), generator=generator)
+        for index in range(batches):
+            chosen = order[index * config.batch_size : (index + 1) * config.batch_size]
+            x = _augment(x_all[chosen], config, generator).to(device)
+            y = y_all[chosen].to(device)
+            scores = model(x)
+            loss = F.cross_entropy(scores, y, label_smoothing=config.label_smoothing)
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            optimiser.step()
+            schedule.step()
+            total += float(loss.detach())
+            right += float((scores.argmax(1) == y).float().mean())
+        if checkpoint is not None:
+            state: dict[str, Any] = {
+                "epoch": epoch + 1,
+                "train_config": asdict(config),
+                "dataset": dataset.name,
+                "optimiser": optimiser.state_dict(),
+                "schedule": schedule.state_dict(),
+                "generator": generator.get_state(),
+            }
+            save_checkpoint(checkpoint, model, state)
+        if report is not None:
+            report(EpochReport(epoch + 1, config.epochs, total / batches, right / batches))
+    return model.eval()
+
+
+def _restore(
+    path: Path,
+    model: MultiLevelNetwork,
+    optimiser: torch.optim.Optimizer,
+    schedule: Any,
+    generator: torch.Generator,
+    config: TrainConfig,
+) -> int:
+    content = load_checkpoint(path)
+    if ModelConfig.from_dict(content["config"]) != model.config:
+        raise ConfigError(
+            f"{path} holds another network; resume with its options, or train into another folder"
+        )
+    if content.get("train_config") != asdict(config):
+        raise ConfigError(
+            f"{path} was trained with other options; resume with the same, or train into "
+            "another folder"
+        )
+    model.load_state_dict(content["model"])
+    optimiser.load_state_dict(content["optimiser"])
+    schedule.load_state_dict(content["schedule"])
+    generator.set_state(content["generator"])
+    return int(content["epoch"])
