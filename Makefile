@@ -3,7 +3,8 @@
 # make test    lint, types and tests
 # Variables: PYTHON (a Python 3.10), VENV (default .venv), OUT, PYTEST_ARGS
 
-VENV ?= .venv
+# Not from the environment of the shell, where VENV may mean something else.
+VENV := .venv
 OUT ?= demo
 # A file per worker: Lava tests start processes, and two workers fill two cores.
 PYTEST_ARGS ?= -n 2 --dist loadfile
@@ -35,5 +36,5 @@ test: lint
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 clean:
-	rm -rf "$(VENV)" demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find lava_mlsnn netx_export tests tools -type d -name __pycache__ -prune -exec rm -rf {} +

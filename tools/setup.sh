@@ -11,15 +11,37 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 cd "$root"
 venv=${VENV:-.venv}
 case $venv in /*) ;; *) venv=$root/$venv ;; esac
-case $venv in
-    "$root" | / | "${HOME:-/}") echo "setup: VENV=$venv is not a folder to make an environment in." >&2; exit 1 ;;
-esac
 stamp=$venv/.setup-stamp
-mine=$venv/.made-by-setup       # there from the first moment: this folder may be deleted
+mine=$venv/.made-by-setup       # there from the first moment, in environments that we made
 log=$venv/setup.log
 
 say() { printf 'setup: %s\n' "$*"; }
 fail() { printf 'setup: %s\n' "$*" >&2; exit 1; }
+
+# Delete the environment, and only that: a folder is one when it carries our mark or venv's own
+# file, and neither it nor what it links to holds the checkout, the home or the root.
+remove_environment() {
+    local real kept
+    [ -L "$venv" ] && fail "$venv is a link that leads to no usable environment: remove it, then run the same command again"
+    [ -e "$venv" ] || return 0
+    [ -d "$venv" ] || fail "$venv is no folder: move it away, or choose another with VENV=..."
+    real=$(cd "$venv" && pwd -P)
+    for kept in "$root" "${HOME:-/}" /; do
+        [ -d "$kept" ] || continue
+        kept=$(cd "$kept" && pwd -P)
+        while :; do
+            [ "$kept" = "$real" ] && fail "VENV=$venv is not a folder to make an environment in"
+            [ "$kept" = / ] && break
+            kept=$(dirname "$kept")
+        done
+    done
+    if [ -f "$mine" ] || [ -f "$venv/pyvenv.cfg" ]; then
+        rm -rf -- "$venv"
+    else
+        rmdir -- "$venv" 2>/dev/null ||
+            fail "$venv exists and is no Python environment: move it away, or choose another folder with VENV=..."
+    fi
+}
 
 # What the environment depends on; of pyproject.toml only the tables that packaging reads.
 wanted() {
@@ -62,22 +84,20 @@ if [ -e "$venv" ] || [ -L "$venv" ]; then
         say "dependencies changed: bringing $venv up to date"
     elif [ -e "$mine" ]; then
         say "$venv is unfinished, damaged or from another folder: making it anew"
-    elif right_python; then
+    elif [ -f "$venv/pyvenv.cfg" ] && right_python; then
         fresh=no
         say "using the environment that is already in $venv"
     elif runs 'pass'; then
-        fail "$venv is an environment of another Python than 3.10: move it away, or choose another folder with VENV=..."
-    elif [ -d "$venv" ] && { [ -e "$venv/pyvenv.cfg" ] || [ -d "$venv/bin" ] || [ -z "$(ls -A "$venv")" ]; }; then
-        say "$venv does not work: making it anew"
+        fail "$venv holds a Python that is not 3.10 or not in a venv: move it away, or choose another folder with VENV=..."
     else
-        fail "$venv exists and is no Python environment: move it away, or choose another folder with VENV=..."
+        say "$venv does not work: making it anew"
     fi
 fi
 
 if [ "$fresh" = yes ]; then
     python=$(AVOID=$venv bash tools/find_python.sh) || exit 1
     say "Python 3.10: $python"
-    rm -rf "$venv"
+    remove_environment
     mkdir -p "$venv"
     : >"$mine"
     "$python" -I -m venv "$venv" >"$log" 2>&1 9<&- || {
@@ -90,7 +110,6 @@ if [ "$fresh" = yes ]; then
     fi
 fi
 rm -f "$stamp"                  # from here to the end the environment counts as unfinished
-: >"$mine"
 : >"$log"
 
 # pip's own words go to the log; the big downloads and the long steps are shown.

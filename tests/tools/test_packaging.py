@@ -1,0 +1,80 @@
+"""What a user installs: every module, and nothing of Lava where Lava does not exist."""
+
+from __future__ import annotations
+
+import email
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from packaging.markers import default_environment
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = ("lava_mlsnn", "netx_export")
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
+    pytest.importorskip("hatchling")
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    (file,) = folder.glob("*.whl")
+    return zipfile.ZipFile(file)
+
+
+def metadata(wheel: zipfile.ZipFile) -> email.message.Message:
+    (name,) = (n for n in wheel.namelist() if n.endswith(".dist-info/METADATA"))
+    return email.message_from_bytes(wheel.read(name))
+
+
+def test_wheel_holds_every_module_and_the_type_marks(wheel: zipfile.ZipFile) -> None:
+    sources = {
+        file.relative_to(ROOT).as_posix()
+        for package in PACKAGES
+        for file in (ROOT / package).rglob("*")
+        if file.is_file() and file.suffix in {".py", ".typed"} and "__pycache__" not in file.parts
+    }
+    assert any("/proc/" in name for name in sources), "the folders without __init__.py are gone"
+    assert sources <= set(wheel.namelist())
+
+
+def test_wheel_holds_nothing_else(wheel: zipfile.ZipFile) -> None:
+    tops = {name.split("/")[0] for name in wheel.namelist()}
+    assert {top for top in tops if not top.endswith(".dist-info")} == set(PACKAGES)
+
+
+@pytest.mark.parametrize(("version", "lava"), [("3.10", True), ("3.11", False), ("3.13", False)])
+def test_lava_is_asked_for_on_python_3_10_alone(
+    wheel: zipfile.ZipFile, version: str, lava: bool
+) -> None:
+    environment = {**default_environment(), "python_version": version, "extra": ""}
+    names = {
+        requirement.name
+        for requirement in map(Requirement, metadata(wheel).get_all("Requires-Dist", []))
+        if requirement.marker is None or requirement.marker.evaluate(environment)
+    }
+    assert ({"lava-nc", "lava-dl"} <= names) == lava
+    assert names.isdisjoint({"lava-nc", "lava-dl"}) != lava
+    assert {"torch", "numpy", "h5py", "typer"} <= names
+
+
+def test_constraints_are_exact_versions_and_fit_the_project(wheel: zipfile.ZipFile) -> None:
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    pins = [line for line in lines if line and not line.startswith("#")]
+    for pin in pins:
+        assert re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.!+]+", pin), pin
+    versions = {normal(pin.split("==")[0]): pin.split("==")[1] for pin in pins}
+    assert len(versions) == len(pins)
+    for requirement in map(Requirement, metadata(wheel).get_all("Requires-Dist", [])):
+        assert normal(requirement.name) in versions, f"{requirement.name} is not held"
+        assert requirement.specifier.contains(versions[normal(requirement.name)])
+
+
+def normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
