@@ -1,0 +1,1 @@
+"""Makes this folder importable: ``from strategies import network_specs``."""

@@ -1,0 +1,203 @@
+"""Drawn networks for any test, and what it means that two networks are the same."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import fields
+
+import numpy as np
+from hypothesis import assume
+from hypothesis import strategies as st
+
+from netx_export.ranges import worst_case
+from netx_export.spec import (
+    Conv,
+    Dense,
+    Flatten,
+    Identity,
+    Input,
+    MultiLevel,
+    NetworkSpec,
+    Population,
+    Readout,
+)
+
+LEVELS = (1, 2, 4, 8, 15)
+
+
+def assert_same(a, b, path="spec"):
+    """Equal in every field, array types and shapes included."""
+    assert type(a) is type(b), (path, a, b)
+    if isinstance(a, np.ndarray):
+        assert a.dtype == b.dtype and a.shape == b.shape, (path, a.dtype, b.dtype, a.shape, b.shape)
+        assert np.array_equal(a, b), path
+    elif hasattr(a, "__dataclass_fields__"):
+        for f in fields(a):
+            assert_same(getattr(a, f.name), getattr(b, f.name), f"{path}.{f.name}")
+    elif isinstance(a, tuple):
+        assert len(a) == len(b), path
+        for i, (x, y) in enumerate(zip(a, b, strict=True)):
+            assert_same(x, y, f"{path}[{i}]")
+    else:
+        assert a == b, (path, a, b)
+
+
+def payloads(spec, samples, seed=0):
+    """Random input payloads (N, *shape) that use the whole range."""
+    low, high = spec.input.payload
+    rng = np.random.default_rng(seed)
+    return rng.integers(low, high + 1, (samples, *spec.input.shape))
+
+
+class _Maker:
+    """Adds layers; structure is drawn, numbers come from a drawn seed (they need no shrinking)."""
+
+    def __init__(self, draw, levels):
+        self.draw = draw
+        self.levels = levels
+        self.rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+        self.layers = []
+        self.exponents = draw(st.sampled_from([(0,), (0,), (-1, 0, 1, 3)]))
+
+    def add(self, layer):
+        self.layers.append(layer)
+        return len(self.layers) - 1
+
+    def shape(self, index):
+        return self.layers[index].shape
+
+    def flip(self, chance=0.5):
+        return bool(self.rng.random() < chance)
+
+    def weights(self, shape):
+        """Each of the three kinds of an 8-bit synapse group."""
+        kind = self.rng.integers(3)
+        top = int(self.rng.choice([3, 30, 127]))
+        if kind == 0:
+            return self.rng.integers(-top - 1, top + 1, shape)
+        if kind == 1:
+            return 2 * self.rng.integers(-top - 1, top + 1, shape)
+        return self.rng.integers(0, 2 * top + 2, shape) * (1 if self.flip(0.8) else -1)
+
+    def exponent(self):
+        return int(self.rng.choice(self.exponents))
+
+    def bias(self, shape, size):
+        if self.flip(0.3):
+            return None
+        count = 1 if self.flip(0.2) else shape[0]
+        return self.rng.integers(-size, size + 1, count)
+
+    def population(self, synapses, levels=None):
+        """Neurons whose thresholds stand in proportion to what can arrive."""
+        shape = synapses[0].output_shape(self.shape(synapses[0].source))
+        levels = levels or self.levels
+        arriving = 1.0
+        for s in synapses:
+            fan_in = np.abs(s.weight.reshape(s.weight.shape[0], -1)).sum(axis=1).max()
+            if isinstance(s, Identity):
+                fan_in = np.abs(s.weight).max()
+            source = self.layers[s.source]
+            low, high = (
+                self.layers[source.source] if isinstance(source, Flatten) else source
+            ).payload
+            arriving += fan_in * max(-low, min(high, 127)) * 2.0**s.weight_exp
+        count = 1 if self.flip(0.3) else shape[0]
+        part = self.rng.uniform(0.05, 0.5, count) * arriving / levels
+        vth = np.maximum(1, part).astype(np.int64)
+        v0 = vth // 2 if self.flip() else vth * 0
+        scale = np.asarray(self.rng.uniform(1, 300, count)) if self.flip() else None
+        return self.add(
+            Population(
+                f"layer{len(self.layers)}",
+                shape,
+                tuple(synapses),
+                MultiLevel(levels, vth, v0),
+                self.bias(shape, int(arriving / 8)),
+                scale,
+            )
+        )
+
+    def conv(self, source, kernel=None, stride=None, same=False, out=None):
+        c, h, w = self.shape(source)
+        rng = self.rng
+        k = kernel or (int(rng.integers(1, min(3, h) + 1)), int(rng.integers(1, min(3, w) + 1)))
+        s = stride or ((1, 1) if same else tuple(int(x) for x in rng.integers(1, 3, 2)))
+        d, p = (1, 1), (k[0] // 2, k[1] // 2)
+        if not same and stride is None:
+            d = tuple(int(x) for x in rng.integers(1, 3, 2))
+            p = tuple(int(x) for x in rng.integers(0, 3, 2))
+            fits = all(n + 2 * a >= b * (m - 1) + 1 for n, a, b, m in zip((h, w), p, d, k))
+            d = d if fits else (1, 1)
+        out = out or int(rng.integers(1, 9))
+        groups = math.gcd(c, out) if self.flip(0.25) else 1
+        weight = self.weights((out, c // groups, *k))
+        return Conv(source, weight, self.exponent(), s, p, d, groups)
+
+    def residual(self, source):
+        """Two convolutions and a shortcut: identity, projection, or a relay of sums."""
+        c = self.shape(source)[0]
+        down = self.flip(0.4)
+        stride = (2, 1) if down else (1, 1)
+        out = int(self.rng.integers(1, 9)) if down else c
+        first = self.population([self.conv(source, (3, 3), stride, out=out)])
+        second = self.conv(first, (3, 3), same=True, out=out)
+        if down:
+            project = self.conv(source, (1, 1), stride, out=out)
+            return self.population([second, project])
+        if self.flip(0.3):
+            spikes = self.population([second])
+            arms = tuple(Identity(s, np.ones(c, int)) for s in (spikes, source))
+            name = f"relay{len(self.layers)}"
+            return self.add(Population(name, self.shape(spikes), arms, Readout(False, 8)))
+        gain = self.rng.integers(1, 256, c)
+        return self.population([second, Identity(source, gain, self.exponent())])
+
+
+@st.composite
+def network_specs(draw, levels=None, timesteps=None, residual=None):
+    """Small networks whose worst case fits 24 bits.
+
+    Parameters
+    ----------
+    levels : int, optional
+        N of the neurons; drawn if not given.
+    timesteps : int, optional
+        T; drawn from 1, 2, 4 if not given.
+    residual : bool, optional
+        Whether there are residual blocks (needs an image input); drawn if not given.
+    """
+    n = levels or draw(st.sampled_from(LEVELS))
+    t = timesteps or draw(st.sampled_from([1, 1, 2, 4]))
+    has_residual = draw(st.booleans()) if residual is None else residual
+    make = _Maker(draw, n)
+    image = has_residual or draw(st.booleans())
+    channels = draw(st.sampled_from([1, 2, 3, 8]))
+    size = (draw(st.integers(3, 7)), draw(st.integers(3, 7)))
+    top = draw(st.sampled_from([1, 4, 15]))
+    signed = draw(st.booleans())
+    shape = (channels, *size) if image else (channels * size[0],)
+    last = make.add(Input(shape, top, signed, draw(st.sampled_from([1.0, 0.3, 15.0]))))
+    if image:
+        for _ in range(draw(st.integers(1, 2))):
+            last = make.population([make.conv(last)])
+        for _ in range(draw(st.integers(1, 2)) if has_residual else 0):
+            last = make.residual(last)
+        flat = math.prod(make.shape(last))
+        last = make.add(Flatten(last, (flat,), f"flatten{last + 1}"))
+    for _ in range(draw(st.integers(0, 1))):
+        weight = make.weights((draw(st.integers(1, 6)), make.shape(last)[0]))
+        last = make.population([Dense(last, weight, make.exponent())])
+    weight = make.weights((draw(st.integers(1, 5)), make.shape(last)[0]))
+    make.add(
+        Population(
+            "output",
+            (weight.shape[0],),
+            (Dense(last, weight, make.exponent()),),
+            Readout(),
+            make.bias((weight.shape[0],), 500),
+        )
+    )
+    spec = NetworkSpec(tuple(make.layers), t, {"made": "by a test", "numbers": [1, 2.5, None]})
+    assume(all(r.fits for r in worst_case(spec)))
+    return spec
