@@ -71,7 +71,7 @@ class _Maker:
 
     def weights(self, shape):
         """Each of the three kinds of an 8-bit synapse group."""
-        kind = self.rng.integers(3)
+        kind = self.rng.choice(3, p=[0.45, 0.45, 0.1])
         top = int(self.rng.choice([3, 30, 127]))
         if kind == 0:
             return self.rng.integers(-top - 1, top + 1, shape)
@@ -89,21 +89,20 @@ class _Maker:
         return self.rng.integers(-size, size + 1, count)
 
     def population(self, synapses, levels=None):
-        """Neurons whose thresholds stand in proportion to what can arrive."""
+        """Neurons whose thresholds stand in proportion to what usually arrives."""
         shape = synapses[0].output_shape(self.shape(synapses[0].source))
         levels = levels or self.levels
         arriving = 1.0
         for s in synapses:
-            fan_in = np.abs(s.weight.reshape(s.weight.shape[0], -1)).sum(axis=1).max()
-            if isinstance(s, Identity):
-                fan_in = np.abs(s.weight).max()
+            row = s.weight.reshape(s.weight.shape[0], -1).astype(float)
+            typical = np.sqrt((row**2).sum(axis=1)).mean()
             source = self.layers[s.source]
             low, high = (
                 self.layers[source.source] if isinstance(source, Flatten) else source
             ).payload
-            arriving += fan_in * max(-low, min(high, 127)) * 2.0**s.weight_exp
+            arriving += typical * max(-low, min(high, 31)) / 2 * 2.0**s.weight_exp
         count = 1 if self.flip(0.3) else shape[0]
-        part = self.rng.uniform(0.05, 0.5, count) * arriving / levels
+        part = self.rng.uniform(0.3, 2.5, count) * arriving / levels
         vth = np.maximum(1, part).astype(np.int64)
         v0 = vth // 2 if self.flip() else vth * 0
         scale = np.asarray(self.rng.uniform(1, 300, count)) if self.flip() else None
@@ -113,7 +112,7 @@ class _Maker:
                 shape,
                 tuple(synapses),
                 MultiLevel(levels, vth, v0),
-                self.bias(shape, int(arriving / 8)),
+                self.bias(shape, int(arriving / 2)),
                 scale,
             )
         )
@@ -127,7 +126,9 @@ class _Maker:
         if not same and stride is None:
             d = tuple(int(x) for x in rng.integers(1, 3, 2))
             p = tuple(int(x) for x in rng.integers(0, 3, 2))
-            fits = all(n + 2 * a >= b * (m - 1) + 1 for n, a, b, m in zip((h, w), p, d, k))
+            fits = all(
+                n + 2 * a >= b * (m - 1) + 1 for n, a, b, m in zip((h, w), p, d, k, strict=True)
+            )
             d = d if fits else (1, 1)
         out = out or int(rng.integers(1, 9))
         groups = math.gcd(c, out) if self.flip(0.25) else 1
