@@ -61,6 +61,7 @@ def run_lava(
     progress: Callable[[int, int], None] | None = None,
     timeout: float | None = None,
     spike_exp: int = 6,
+    reset_interval: int | None = None,
 ) -> LavaResult:
     """Feed samples one right after the other through the network in Lava.
 
@@ -84,6 +85,10 @@ def run_lava(
         Seconds that the run may take.
     spike_exp : int
         Only for sigma-delta neurons, see :class:`netx_export.network.process.Network`.
+    reset_interval : int, optional
+        Only for CUBA neurons of lava-dl: timesteps between two resets, as in its
+        loader. Without it a run takes one sample, and a layer with a bias is
+        already charged when the sample reaches it.
 
     Raises
     ------
@@ -102,16 +107,18 @@ def run_lava(
     if stock and x.ndim == len(spec.input.shape) + 2 and x.shape[-1] > 0:
         spec = replace(spec, timesteps=x.shape[-1])
     x = check_payload(spec, x)
-    if "SDNN" in stock and len(x) > 1:
+    if len(x) > 1 and ("SDNN" in stock or (stock and reset_interval is None)):
         raise DataError(
-            "sigma-delta neurons keep their state from sample to sample, so a run takes one "
-            f"sample, got {len(x)}; put time on the last axis or run samples one by one"
+            f"neurons of type {', '.join(sorted(stock))} keep their state from sample to sample, "
+            f"so a run takes one sample, got {len(x)}; put time on the last axis, or (CUBA only) "
+            "give a reset_interval"
         )
     steps = len(x) * spec.timesteps
     if steps == 0:
         return _empty(spec, names, tag)
     require_lava()
-    return _run(spec, x, tag, names, progress, timeout, spike_exp)
+    options = {"spike_exp": spike_exp, "reset_interval": reset_interval}
+    return _run(spec, x, tag, names, progress, timeout, options)
 
 
 def _run(
@@ -121,7 +128,7 @@ def _run(
     names: list[str],
     progress: Callable[[int, int], None] | None,
     timeout: float | None,
-    spike_exp: int,
+    options: dict[str, Any],
 ) -> LavaResult:
     with quiet():
         from lava.magma.core.run_configs import Loihi2SimCfg
@@ -130,10 +137,7 @@ def _run(
         from netx_export.network.process import Network
 
         steps = len(x) * spec.timesteps
-        # Neurons of lava-dl are only reset between samples, and a single sample
-        # then runs exactly as in lava-dl's own loader.
-        reset = spec.timesteps if len(x) > 1 else None
-        network = Network(spec, spike_exp=spike_exp, reset_interval=reset)
+        network = Network(spec, **options)
         kind = np.dtype(np.int32 if tag == "fixed_pt" else np.float64)
         # (N, C, H, W, T) to (N*T, W, H, C)
         source = Stream(data=_time_first(x, spec.input.shape).astype(kind))

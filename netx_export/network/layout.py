@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from lava_mlsnn.integer.kernels import Pair
 from lava_mlsnn.neuron.step import message_bits
-from netx_export.spec import Flatten, Input, NetworkSpec, Pair, Population, Shape, StockNeuron
+from netx_export.spec import Flatten, Input, NetworkSpec, Population, Shape, StockNeuron
 
 __all__ = ["kernel_to_lava", "pair_to_lava", "sent_bits", "shape_to_lava", "stock_scalar"]
 

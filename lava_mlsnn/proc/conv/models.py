@@ -1,5 +1,7 @@
 """CPU ProcessModels of :class:`Conv`: floating point and 24-bit fixed point."""
 
+from typing import Any
+
 import numpy as np
 from lava.magma.core.decorator import implements, requires, tag
 from lava.magma.core.model.py.type import LavaPyType
@@ -11,7 +13,9 @@ from lava_mlsnn.proc.conv.process import Conv
 from lava_mlsnn.proc.synapse_model import AbstractPySynapseFixed, AbstractPySynapseFloat
 
 
-def convolve(proc_params, s: np.ndarray, weight: np.ndarray, dtype: type) -> np.ndarray:
+def convolve(
+    proc_params: Any, s: np.ndarray, weight: np.ndarray, dtype: type[np.floating]
+) -> np.ndarray:
     """Lava's convolution by the kernels' correlation, which is in (C, H, W) order.
 
     Lava flips the kernel (true convolution) and puts the width first.
