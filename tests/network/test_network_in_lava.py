@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -85,6 +87,14 @@ def test_network_is_a_process_for_a_users_own_script(residual, by_hand):
     np.testing.assert_array_equal(np.moveaxis(turned, 1, -1), expected["b1.c2"])
     np.testing.assert_array_equal(state, expected["out"][-1, :, -1])
     assert [v.item() for v in overflows] == [0, 0]
+
+
+def test_compiling_finds_the_models_without_a_warning(residual):
+    """Lava executes every module next to the Process again and warns if one fails."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        executable = Network(residual()).compile(Loihi2SimCfg(select_tag="fixed_pt"))
+    assert len(executable.proc_builders) == 6 + 8
 
 
 def test_str_is_a_table_with_delays(residual):
