@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -36,6 +36,26 @@ def fold_time(x: torch.Tensor) -> torch.Tensor:
 def unfold_time(x: torch.Tensor, timesteps: int) -> torch.Tensor:
     """(T*N, ...) to (N, ..., T); a view."""
     return x.unflatten(0, (timesteps, -1)).movedim(0, -1)
+
+
+@dataclass
+class _Cache:
+    """Integers, and copies of all that they were made from."""
+
+    tensors: list[torch.Tensor]
+    options: object
+    integers: Integers
+    norm: float
+
+    def holds(self, tensors: list[torch.Tensor], options: object) -> bool:
+        return (
+            self.options == options
+            and len(tensors) == len(self.tensors)
+            and all(
+                a.device == b.device and a.dtype == b.dtype and torch.equal(a, b)
+                for a, b in zip(tensors, self.tensors, strict=True)
+            )
+        )
 
 
 class Population(torch.nn.Module):
@@ -79,7 +99,7 @@ class Population(torch.nn.Module):
         self.num_message_bits = num_message_bits
         self.shape: tuple[int, ...] = synapses[0].shape
         self.precision = "integer"
-        self._cache: tuple[tuple[object, ...], Integers, float] | None = None
+        self._cache: _Cache | None = None
 
     # -- integers ---------------------------------------------------------------
     def integers(self) -> Integers:
@@ -104,12 +124,11 @@ class Population(torch.nn.Module):
     def cached_integers(self) -> tuple[Integers, float]:
         """:meth:`integers` and the largest L1 norm of a weight row, until a parameter changes."""
         # SLAYER users write through ``weight.data``, which no version counter sees
-        key = tuple(
-            (id(t), t._version, float(t.detach().sum()))
-            for t in (*self.parameters(), *self.buffers())
-        )
+        tensors = [t.detach() for t in (*self.parameters(), *self.buffers())]
+        neuron = self.neuron
+        options = (self.scaling, neuron and (neuron.levels, neuron.v0))
         hooked = any(s.pre_hook_fx is not None for s in self._synapses())
-        if self._cache is None or self._cache[0] != key or hooked:
+        if self._cache is None or hooked or not self._cache.holds(tensors, options):
             with torch.no_grad():
                 ints = self.integers()
             norm = sum(
@@ -117,8 +136,9 @@ class Population(torch.nn.Module):
                 * 2.0**e
                 for w, e, s in zip(ints.weights, ints.exponents, self._synapses(), strict=True)
             )
-            self._cache = (key, ints, norm + float(ints.bias.abs().max()))
-        return self._cache[1], self._cache[2]
+            copies = [t.clone() for t in tensors]
+            self._cache = _Cache(copies, options, ints, norm + float(ints.bias.abs().max()))
+        return self._cache.integers, self._cache.norm
 
     def check_calibrated(self) -> None:
         """Raise CalibrationError if a BatchNorm has no statistics."""
@@ -170,23 +190,31 @@ class Population(torch.nn.Module):
     def _forward_integer(self, xs: list[torch.Tensor], timesteps: int) -> torch.Tensor:
         ints, norm = self.cached_integers()
         largest = max(float(x.abs().max()) if x.numel() else 0.0 for x in xs)
-        # float32 is exact below 2**24; cuDNN may pick Winograd, which is not exact
-        exact32 = norm * max(largest, 1.0) < 2**24 and not xs[0].is_cuda
+        device = xs[0].device  # a relay has no tensor that would carry its device
+        # float32 is exact below 2**24, unless the user lets matmul take fewer bits
+        plain = device.type == "cpu" and torch.get_float32_matmul_precision() == "highest"
+        exact32 = plain and norm * max(largest, 1.0) < 2**24
         dtype = torch.float32 if exact32 else torch.float64
         shape = (-1, *[1] * (len(self.shape) - 1))
-        total: torch.Tensor = ints.bias.to(dtype).reshape(shape)
-        with torch.backends.nnpack.flags(enabled=False):
+        total: torch.Tensor = ints.bias.to(device, dtype).reshape(shape)
+        with (
+            torch.backends.nnpack.flags(enabled=False),
+            torch.autocast(device.type, enabled=False),
+        ):
             for synapse, w_int, e, x in zip(
                 self._synapses(), ints.weights, ints.exponents, xs, strict=True
             ):
-                total = total + synapse.apply_weight(x.to(dtype), w_int.to(dtype)) * 2.0**e
+                arm = synapse.apply_weight(x.to(dtype), w_int.to(device, dtype))
+                if device.type != "cpu":  # cuDNN may pick FFT or Winograd
+                    arm = arm.round()
+                total = total + arm * 2.0**e
         a = unfold_time(total, timesteps)
         if self.neuron is None:
             return torch.cumsum(a.double(), -1) if self.integrate else a
         assert ints.vth is not None and ints.v0 is not None
         wide = torch.float64  # states over T may pass what float32 holds
-        vth = ints.vth.to(wide).reshape(shape)
-        v: torch.Tensor = ints.v0.to(wide).reshape(shape)
+        vth = ints.vth.to(device, wide).reshape(shape)
+        v: torch.Tensor = ints.v0.to(device, wide).reshape(shape)
         out = []
         for step in a.unbind(-1):
             z, v = multilevel_step(v, step.to(wide), vth, self.neuron.levels)
