@@ -13,6 +13,7 @@ weight resolution (DESIGN.md, "Sparse-ResNet"). Ours.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -188,6 +189,8 @@ def quantise(
     for tensor in (bias, *(w for w in folded if w is not None)):
         if not bool(torch.isfinite(tensor).all()):
             raise RangeError("weights and biases must be finite, got NaN or infinity")
+    if theta is not None and not 0 < theta < math.inf:
+        raise RangeError(f"the threshold must be positive and finite, got {theta}")
     largest = torch.zeros_like(bias)
     for w in folded:
         if w is not None:
@@ -208,7 +211,12 @@ def quantise(
         exponents.append(e)
     vth = start = None
     if theta is not None:
-        vth = torch.round(theta * scale).clamp(1, STATE_MAX)
+        vth = torch.round(theta * scale).clamp_min(1)
+        if bool((vth > STATE_MAX).any()):
+            raise RangeError(
+                f"the threshold must fit 24 bits after scaling, got {float(vth.max()):.0f}; "
+                "it is far above its inputs"
+            )
         start = torch.floor(vth / 2) if v0 == "round" else torch.zeros_like(vth)
     bias_int = torch.round(bias * scale)
     if bool((bias_int.abs() > STATE_MAX).any()):
