@@ -48,12 +48,14 @@ class Pool(PopulationBlock):
         count_log: bool = False,
     ) -> None:
         synapse = PoolSynapse(input_shape, kernel_size, stride)
-        neuron = None
+        neuron, whole = None, True
         if neuron_params is not None:
             threshold = float(neuron_params.get("threshold", 1.0)) * synapse.area
             neuron = make_neuron(neuron_params, threshold=threshold, train_threshold=False)
+            whole = threshold.is_integer()
         total = payload_max * synapse.area
-        scaling = Scaling("fixed", fixed=1.0)
+        # a threshold between whole numbers needs finer units than 1
+        scaling = Scaling("fixed", fixed=1.0 if whole else 128.0)
         bits = max(8, message_bits(total))
         super().__init__(Population([synapse], neuron, scaling, num_message_bits=bits), count_log)
         self.payload_max = total if neuron is None else neuron.levels
