@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from numbers import Real
+
 import torch
 
 from lava_mlsnn.errors import ConfigError
@@ -56,10 +59,11 @@ class MultiLevelNeuron(torch.nn.Module):
         detach_reset: bool = False,
     ) -> None:
         super().__init__()
-        if not threshold > 0:
-            raise ConfigError(f"threshold must be positive, got {threshold}")
-        if int(levels) != levels or levels < 1:
-            raise ConfigError(f"levels must be a whole number of at least 1, got {levels}")
+        for name, value in (("threshold", threshold), ("alpha", alpha)):
+            if not (isinstance(value, Real) and 0 < value < math.inf):
+                raise ConfigError(f"{name} must be a positive number, got {value!r}")
+        if not (isinstance(levels, Real) and levels >= 1 and float(levels).is_integer()):
+            raise ConfigError(f"levels must be a whole number of at least 1, got {levels!r}")
         if surrogate not in SURROGATES:
             raise ConfigError(f"surrogate must be one of {SURROGATES}, got {surrogate!r}")
         initial_state(1.0, v0)  # checks the word
