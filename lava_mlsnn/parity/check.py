@@ -89,7 +89,7 @@ def check_parity(
         result = run_lava(spec, x[:n], probes=True, progress=follow)
         traced = _runner_trace(runner, x[:n])
         note("lava", traced, {k: v for k, v in result.layers.items() if k in traced}, 0)
-    report.differences = _merge(found, report.layers)
+    report.differences = _merge(found, spec)
     return report
 
 
@@ -101,12 +101,17 @@ def _runner_trace(runner: IntegerRunner, x: np.ndarray) -> dict[str, np.ndarray]
     return layers
 
 
-def _merge(found: dict[tuple[str, str], Any], layers: list[str]) -> list[Any]:
+def _merge(found: dict[tuple[str, str], Any], spec: NetworkSpec) -> list[Any]:
     """One Difference per layer and side, the batches joined, input side first."""
     from dataclasses import replace
 
+    from netx_export.graph import depths
+
+    # a file may hold its layers in any order
+    depth = depths(spec)
+    place = {layer.name: (depth[i], i) for i, layer in enumerate(spec.layers)}
     merged = []
-    for _, parts in sorted(found.items(), key=lambda item: layers.index(item[0][0])):
+    for _, parts in sorted(found.items(), key=lambda item: place[item[0][0]]):
         start, first = parts[0]
         merged.append(
             replace(
@@ -157,7 +162,7 @@ def training_trace(
     was_training = model.training
     model.eval()
     try:
-        x = torch.from_numpy(np.asarray(data, np.float32))
+        x = torch.from_numpy(np.asarray(data, np.float64))  # rounds as encode() does
         if x.dim() == len(spec.input.shape) + 1:
             x = x.unsqueeze(-1).expand(*x.shape, spec.timesteps)
         device = next((p.device for p in model.parameters()), None)
