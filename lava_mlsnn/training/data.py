@@ -142,12 +142,15 @@ def _folder(path: Path, progress: Progress | None) -> Dataset:
 
 
 def _read_image(file: Path) -> np.ndarray:
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image
 
+    bomb = Image.DecompressionBombError  # also what a damaged size looks like
     try:
         with Image.open(file) as image:
+            if image.mode[0] in "IF":  # Pillow would cut values off at 255
+                raise ValueError(f"it has more than 8 bits a channel, mode {image.mode}")
             array = np.asarray(image.convert("L" if image.mode in ("1", "L") else "RGB"))
-    except (UnidentifiedImageError, OSError, ValueError) as error:
+    except (OSError, SyntaxError, ValueError, bomb) as error:
         raise DataError(f"{file} is not an image that can be read ({error})") from None
     array = array[None] if array.ndim == 2 else array.transpose(2, 0, 1)
     return array.astype(np.float32) / 255.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from lava_mlsnn.errors import ConfigError
+from lava_mlsnn.errors import ConfigError, DataError
 from lava_mlsnn.models import ModelConfig, MultiLevelNetwork, build_model
 from lava_mlsnn.slayer import precision
 from lava_mlsnn.training.checkpoint import load_checkpoint, save_checkpoint
@@ -85,6 +86,14 @@ def accuracy(
     return right / max(1, len(x))
 
 
+def one_cycle(done: float) -> float:
+    """Learning rate factor after a fraction ``done`` of training: up, then down, by cosines."""
+    rise, start = 0.15, 0.04
+    if done < rise:
+        return start + (1 - start) * 0.5 * (1 - math.cos(math.pi * done / rise))
+    return 0.5 * (1 + math.cos(math.pi * min(1.0, (done - rise) / (1 - rise))))
+
+
 def _augment(x: torch.Tensor, config: TrainConfig, generator: torch.Generator) -> torch.Tensor:
     n, _, height, width = x.shape
     if config.shift:
@@ -109,6 +118,7 @@ def train(
     resume: bool = False,
     report: Callable[[EpochReport], None] | None = None,
     device: str = "cpu",
+    threads: int = 0,
 ) -> MultiLevelNetwork:
     """Train a network on a dataset.
 
@@ -129,6 +139,9 @@ def train(
         Called after every epoch.
     device : str
         ``"cpu"`` or ``"cuda"``.
+    threads : int
+        CPU threads of torch while training (0: as torch is set). Small networks are
+        faster with 1, by far where the cores are shared.
 
     Returns
     -------
@@ -136,6 +149,33 @@ def train(
         In eval mode.
     """
     check_fits(dataset, model_config.input_shape, model_config.classes)
+    if len(dataset.x_train) < 2:  # one sample has no batch statistics
+        raise DataError(f"training needs at least 2 images, {dataset.name} has 1")
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads or before)
+    try:
+        return _train(
+            model_config,
+            dataset,
+            config,
+            checkpoint if resume else None,
+            checkpoint,
+            report,
+            device,
+        )
+    finally:
+        torch.set_num_threads(before)
+
+
+def _train(
+    model_config: ModelConfig,
+    dataset: Dataset,
+    config: TrainConfig,
+    resume: Path | None,
+    checkpoint: Path | None,
+    report: Callable[[EpochReport], None] | None,
+    device: str,
+) -> MultiLevelNetwork:
     torch.manual_seed(config.seed)
     model = build_model(model_config).to(device)
     optimiser = torch.optim.AdamW(
@@ -144,13 +184,14 @@ def train(
     x_all, y_all = torch.from_numpy(dataset.x_train), torch.from_numpy(dataset.y_train)
     # a last batch of one sample has no batch statistics
     batches = max(1, len(x_all) // config.batch_size)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, config.lr, total_steps=config.epochs * batches + 1, pct_start=0.15
+    # torch's OneCycleLR keeps a function in its state, which a safe checkpoint cannot hold
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimiser, lambda step: one_cycle(step / (config.epochs * batches))
     )
     generator = torch.Generator().manual_seed(config.seed)
     start = 0
-    if resume and checkpoint is not None and checkpoint.exists():
-        start = _restore(checkpoint, model, optimiser, schedule, generator, config)
+    if resume is not None and resume.exists():
+        start = _restore(resume, model, optimiser, schedule, generator, config)
     for epoch in range(start, config.epochs):
         model.train()
         total = right = 0.0
