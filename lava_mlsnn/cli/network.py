@@ -176,8 +176,9 @@ def run_info(console: Console, file: Path) -> None:
     reasons = stock_reasons(spec)
     columns = list(rows[0])
     console.table(str(file), columns, [[row[c] for c in columns] for row in rows])
+    low, high = spec.input.payload
     console.say(
-        f"T = {spec.timesteps}, latency {latency(spec)} timesteps, input 0..{spec.input.levels} "
+        f"T = {spec.timesteps}, latency {latency(spec)} timesteps, input {low}..{high} "
         f"= gain {spec.input.gain:g} x data"
     )
     console.say(
