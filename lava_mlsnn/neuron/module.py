@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from numbers import Real
+from typing import Any
 
 import torch
 
@@ -12,6 +13,10 @@ from lava_mlsnn.neuron.step import initial_state
 from lava_mlsnn.neuron.surrogate import SURROGATES, spike
 
 __all__ = ["MultiLevelNeuron"]
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real)
 
 
 class MultiLevelNeuron(torch.nn.Module):
@@ -60,9 +65,9 @@ class MultiLevelNeuron(torch.nn.Module):
     ) -> None:
         super().__init__()
         for name, value in (("threshold", threshold), ("alpha", alpha)):
-            if not (isinstance(value, Real) and 0 < value < math.inf):
+            if not (_is_number(value) and 0 < value < math.inf):
                 raise ConfigError(f"{name} must be a positive number, got {value!r}")
-        if not (isinstance(levels, Real) and levels >= 1 and float(levels).is_integer()):
+        if not (_is_number(levels) and levels >= 1 and float(levels).is_integer()):
             raise ConfigError(f"levels must be a whole number of at least 1, got {levels!r}")
         if surrogate not in SURROGATES:
             raise ConfigError(f"surrogate must be one of {SURROGATES}, got {surrogate!r}")
