@@ -10,15 +10,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from netx_export.graph import delays as delays
+    from netx_export.graph import depths as depths
+    from netx_export.graph import latency as latency
     from netx_export.handlers import export_model as export_model
     from netx_export.network import Network as Network
     from netx_export.ranges import LayerRange as LayerRange
     from netx_export.ranges import check_ranges as check_ranges
     from netx_export.ranges import worst_case as worst_case
     from netx_export.reader import read as read
+    from netx_export.run import LavaResult as LavaResult
     from netx_export.run import run_lava as run_lava
     from netx_export.schema import FORMAT as FORMAT
     from netx_export.schema import FORMAT_VERSION as FORMAT_VERSION
+    from netx_export.session import lava_available as lava_available
     from netx_export.spec import Conv as Conv
     from netx_export.spec import Dense as Dense
     from netx_export.spec import Flatten as Flatten
@@ -41,6 +46,7 @@ _HOMES = {
     "Flatten": "spec",
     "Identity": "spec",
     "Input": "spec",
+    "LavaResult": "run",
     "LayerRange": "ranges",
     "MultiLevel": "spec",
     "Network": "network",
@@ -49,7 +55,11 @@ _HOMES = {
     "Readout": "spec",
     "StockNeuron": "spec",
     "check_ranges": "ranges",
+    "delays": "graph",
+    "depths": "graph",
     "export_model": "handlers",
+    "latency": "graph",
+    "lava_available": "session",
     "read": "reader",
     "run_lava": "run",
     "stock_reasons": "stock",

@@ -28,15 +28,23 @@ from typing import Any
 
 from lava_mlsnn.errors import MLSNNError, RunError
 
-__all__ = ["LavaSession", "require_lava"]
+__all__ = ["LavaSession", "lava_available", "require_lava"]
 
 POLL = 0.01  # seconds between two looks at the children
 GRACE = 5.0  # seconds that children get to end on their own
 
 
+def lava_available() -> bool:
+    """Whether the Lava simulator is installed here; nothing of it is imported."""
+    return (
+        importlib.util.find_spec("lava") is not None
+        and importlib.util.find_spec("lava.magma") is not None
+    )
+
+
 def require_lava() -> None:
     """Make Lava importable, or raise MLSNNError that says what it needs."""
-    if importlib.util.find_spec("lava") is None or (importlib.util.find_spec("lava.magma") is None):
+    if not lava_available():
         raise MLSNNError(
             "the Lava simulator needs Python 3.10 with lava-nc 0.10.0 installed, and this is "
             f"Python {sys.version_info.major}.{sys.version_info.minor} without it"

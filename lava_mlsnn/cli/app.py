@@ -102,6 +102,9 @@ def train(
     flip: Annotated[bool, typer.Option("--flip", help="Random mirror images.")] = False,
     seed: o.Seed = 0,
     device: Annotated[str, typer.Option("--device", help="cpu or cuda.")] = "cpu",
+    threads: Annotated[
+        int, typer.Option("--threads", min=0, help="CPU threads (0: all; small networks: 1).")
+    ] = 0,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the folder's model.pt.")
     ] = False,
@@ -128,7 +131,9 @@ def train(
     recipe = TrainConfig(
         epochs=epochs, batch_size=batch_size, lr=lr, shift=shift, flip=flip, seed=seed
     )
-    run_train(Console(as_json), out, data, settings, recipe, device=device, resume=resume)
+    run_train(
+        Console(as_json), out, data, settings, recipe, device=device, resume=resume, threads=threads
+    )
 
 
 @app.command()

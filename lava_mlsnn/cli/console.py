@@ -66,7 +66,9 @@ class Console:
         from rich.console import Console as Rich
 
         self.as_json = as_json
-        self.out = Rich(highlight=False, soft_wrap=True)
+        # a pipe or file has no width of its own; rich would fold tables at 80
+        width = None if sys.stdout.isatty() else 160
+        self.out = Rich(highlight=False, soft_wrap=True, width=width)
         self.err = Rich(stderr=True, highlight=False, soft_wrap=True)
 
     def say(self, text: str) -> None:
@@ -85,7 +87,7 @@ class Console:
         for row in rows:
             table.add_row(*(f"{v:.4g}" if isinstance(v, float) else str(v) for v in row))
         target = self.err if self.as_json else self.out
-        target.print(table, width=None if target.is_terminal else 160)
+        target.print(table)
 
     def result(self, values: dict[str, Any]) -> None:
         """The JSON object of ``--json``."""

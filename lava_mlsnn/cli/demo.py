@@ -143,6 +143,7 @@ def _train(
                 recipe,
                 checkpoint=checkpoint,
                 resume=True,
+                threads=1,
                 report=lambda epoch: follow(epoch.epoch, epoch.epochs),
             )
         except ConfigError as error:

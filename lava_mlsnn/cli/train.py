@@ -34,6 +34,7 @@ def run_train(
     *,
     device: str,
     resume: bool,
+    threads: int,
 ) -> None:
     """Load data, train, report both accuracies."""
     import torch
@@ -83,6 +84,7 @@ def run_train(
             resume=resume,
             report=report,
             device=device,
+            threads=threads,
         )
     seconds = time.perf_counter() - start
     integer = accuracy(model, dataset.x_test, dataset.y_test, "integer")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from lava.magma.core.process.ports.ports import InPort, OutPort
 from lava.magma.core.process.variable import Var
 
@@ -11,6 +13,7 @@ from netx_export.graph import depths, latency
 from netx_export.network.layout import shape_to_lava
 from netx_export.network.neurons import check_neuron
 from netx_export.network.table import network_table
+from netx_export.reader import read
 from netx_export.spec import MultiLevel, NetworkSpec, Readout
 
 
@@ -24,8 +27,8 @@ class Network(CheckedProcess):
 
     Parameters
     ----------
-    spec : NetworkSpec
-        What to build.
+    spec : NetworkSpec or path
+        What to build, or the NetX file that holds it.
     spike_exp : int, optional
         Fractional bits of the messages of sigma-delta neurons, as in
         ``lava.lib.dl.netx.hdf5.Network``.
@@ -57,12 +60,14 @@ class Network(CheckedProcess):
 
     def __init__(
         self,
-        spec: NetworkSpec,
+        spec: NetworkSpec | str | os.PathLike[str],
         *,
         spike_exp: int = 6,
         reset_offset: int = 0,
         reset_interval: int | None = None,
     ) -> None:
+        if not isinstance(spec, NetworkSpec):
+            spec = read(spec)
         if spec.input.neuron is not None:
             with at(spec.label(0)):
                 check_neuron(spec.input.neuron, None)
