@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["save_figure"]
 
+RASTER_WIDTH = 128  # neurons in one row of the raster
+
 
 def save_figure(
     path: Path,
@@ -58,7 +60,7 @@ def save_figure(
     best = int(np.argmax(scores))
     colours = ["tab:orange" if i == best else "tab:blue" for i in range(len(scores))]
     axes.barh(range(len(scores)), scores, color=colours)
-    axes.set(title="output membrane (integer)", ylabel="class", yticks=range(len(scores)))
+    axes.set(title="output (integer)", ylabel="class", yticks=range(len(scores)))
     axes.invert_yaxis()
     _raster(figure.add_subplot(grid[:, 1]), layers, activities)
     axes = figure.add_subplot(grid[:, 2])
@@ -79,26 +81,27 @@ def save_figure(
 
 
 def _raster(axes: Axes, layers: dict[str, np.ndarray], activities: list[LayerActivity]) -> None:
-    """Payloads of one sample: a row band per layer, all its neurons across, T stacked."""
-    width = 240
-    rows: list[np.ndarray] = []
-    ticks: list[float] = []
-    labels: list[str] = []
-    for item in activities:
-        values = layers[item.layer]
-        flat = values.reshape(-1, values.shape[-1]).T.astype(float)
-        pick = np.linspace(0, flat.shape[1] - 1, min(width, flat.shape[1])).round().astype(int)
-        band = np.full((flat.shape[0], width), np.nan)
-        band[:, : len(pick)] = flat[:, pick]
-        ticks.append(sum(len(r) for r in rows) + len(band) / 2 - 0.5)
-        labels.append(item.layer)
-        rows.append(band)
+    """Payloads of one sample: a band of T rows per layer, its neurons folded to one width."""
+    names = [item.layer for item in activities]
+    bands = []
+    for name in names:
+        values = layers[name].reshape(-1, layers[name].shape[-1]).T.astype(float)
+        rows = -(-values.shape[1] // RASTER_WIDTH)
+        band = np.full((values.shape[0], rows * RASTER_WIDTH), np.nan)
+        band[:, : values.shape[1]] = values
+        bands.append(band.reshape(-1, RASTER_WIDTH))
+    gap = np.full((2, RASTER_WIDTH), np.nan)
+    stacked, ticks, at = [], [], 0
+    for band in bands:
+        stacked += [band, gap]
+        ticks.append(at + len(band) / 2 - 0.5)
+        at += len(band) + len(gap)
     image = axes.imshow(
-        np.concatenate(rows), aspect="auto", interpolation="nearest", cmap="viridis"
+        np.concatenate(stacked[:-1]), aspect="auto", interpolation="nearest", cmap="viridis"
     )
-    axes.set(title=f"payload of the sample (up to {width} neurons a layer)", xticks=[])
-    axes.set_yticks(ticks, labels, fontsize=7)
-    axes.figure.colorbar(image, ax=axes, shrink=0.6)
+    axes.set(title="payload of every neuron for the sample", xticks=[])
+    axes.set_yticks(ticks, names, fontsize=7)
+    axes.figure.colorbar(image, ax=axes, shrink=0.6, location="bottom")
 
 
 def _write(path: Path, figure: Figure) -> None:
