@@ -90,6 +90,8 @@ def _input(node: Node, place: Place) -> Input:
 
 def _flatten(node: Node, place: Place) -> Flatten:
     shape = _shape(node)
+    if len(place.inputs) != 1:
+        raise FormatError(f"a flatten layer has one source, got {len(place.inputs)}", schema.INPUTS)
     return Flatten(place.inputs[0], shape if place.own else (prod(shape),), place.name)
 
 
@@ -117,10 +119,9 @@ def _population(node: Node, place: Place) -> Population:
                 f"it must have one value or one per channel ({shape[0]}), got {scale.size}",
                 schema.SCALE,
             )
+    bias = _bias(node, read, stock)
     try:
-        layer = Population(
-            place.name, shape, synapses, read.neuron, _bias(node, read, stock), scale
-        )
+        layer = Population(place.name, shape, synapses, read.neuron, bias, scale)
     except MLSNNError as error:  # the caller says which layer
         raise type(error)(error.message) from None
     if read.own_bias is not None:
