@@ -1,0 +1,176 @@
+"""Floats to integers: every number in its width, and exact where it must be."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from lava_mlsnn.errors import ConfigError, RangeError
+from lava_mlsnn.integer.bits import STATE_MAX, check_weights
+from lava_mlsnn.slayer import Scaling
+from lava_mlsnn.slayer.quantise import quantise
+
+
+@st.composite
+def cases(draw):
+    """Weights over many magnitudes, some channels dead, bias, threshold, identity or not."""
+    generator = torch.Generator().manual_seed(draw(st.integers(0, 2**31)))
+    channels, fan_in = draw(st.integers(1, 6)), draw(st.integers(1, 9))
+    weight = torch.randn(channels, fan_in, generator=generator)
+    spread = draw(st.sampled_from([0.0, 1.0, 3.0]))
+    middle = draw(st.sampled_from([-6, -2, 0, 2, 4]))
+    weight *= 10.0 ** (torch.rand(channels, 1, generator=generator) * spread + middle)
+    if draw(st.booleans()):
+        weight[0] = 0  # gamma = 0
+    bias = torch.randn(channels, generator=generator) * draw(st.sampled_from([0.0, 1.0, 50.0]))
+    theta = draw(st.sampled_from([None, 0.25, 1.0, 1.0, 3.7]))
+    scaling = draw(
+        st.sampled_from(
+            [Scaling(), Scaling(weight_bits=5), Scaling("layer"), Scaling.stock(), Scaling.stock(3)]
+        )
+    )
+    units = scaling.exponents and draw(st.booleans())
+    levels = draw(st.sampled_from([1, 4, 15]))
+    return weight, bias, theta, levels, units, scaling
+
+
+def integers(weight, bias, theta, levels, units, scaling, v0="floor"):
+    weights = [weight, None] if units else [weight]
+    return quantise(weights, [1.0] * len(weights), bias, theta, levels, v0, scaling)
+
+
+@given(cases(), st.sampled_from(["floor", "round"]))
+@settings(max_examples=150, deadline=None)
+def test_every_integer_fits_its_width(case, v0):
+    weight, bias, theta, levels, units, scaling = case
+    try:
+        ints = integers(*case, v0)
+    except RangeError as error:  # refused, never wrapped
+        assume("bias" not in str(error))
+        raise
+    for w, e in zip(ints.weights, ints.exponents, strict=True):
+        assert torch.equal(w, w.round())
+        check_weights(w.numpy().astype(int))
+        assert 0 <= e <= 16 and (scaling.exponents or e == 0)
+    w = ints.weights[0]
+    assert w.abs().max() <= scaling.weight_max <= 254
+    assert torch.equal(w % scaling.step, torch.zeros_like(w))
+    assert torch.equal(ints.bias, ints.bias.round()) and ints.bias.abs().max() <= STATE_MAX
+    if theta is None:
+        assert ints.vth is None and ints.v0 is None
+    else:
+        assert ints.vth.min() >= 1 and ints.vth.max() <= STATE_MAX
+        wanted = (ints.vth // 2) if v0 == "round" else torch.zeros_like(ints.vth)
+        assert torch.equal(ints.v0, wanted)
+
+
+@given(cases())
+@settings(max_examples=150, deadline=None)
+def test_integers_are_the_floats_times_one_scale_per_channel(case):
+    weight, bias, theta, _, units, scaling = case
+    try:
+        ints = integers(*case)
+    except RangeError:
+        assume(False)
+    scale = ints.scale
+    assert scale.min() > 0
+    w = ints.weights[0] * 2.0 ** ints.exponents[0]
+    grid = scaling.step * 2.0 ** ints.exponents[0]
+    wanted = weight.double() * scale[:, None]
+    limit = scaling.weight_max * 2.0 ** ints.exponents[0]
+    assert ((w - wanted.clamp(-limit, limit)).abs() <= grid / 2 + 1e-6).all()
+    assert ((ints.bias - bias.double() * scale).abs() <= 0.5 + 1e-6).all()
+    if theta is not None:
+        assert ((ints.vth - theta * scale).abs() <= 0.5 + 1e-6).logical_or(ints.vth == 1).all()
+    if scaling.mode == "layer":
+        assert torch.equal(scale, scale[:1].expand_as(scale))
+    if units:
+        unit = ints.weights[1]
+        assert torch.equal(unit * 2.0 ** ints.exponents[1], scale)  # the shortcut is exact
+        assert unit.min() >= 1 and unit.max() <= 255
+        if theta == 1.0:
+            assert torch.equal(ints.vth, scale)
+
+
+@pytest.mark.parametrize("bits", range(2, 9))
+def test_fewer_weight_bits_leave_a_coarser_grid_of_the_same_range(bits):
+    scaling = Scaling(weight_bits=bits)
+    weight = torch.linspace(-1, 1, 1001)[None]
+    ints = integers(weight, torch.zeros(1), 1.0, 4, False, scaling)
+    values = ints.weights[0].unique()
+    assert len(values) == 2**bits - 1
+    assert values.min() == -values.max() == -scaling.weight_max
+
+
+def test_a_dead_channel_keeps_its_bias_and_threshold():
+    weight = torch.tensor([[0.0, 0.0], [0.5, -1.0]])
+    ints = integers(weight, torch.tensor([0.75, 0.0]), 1.0, 4, True, Scaling())
+    assert not ints.weights[0][0].any()
+    assert ints.bias[0] / ints.vth[0] == pytest.approx(0.75, abs=0.01)
+
+
+def test_negative_channels_mirror_positive_ones():
+    weight = torch.randn(4, 6)
+    up = integers(weight, torch.ones(4), 1.0, 4, True, Scaling())
+    down = integers(-weight, -torch.ones(4), 1.0, 4, True, Scaling())
+    assert torch.equal(up.weights[0], -down.weights[0]) and torch.equal(up.bias, -down.bias)
+    assert torch.equal(up.vth, down.vth)
+
+
+def test_fixed_scale_of_one_leaves_sums_of_payloads_as_they_are():
+    ints = quantise([None, None], [1.0, 1.0], torch.zeros(3), 2.0, 4, "floor", Scaling("fixed"))
+    assert all(torch.equal(w, torch.ones(3)) for w in (*ints.weights, ints.scale))
+    assert ints.exponents == (0, 0) and torch.equal(ints.vth, torch.full((3,), 2.0))
+
+
+def test_the_stock_scaling_stays_inside_what_stock_lava_can_express():
+    scaling = Scaling.stock()
+    weight, bias = torch.randn(8, 16) * 3, torch.randn(8) * 5
+    ints = integers(weight, bias, 0.7, 1, False, scaling)
+    assert ints.exponents == (0,) and len(ints.vth.unique()) == 1
+    assert ints.bias.abs().max() <= 4096 and ints.vth.max() <= 1 << 16
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("where", ["weight", "bias", "theta"])
+def test_numbers_that_are_not_finite_are_refused(bad, where):
+    weight, bias, theta = torch.ones(2, 2), torch.zeros(2), 1.0
+    if where == "weight":
+        weight[1, 1] = bad
+    elif where == "bias":
+        bias[0] = bad
+    else:
+        theta = bad
+    with pytest.raises(RangeError, match="threshold" if where == "theta" else "finite"):
+        quantise([weight], [1.0], bias, theta, 4, "floor", Scaling())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"theta": 1e9, "units": True}, "threshold must fit 24 bits"),
+        ({"theta": 1.0, "bias": 1e9, "units": True}, "bias must fit 24 bits"),
+    ],
+)
+def test_what_no_scale_can_fit_is_refused(arguments, says):
+    bias = torch.full((2,), arguments.get("bias", 0.0))
+    with pytest.raises(RangeError, match=says):
+        integers(torch.randn(2, 3), bias, arguments["theta"], 4, True, Scaling())
+
+
+def test_a_shortcut_that_needs_more_than_8_bits_is_refused():
+    with pytest.raises(RangeError, match="one-to-one.*255.*257"):
+        quantise([None], [257 / 256], torch.zeros(1), 1.0, 4, "floor", Scaling("fixed", fixed=256))
+
+
+@pytest.mark.parametrize("bits", [0, 1, 9])
+def test_weight_bits_out_of_range_are_named(bits):
+    with pytest.raises(ConfigError, match=f"2..8, got {bits}"):
+        Scaling(weight_bits=bits)
+
+
+def test_an_unknown_mode_is_named():
+    with pytest.raises(ConfigError, match="'tensor'"):
+        Scaling("tensor")
