@@ -126,7 +126,7 @@ def test_the_fixed_step_keeps_24_bits_and_counts_what_left_them(v, a, vth, level
 
 
 def test_an_unknown_overflow_is_named():
-    with pytest.raises(ConfigError, match="overflow.*'clip'"):
+    with pytest.raises(ConfigError, match=r"overflow.*'clip'"):
         fit_state(np.array([1 << 30]), "clip")
 
 
@@ -137,7 +137,7 @@ def test_the_start_is_zero_or_half_a_threshold_in_every_number_kind():
     assert np.array_equal(initial_state(np.array([7.0, 8]), "round"), [3.5, 4])
     assert torch.equal(initial_state(torch.tensor([7, 8]), "round"), torch.tensor([3, 4]))
     assert torch.equal(initial_state(torch.tensor([7.0]), "round"), torch.tensor([3.5]))
-    with pytest.raises(ConfigError, match="'floor'.*'round'.*'half'"):
+    with pytest.raises(ConfigError, match=r"'floor'.*'round'.*'half'"):
         initial_state(1.0, "half")
 
 
