@@ -14,11 +14,12 @@ import numpy as np
 
 from lava_mlsnn.errors import FormatError, MLSNNError, RangeError, at
 from netx_export import schema
+from netx_export.heap import heap_string
 
 if TYPE_CHECKING:
     import h5py
 
-__all__ = ["Node", "readable"]
+__all__ = ["Node", "attribute", "readable"]
 
 MOST_TEXT = 1 << 16
 # No filter of HDF5 packs tighter than deflate does; more is a damaged or hostile shape.
@@ -41,6 +42,24 @@ def readable(place: str = "") -> Iterator[None]:
         raise FormatError(
             f"it cannot be read, the file is damaged ({text}); copy or export it again", place
         ) from None
+
+
+def attribute(file: h5py.File, name: str) -> int | str:
+    """A root attribute: one whole number or one string of fixed length.
+
+    Attributes of variable length are refused: HDF5 itself fails hard on damaged ones.
+    """
+    with readable(name):
+        raw = file.attrs.get_id(name)
+        if raw.shape == () and raw.dtype.kind in "iu":
+            return int(file.attrs[name])
+        if raw.shape == () and raw.dtype.kind == "S":
+            return bytes(file.attrs[name]).decode("utf-8")
+        raise FormatError(
+            f"it must be a whole number or a string of fixed length, got {raw.dtype} of "
+            f"shape {raw.shape}",
+            name,
+        )
 
 
 class Node:
@@ -127,16 +146,13 @@ class Node:
         place = self.place(name)
         dataset = self._dataset(name, 1)
         with readable(place):
-            if dataset.dtype.kind not in "SO" or dataset.dtype.itemsize > MOST_TEXT:
-                raise FormatError(f"it must be a string, got {dataset.dtype}", place)
-            value = dataset[()]
-            if isinstance(value, np.ndarray):
-                value = value.reshape(-1)[0] if value.size else b""
-            if isinstance(value, bytes):
-                value = value.decode("utf-8")
-            if not isinstance(value, str) or not value or not value.isprintable():
-                raise FormatError(f"it must be printable text, got {value!r:.80}", place)
-            return value
+            if dataset.size != 1:
+                raise FormatError(f"it must be one string, got shape {dataset.shape}", place)
+            if dataset.dtype.kind == "S" and dataset.dtype.itemsize <= MOST_TEXT:
+                data = bytes(dataset[()].item() if dataset.shape else dataset[()])
+            else:
+                data = _variable_length(dataset, place)
+            return _printable(data, place)
 
     def array(self, name: str, ndim: int | None = None, most: int = schema.MAX_WEIGHTS) -> Any:
         """Finite numbers, in the file's own type (bool becomes int8)."""
@@ -217,3 +233,25 @@ def whole_numbers(
     if values.size and (values.min() < low or values.max() > high):
         raise RangeError(f"it must lie in {low}..{high}, got {values.min()}..{values.max()}")
     return values.astype(dtype)
+
+
+def _variable_length(dataset: h5py.Dataset, place: str) -> bytes:
+    """A variable-length string, without HDF5's own reading of it (see ``heap``)."""
+    import h5py
+
+    kind = h5py.check_string_dtype(dataset.dtype)
+    if kind is None:
+        raise FormatError(f"it must be a string, got {dataset.dtype}", place)
+    file, offset = dataset.file, dataset.id.get_offset()
+    sizes = file.id.get_create_plist().get_sizes()
+    if offset is None or sizes != (8, 8) or file.userblock_size:
+        raise FormatError("it must be a string of fixed length", place)
+    with at(place), open(file.filename, "rb") as raw:
+        return heap_string(raw, offset)
+
+
+def _printable(data: bytes, place: str) -> str:
+    text = data.decode("utf-8", "replace").rstrip("\0")
+    if not text or "\ufffd" in text or not text.isprintable():
+        raise FormatError(f"it must be printable text, got {text[:80]!r}", place)
+    return text

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from lava_mlsnn.errors import FormatError, at
 from netx_export import schema
-from netx_export.fields import Node, readable
+from netx_export.fields import Node, attribute, readable
 from netx_export.read_layers import Place, read_layer
 from netx_export.spec import Conv, Input, Layer, NetworkSpec
 
@@ -101,10 +101,11 @@ def _header(file: h5py.File) -> tuple[int, dict[str, Any]] | None:
         for name in ours:
             if name not in names:
                 raise FormatError("the file lacks it; export the network again", name)
-        form, version, timesteps, text = (file.attrs[name] for name in ours)
+    form, version, timesteps, text = (attribute(file, name) for name in ours)
     if form != schema.FORMAT:
         raise FormatError(f"it must be {schema.FORMAT!r}, got {form!r:.80}", schema.A_FORMAT)
-    if _whole(version, schema.A_VERSION) > schema.FORMAT_VERSION:
+    version = _whole(version, schema.A_VERSION)
+    if version > schema.FORMAT_VERSION:
         raise FormatError(
             f"the file has version {version}, this program reads up to {schema.FORMAT_VERSION}; "
             "install a newer lava-mlsnn",
@@ -120,18 +121,18 @@ def _header(file: h5py.File) -> tuple[int, dict[str, Any]] | None:
     return steps, _provenance(text)
 
 
-def _whole(value: Any, name: str) -> int:
-    if getattr(value, "shape", None) != () or getattr(value.dtype, "kind", "") not in "iu":
-        raise FormatError(f"it must be one whole number, got {value!r:.80}", name)
-    return int(value)
+def _whole(value: int | str, name: str) -> int:
+    if isinstance(value, str):
+        raise FormatError(f"it must be one whole number, got {value[:80]!r}", name)
+    return value
 
 
-def _provenance(text: Any) -> dict[str, Any]:
+def _provenance(text: int | str) -> dict[str, Any]:
     def refuse(constant: str) -> None:
         raise ValueError(f"{constant} is not JSON")
 
     try:
-        found = json.loads(text, parse_constant=refuse)
+        found = json.loads(str(text), parse_constant=refuse)
     except (TypeError, ValueError, RecursionError) as error:
         raise FormatError(f"it must be JSON ({error})", schema.A_PROVENANCE) from None
     if not isinstance(found, dict):
@@ -160,6 +161,9 @@ def _layers(root: Node, own: bool) -> tuple[list[Layer], dict[str, Any]]:
     for index in range(len(names)):
         with at(f"layer {index}"):
             node = group.group(str(index), path="")
+            if not own and node.text(schema.TYPE) == schema.RESIDUAL:
+                _residual(node, index, layers)
+                continue
             place = _own_place(node) if own else _stock_place(node, index, layers)
         with at(f"layer {index} ({place.name})"):
             if not own:
@@ -196,6 +200,29 @@ def _stock_place(node: Node, index: int, layers: list[Layer]) -> Place:
             )
         return Place(f"{kind}{index}", False, (0,))
     return Place(f"{kind}{index}", False, (len(layers) - 1,))
+
+
+def _residual(node: Node, index: int, layers: list[Layer]) -> None:
+    """Unfold a residual block that SLAYER-style user code wrote into one group."""
+    first = len(layers)
+    if not first:
+        raise FormatError("a residual block cannot be the first layer", schema.TYPE)
+    group = node.group(schema.LAYER)
+    names = group.names()
+    if not 0 < len(names) <= schema.MAX_LAYERS:
+        raise FormatError(f"it must hold layers, got {len(names)}", schema.LAYER)
+    for k in range(len(names)):
+        with at(f"{schema.LAYER}/{k}"):
+            inner = group.group(str(k), path="")
+            sources = inner.integers(schema.INPUTS, -(1 << 31), 1 << 31)
+            if not sources or min(sources) < -1 or max(sources) >= k:
+                raise FormatError(
+                    f"it must name -1 (the block's input) or layers of the block before this "
+                    f"one ({k}), got {list(sources)}",
+                    schema.INPUTS,
+                )
+            name = f"{schema.RESIDUAL}{index}.{inner.text(schema.NAME)}"
+            layers.append(read_layer(inner, Place(name, True, tuple(first + s for s in sources))))
 
 
 def _before_stock_dense(node: Node, layers: list[Layer]) -> None:

@@ -110,6 +110,7 @@ CONV = "conv"
 DENSE = "dense"
 IDENTITY = "identity"
 FLATTEN = "flatten"
+RESIDUAL = "residual"  # only in files that block.export_hdf5 wrote group by group
 
 # neuron types
 MLIF = "MLIF"

@@ -35,7 +35,7 @@ from netx_export.stock import cuba_fields, full_bias, stock_reasons
 if TYPE_CHECKING:
     import h5py
 
-__all__ = ["file_image", "write", "write_layer"]
+__all__ = ["file_image", "write", "write_block", "write_layer"]
 
 COMPRESS_FROM = 1024  # elements; chunks cost more than they save below
 WEIGHT_RANGE = (-256, 255)  # one 8-bit synapse group, either sign
@@ -74,17 +74,13 @@ def write(spec: NetworkSpec, path: str | os.PathLike[str], *, overwrite: bool = 
 
 def file_image(spec: NetworkSpec) -> bytes:
     """The bytes of the file. Errors as for :func:`write`."""
-    import h5py
-
     stock = not stock_reasons(spec)
-    # in memory only; an old enough layout that any HDF5 since 1.10 reads it
-    with h5py.File(
-        "image", "w", driver="core", backing_store=False, libver=("earliest", "v110")
-    ) as file:
-        file.attrs[schema.A_FORMAT] = schema.FORMAT
+    with _memory_file() as file:
+        # strings of fixed length: HDF5 fails hard on damaged ones of variable length
+        file.attrs[schema.A_FORMAT] = np.bytes_(schema.FORMAT)
         file.attrs[schema.A_VERSION] = np.int64(schema.FORMAT_VERSION)
         file.attrs[schema.A_TIMESTEPS] = np.int64(spec.timesteps)
-        file.attrs[schema.A_PROVENANCE] = _json(spec.provenance)
+        file.attrs[schema.A_PROVENANCE] = np.bytes_(_json(spec.provenance))
         layers = file.create_group(schema.LAYER)
         for index, layer in enumerate(spec.layers):
             with at(spec.label(index)):
@@ -94,6 +90,22 @@ def file_image(spec: NetworkSpec) -> bytes:
         file.flush()
         image: bytes = file.id.get_file_image()
     return image
+
+
+def _memory_file() -> h5py.File:
+    """An empty file in memory, in the layout of HDF5 1.10.
+
+    That layout has a checksum on all metadata, so damage is noticed, and it holds
+    attributes of any size. No times are stored: they would make every file another.
+    """
+    import h5py
+
+    access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
+    access.set_fapl_core(1 << 16, False)
+    access.set_libver_bounds(h5py.h5f.LIBVER_V110, h5py.h5f.LIBVER_V110)
+    creation = h5py.h5p.create(h5py.h5p.FILE_CREATE)
+    creation.set_obj_track_times(False)
+    return h5py.File(h5py.h5f.create(b"image", h5py.h5f.ACC_TRUNC, creation, access))
 
 
 def write_layer(
@@ -143,6 +155,25 @@ def write_layer(
         handle[schema.GAIN] = np.float64(layer.gain)
         if layer.neuron is not None:
             _stock_neuron(handle.create_group(schema.NEURON), layer.neuron)
+
+
+def write_block(handle: h5py.Group, layers: Sequence[tuple[str, Layer]]) -> None:
+    """Write the named layers of one SLAYER-style block into its one group.
+
+    A single layer is written as such. Several (a residual block) become a layer of
+    type ``residual`` that holds them, with ``inputs`` counted inside the block and
+    -1 for the layer before it.
+    """
+    if len(layers) == 1:
+        write_layer(handle, layers[0][1])
+        return
+    _type(handle, schema.RESIDUAL)
+    handle[schema.SHAPE] = np.array(layers[-1][1].shape, np.int64)
+    inner = handle.create_group(schema.LAYER)
+    for index, (name, layer) in enumerate(layers):
+        group = inner.create_group(str(index))
+        _text(group, schema.NAME, name)
+        write_layer(group, layer, inputs=layer.sources)
 
 
 def _population(handle: h5py.Group, layer: Population, stock: bool) -> None:

@@ -88,14 +88,9 @@ def export_model(
 
 def export_block(block: torch.nn.Module, handle_: h5py.Group) -> None:
     """Write one block into an h5py group, as a SLAYER ``export_hdf5`` does."""
-    from netx_export.writer import write_layer
+    from netx_export.writer import write_block
 
-    builder = Builder()
+    builder, name = Builder(), type(block).__name__.lower()
     with torch.no_grad():
-        handle(builder, type(block).__name__.lower(), block, -1)
-    if len(builder.layers) != 1:
-        raise UnsupportedLayerError(
-            f"{type(block).__name__} is {len(builder.layers)} layers and cannot be written "
-            "into one group; use netx_export.export_model for the whole network"
-        )
-    write_layer(handle_, builder.layers[0])
+        handle(builder, name, block, -1)
+    write_block(handle_, [(layer.name.removeprefix(f"{name}."), layer) for layer in builder.layers])
