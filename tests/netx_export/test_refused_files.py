@@ -22,6 +22,7 @@ from netx_export import (
     Readout,
     read,
     write,
+    write_layer,
 )
 from netx_export.writer import file_image
 
@@ -68,6 +69,7 @@ def drop(name):
 
 
 def attribute(name, value):
+    value = np.bytes_(value) if isinstance(value, str) else value
     return lambda file: file.attrs.__setitem__(name, value)
 
 
@@ -129,6 +131,8 @@ TAMPERED = {
     "another format name": (attribute("format", "nir"), FormatError, "format: .*'nir'"),
     "a format that is a number": (attribute("format", 7), FormatError, "format: .*7"),
     "no format name": (lambda f: f.attrs.__delitem__("format"), FormatError, "format: .*lacks"),
+    "a format name of variable length": (
+        lambda f: f.attrs.__setitem__("format", "netx_export"), FormatError, "format: .*fixed"),
     "no timesteps": (lambda f: f.attrs.__delitem__("timesteps"), FormatError, "timesteps"),
     "zero timesteps": (attribute("timesteps", 0), FormatError, r"timesteps.*1\.\.65536, got 0"),
     "endless timesteps": (attribute("timesteps", 2**60), FormatError, "timesteps"),
@@ -325,8 +329,25 @@ class TestWhatIsNotAFileOfOurs:
 
 # -- fuzz --------------------------------------------------------------------------
 
+
+def lava_dl_image():
+    """In the older layout, without checksums, with strings of variable length."""
+    memory = io.BytesIO()
+    with h5py.File(memory, "w", libver=("earliest", "v110")) as file:
+        for index, (layer, kind) in enumerate(zip(network().layers[:2], "ab", strict=True)):
+            group = file.create_group(f"layer/{index}")
+            write_layer(group, layer)
+            if index:
+                put(group, "neuron/type", "CUBA")
+                for name in ("iDecay", "vDecay", "vThMant"):
+                    group[f"neuron/{name}"] = 7
+            group["note"] = kind * 50
+    return memory.getvalue()
+
+
 IMAGES = (
     file_image(network()),
+    lava_dl_image(),
     file_image(
         NetworkSpec((Input((2,)), Population("o", (1,), (Dense(0, [[1, -2]]),), Readout())))
     ),
@@ -359,7 +380,7 @@ def test_flipped_bytes_never_let_another_error_out(data, image, scratch):
     survives(bytes(changed), scratch)
 
 
-@pytest.mark.parametrize("image", IMAGES, ids=["residual", "tiny"])
+@pytest.mark.parametrize("image", IMAGES, ids=["residual", "lava-dl", "tiny"])
 def test_truncations_never_let_another_error_out(image, scratch):
     for size in range(0, len(image), max(1, len(image) // 120)):
         survives(image[:size], scratch)
