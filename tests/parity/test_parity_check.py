@@ -172,7 +172,7 @@ def test_a_model_that_sends_fractions_is_an_error_not_a_rounding():
     )
     x = images((4,), 6)
     warm(model, x[..., None])
-    with pytest.raises(ParityError, match="hidden.*not integers"):
+    with pytest.raises(ParityError, match=r"hidden.*not integers"):
         training_trace(model, to_spec(model), x)
 
 

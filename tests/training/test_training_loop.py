@@ -1,0 +1,181 @@
+"""Training: reproducible, resumable to the bit, and its checkpoint is read with care."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from small_models import assert_same_integers, images, small_model
+
+from lava_mlsnn.errors import ConfigError, DataError, FormatError
+from lava_mlsnn.models import ModelConfig
+from lava_mlsnn.training.checkpoint import load_checkpoint, load_model, save_checkpoint
+from lava_mlsnn.training.data import Dataset
+from lava_mlsnn.training.loop import TrainConfig, accuracy, train
+
+SHAPE = (1, 6, 5)
+MODEL = ModelConfig(width=2, input_shape=SHAPE, classes=2, input_levels=15)
+RECIPE = TrainConfig(epochs=4, batch_size=16, lr=0.02, shift=1, flip=True)
+
+
+def dataset(n=45, seed=0):
+    """Two classes: brighter at the left or at the right."""
+    x = images(SHAPE, n, seed)
+    y = (x[..., :2].mean((1, 2, 3)) > x[..., 3:].mean((1, 2, 3))).astype(np.int64)
+    return Dataset("halves", x, y, x[:20], y[:20], ("right", "left"), 15)
+
+
+def same(a, b):
+    a, b = a.state_dict(), b.state_dict()
+    return list(a) == list(b) and all(torch.equal(a[k], b[k]) for k in a)
+
+
+def test_the_seed_decides_everything():
+    data = dataset()
+    first = train(MODEL, data, RECIPE)
+    torch.rand(5)  # what happened before does not matter
+    assert same(first, train(MODEL, data, RECIPE))
+    assert not same(first, train(MODEL, data, replace(RECIPE, seed=1)))
+    assert not first.training
+
+
+def test_training_learns_and_reports(tmp_path):
+    reports = []
+    data = dataset(128)
+    recipe = replace(RECIPE, epochs=12, shift=0, flip=False)
+    config = replace(MODEL, width=4)
+    model = train(config, data, recipe, report=reports.append)
+    assert [r.epoch for r in reports] == list(range(1, 13)) and reports[0].epochs == 12
+    assert reports[-1].loss < reports[0].loss and reports[-1].accuracy > 0.8
+    assert accuracy(model, data.x_train, data.y_train) > 0.8
+    assert accuracy(model, data.x_train, data.y_train, "float") > 0.8
+    assert_same_integers(model, data.x_test)
+
+
+class StoppedError(Exception):
+    """As Ctrl-C would."""
+
+
+@pytest.mark.parametrize("stop", [1, 3])
+def test_a_resumed_training_is_the_uninterrupted_one_to_the_bit(tmp_path, stop):
+    data, path = dataset(), tmp_path / "model.pt"
+    whole = train(MODEL, data, RECIPE)
+
+    def interrupt(epoch):
+        if epoch.epoch == stop:
+            raise StoppedError
+
+    with pytest.raises(StoppedError):
+        train(MODEL, data, RECIPE, checkpoint=path, report=interrupt)
+    assert load_checkpoint(path)["epoch"] == stop
+    torch.rand(3)
+    epochs = []
+    resumed = train(
+        MODEL, data, RECIPE, checkpoint=path, resume=True, report=lambda e: epochs.append(e.epoch)
+    )
+    assert epochs == list(range(stop + 1, 5))
+    assert same(whole, resumed) and same(whole, load_model(path))
+    again = train(MODEL, data, RECIPE, checkpoint=path, resume=True)  # nothing left to do
+    assert same(whole, again)
+
+
+def test_resuming_something_else_is_refused(tmp_path):
+    data, path = dataset(), tmp_path / "model.pt"
+    recipe = replace(RECIPE, epochs=1)
+    train(MODEL, data, recipe, checkpoint=path)
+    before = path.read_bytes()
+    with pytest.raises(ConfigError, match=r"model.pt.*another network"):
+        train(replace(MODEL, levels=8), data, recipe, checkpoint=path, resume=True)
+    with pytest.raises(ConfigError, match=r"model.pt.*other options"):
+        train(MODEL, data, replace(recipe, lr=0.1), checkpoint=path, resume=True)
+    assert path.read_bytes() == before
+
+
+def test_options_that_cannot_work_are_named():
+    for bad, says in (({"epochs": 0}, "epoch"), ({"batch_size": 1}, "batches"), ({"lr": 0}, "lr")):
+        with pytest.raises(ConfigError, match=says):
+            TrainConfig(**bad)
+    with pytest.raises(DataError, match="at least 2 images"):
+        train(MODEL, dataset(1), RECIPE)
+    with pytest.raises(DataError, match="shape"):
+        train(replace(MODEL, input_shape=(1, 8, 8)), dataset(), RECIPE)
+
+
+def test_a_dataset_smaller_than_a_batch_trains():
+    model = train(MODEL, dataset(5), replace(RECIPE, epochs=1))
+    assert_same_integers(model, dataset(5).x_test)
+
+
+def test_a_checkpoint_gives_back_the_model(tmp_path):
+    model = small_model(train_threshold=True, timesteps=2)
+    save_checkpoint(tmp_path / "a.pt", model, {"epoch": 3})
+    back = load_model(tmp_path / "a.pt")
+    x = torch.from_numpy(images((1, 6, 5)))
+    assert back.config == model.config and torch.equal(back(x), model(x))
+    assert [p.name for p in tmp_path.iterdir()] == ["a.pt"]  # no temporary file
+
+
+def saved(tmp_path, **changes):
+    model = small_model(steps=1)
+    path = tmp_path / "model.pt"
+    save_checkpoint(path, model, {"epoch": 1, **changes})
+    return path
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"kind": "a cake"}, "not a checkpoint of 'mlsnn train'"),
+        ({"version": 99}, "has version 99, this lava-mlsnn reads 1"),
+        ({"config": None}, "parameters it should"),
+        ({"config": {"colour": 1}}, "colour"),
+        ({"config": {"levels": "4"}}, "parameters it should"),
+        ({"config": ModelConfig(width=3).to_dict()}, "parameters it should.*size mismatch"),
+        ({"model": {}}, "parameters it should.*Missing key"),
+        ({"model": 5}, "parameters it should"),
+    ],
+)
+def test_a_checkpoint_with_other_content_is_named(tmp_path, changes, says):
+    path = saved(tmp_path, **changes)
+    with pytest.raises(FormatError, match=f"model.pt.*{says}"):
+        load_model(path)
+
+
+def test_a_checkpoint_that_is_missing_or_no_checkpoint_is_named(tmp_path):
+    with pytest.raises(FormatError, match=r"no checkpoint .*gone.pt"):
+        load_checkpoint(tmp_path / "gone.pt")
+    with pytest.raises(FormatError, match="no checkpoint"):
+        load_checkpoint(tmp_path)
+    for content in (b"", b"hello", b"PK\x03\x04", b"\x80\x02}q\x00."):
+        (tmp_path / "x.pt").write_bytes(content)
+        with pytest.raises(FormatError, match="x.pt is not a checkpoint"):
+            load_checkpoint(tmp_path / "x.pt")
+    for other in (torch.nn.Linear(2, 2), [1, 2], {"kind": 1}):
+        torch.save(other, tmp_path / "y.pt")
+        with pytest.raises(FormatError, match="y.pt is not a checkpoint"):
+            load_checkpoint(tmp_path / "y.pt")
+
+
+def test_damaged_bytes_are_found_or_harmless(tmp_path):
+    path = saved(tmp_path)
+    whole, x = path.read_bytes(), torch.from_numpy(images((1, 6, 5)))
+    wanted = load_model(path)(x)
+    rng = np.random.default_rng(0)
+    found = 0
+    for k in range(150):
+        data = bytearray(whole)
+        if k % 3 == 0:
+            data = data[: rng.integers(len(data))]
+        else:
+            place = rng.integers(len(data))
+            data[place] ^= 1 << rng.integers(8)
+        path.write_bytes(data)
+        try:
+            got = load_model(path)
+        except FormatError:
+            found += 1
+        else:
+            assert torch.equal(got(x), wanted)
+    assert found > 100
