@@ -13,13 +13,15 @@ import numpy as np
 
 from lava_mlsnn.errors import FormatError, RangeError, UnsupportedLayerError, at
 from netx_export import schema
-from netx_export.fields import Node
-from netx_export.spec import WEIGHT_EXP_RANGE, Conv, Dense, Identity, Shape, Synapse
+from netx_export.fields import Node, whole_numbers
+from netx_export.spec import Conv, Dense, Identity, Shape, Synapse
+from netx_export.spec.synapses import WEIGHT_EXP_RANGE
 from netx_export.stock import dense_weight
 
 __all__ = ["SYNAPSES", "read_synapse"]
 
 GEOMETRY_MAX = 1 << 12
+FAR = 1 << 31  # what stock would clip or wrap
 
 
 def read_synapse(node: Node, source: int, shape: Shape, stock: bool) -> Synapse:
@@ -41,7 +43,9 @@ def read_synapse(node: Node, source: int, shape: Shape, stock: bool) -> Synapse:
 def _weights(node: Node, stock: bool) -> np.ndarray:
     if not stock:
         return node.whole(schema.WEIGHT, _axes(node), -256, 255)
-    return np.trunc(node.array(schema.WEIGHT)).astype(np.int64)  # as stock's .astype(int)
+    values = np.trunc(node.array(schema.WEIGHT))  # as stock's .astype(int)
+    with at(node.place(schema.WEIGHT)):
+        return whole_numbers(values, -FAR, FAR, np.int64)
 
 
 def _axes(node: Node) -> int:

@@ -1,0 +1,127 @@
+"""Layers as data: input, flatten, and populations of neurons with their synapses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lava_mlsnn.errors import FormatError, RangeError, at
+from lava_mlsnn.integer.bits import STATE_MAX, check_weights, fit_state
+from lava_mlsnn.integer.kernels import Pair
+from lava_mlsnn.neuron.step import message_bits
+from netx_export.spec.checks import Shape, check_shape, integers
+from netx_export.spec.neurons import MultiLevel, Neuron, Readout, StockNeuron
+from netx_export.spec.synapses import Synapse
+
+__all__ = ["Flatten", "Input", "Layer", "Population"]
+
+
+@dataclass(frozen=True, eq=False)
+class Input:
+    """Where samples enter: integers ``z = clip(floor(gain * x + 1/2), low, high)``."""
+
+    shape: Shape  # (C, H, W) or (F,)
+    levels: int = 127  # largest payload
+    signed: bool = False  # then the smallest payload is -levels, else 0
+    gain: float = 1.0  # payload per unit of the user's data
+    neuron: StockNeuron | None = None  # only in files of lava-dl
+    name: str = "input"
+
+    def __post_init__(self) -> None:
+        check_shape(self.shape)
+        if not 1 <= self.levels <= STATE_MAX:
+            raise RangeError(f"levels must lie in 1..{STATE_MAX}, got {self.levels}")
+        if not (np.isfinite(self.gain) and self.gain > 0):
+            raise RangeError(f"gain must be a positive number, got {self.gain}")
+
+    @property
+    def payload(self) -> Pair:
+        """Smallest and largest payload."""
+        return (-self.levels if self.signed else 0), self.levels
+
+    @property
+    def sources(self) -> tuple[int, ...]:
+        """No sources."""
+        return ()
+
+
+@dataclass(frozen=True, eq=False)
+class Flatten:
+    """(C, H, W) to (C*H*W,) in that order; no neuron, no latency."""
+
+    source: int
+    shape: Shape  # (F,)
+    name: str = "flatten"
+
+    def __post_init__(self) -> None:
+        check_shape(self.shape)
+
+    @property
+    def sources(self) -> tuple[int, ...]:
+        """The one source."""
+        return (self.source,)
+
+
+@dataclass(frozen=True, eq=False)
+class Population:
+    """Neurons, and the synapses that sum into them."""
+
+    name: str  # unique, such as "stage1.block0.conv2"
+    shape: Shape  # (C, H, W) or (F,)
+    synapses: tuple[Synapse, ...]
+    neuron: Neuron
+    bias: np.ndarray | None = None  # int32 (C,), 24-bit; None: no bias
+    scale: np.ndarray | None = None  # float64 (C,) or (1,): integer per unit of training
+
+    def __post_init__(self) -> None:
+        with at(f"layer {self.name!r}"):
+            check_shape(self.shape)
+            if not self.synapses:
+                raise FormatError("a layer of neurons needs at least one synapse")
+            for synapse in self.synapses:
+                if not isinstance(self.neuron, StockNeuron):
+                    check_weights(synapse.weight)
+            if self.bias is not None:
+                bias = integers(self.bias, 1, "bias")
+                object.__setattr__(self, "bias", bias)
+                if bias.shape[0] not in (1, self.shape[0]):
+                    raise FormatError(
+                        f"bias must have one value per channel ({self.shape[0]}), got {bias.shape}"
+                    )
+                if fit_state(bias.astype(np.int64))[1]:
+                    raise RangeError(f"bias must fit 24 bits, got {bias.min()}..{bias.max()}")
+            if isinstance(self.neuron, MultiLevel) and self.neuron.vth.shape[0] not in (
+                1,
+                self.shape[0],
+            ):
+                raise FormatError(
+                    f"vth must have one value or one per channel ({self.shape[0]}), "
+                    f"got {self.neuron.vth.shape[0]}"
+                )
+
+    @property
+    def sources(self) -> tuple[int, ...]:
+        """Source layer of every synapse, in order."""
+        return tuple(s.source for s in self.synapses)
+
+    @property
+    def payload(self) -> Pair:
+        """Smallest and largest payload."""
+        return self.neuron.payload
+
+    @property
+    def num_message_bits(self) -> int:
+        """Width of the payload: 0 (binary), 8, 16 or 24 bits."""
+        if isinstance(self.neuron, MultiLevel):
+            return message_bits(self.neuron.levels)
+        if isinstance(self.neuron, Readout):
+            return self.neuron.num_message_bits
+        return 0 if self.neuron.payload == (0, 1) else 16
+
+    def channels(self, values: np.ndarray) -> np.ndarray:
+        """Per-channel values as int64 that broadcast over (C, H, W) or (F,)."""
+        return values.astype(np.int64).reshape((-1,) + (1,) * (len(self.shape) - 1))
+
+
+Layer = Input | Flatten | Population

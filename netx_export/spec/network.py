@@ -1,0 +1,56 @@
+"""A whole network as data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from lava_mlsnn.errors import FormatError
+from netx_export.spec.layers import Input, Layer, Population
+
+__all__ = ["NetworkSpec"]
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkSpec:
+    """A whole network; checked as a DAG when it is made.
+
+    Raises
+    ------
+    FormatError
+        On an unknown source, a cycle, a shape that does not fit, or equal names.
+    """
+
+    layers: tuple[Layer, ...]
+    timesteps: int = 1  # T of one sample
+    provenance: dict[str, Any] = field(default_factory=dict)  # JSON-able, free form
+
+    def __post_init__(self) -> None:
+        from netx_export.graph import check_graph
+
+        if self.timesteps < 1:
+            raise FormatError(f"timesteps must be at least 1, got {self.timesteps}")
+        check_graph(self.layers)
+
+    @property
+    def input(self) -> Input:
+        """The input layer (always index 0)."""
+        layer = self.layers[0]
+        assert isinstance(layer, Input)
+        return layer
+
+    @property
+    def output(self) -> Population:
+        """The last layer."""
+        layer = self.layers[-1]
+        assert isinstance(layer, Population)
+        return layer
+
+    @property
+    def populations(self) -> tuple[tuple[int, Population], ...]:
+        """Index and layer of every population, in file order."""
+        return tuple((i, p) for i, p in enumerate(self.layers) if isinstance(p, Population))
+
+    def label(self, index: int) -> str:
+        """``"layer 3 (stage1.block0.conv2)"``, for messages."""
+        return f"layer {index} ({self.layers[index].name})"
