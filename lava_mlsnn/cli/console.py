@@ -63,7 +63,11 @@ class Console:
     """
 
     def __init__(self, as_json: bool = False) -> None:
-        from rich.console import Console as Rich
+        from rich.console import Console as RichConsole
+
+        class Rich(RichConsole):
+            def on_broken_pipe(self) -> None:
+                raise BrokenPipeError  # rich would end with 1, which means "integers differ"
 
         self.as_json = as_json
         # a pipe or file has no width of its own; rich would fold tables at 80
