@@ -146,7 +146,7 @@ def test_what_is_wrong_with_a_folder_is_named(folder, damage):
 
 
 def test_a_missing_folder_is_named(tmp_path):
-    with pytest.raises(DataError, match="there is no folder.*nowhere"):
+    with pytest.raises(DataError, match=r"there is no folder.*nowhere"):
         load_dataset(str(tmp_path / "nowhere"))
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match="file"):
@@ -158,5 +158,5 @@ def test_data_that_a_network_cannot_take_is_named(folder):
     check_fits(data, (1, 4, 5), 2)
     with pytest.raises(DataError, match=r"\(1, 8, 8\).*\(1, 4, 5\)"):
         check_fits(data, (1, 8, 8), 2)
-    with pytest.raises(ConfigError, match="10 classes.* 2"):
+    with pytest.raises(ConfigError, match=r"10 classes.* 2"):
         check_fits(data, (1, 4, 5), 10)

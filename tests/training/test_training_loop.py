@@ -139,7 +139,7 @@ def saved(tmp_path, **changes):
 )
 def test_a_checkpoint_with_other_content_is_named(tmp_path, changes, says):
     path = saved(tmp_path, **changes)
-    with pytest.raises(FormatError, match=f"model.pt.*{says}"):
+    with pytest.raises(FormatError, match=rf"model.pt.*{says}"):
         load_model(path)
 
 
@@ -150,11 +150,11 @@ def test_a_checkpoint_that_is_missing_or_no_checkpoint_is_named(tmp_path):
         load_checkpoint(tmp_path)
     for content in (b"", b"hello", b"PK\x03\x04", b"\x80\x02}q\x00."):
         (tmp_path / "x.pt").write_bytes(content)
-        with pytest.raises(FormatError, match="x.pt is not a checkpoint"):
+        with pytest.raises(FormatError, match=r"x.pt is not a checkpoint"):
             load_checkpoint(tmp_path / "x.pt")
     for other in (torch.nn.Linear(2, 2), [1, 2], {"kind": 1}):
         torch.save(other, tmp_path / "y.pt")
-        with pytest.raises(FormatError, match="y.pt is not a checkpoint"):
+        with pytest.raises(FormatError, match=r"y.pt is not a checkpoint"):
             load_checkpoint(tmp_path / "y.pt")
 
 

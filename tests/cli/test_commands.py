@@ -1,0 +1,216 @@
+"""The command line: what it prints for people and programs, and its exit codes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+import torch
+
+COMMANDS = {
+    "demo": ("--out", "--epochs", "--levels", "--timesteps", "--lava-samples", "--fresh"),
+    "train": ("--data", "--arch", "--barrier", "--resume", "--weight-bits", "--device"),
+    "export": ("--out", "--json"),
+    "run": ("--data", "--backend", "--samples", "--batch-size"),
+    "check": ("--model", "--lava-samples"),
+    "info": ("--json",),
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_names_every_option(mlsnn, command):
+    answer = mlsnn(command, "--help")
+    assert answer.code == 0
+    for option in COMMANDS[command]:
+        assert option in answer.out
+    assert command in mlsnn("--help").out
+
+
+@pytest.mark.timeout(60)
+def test_help_needs_neither_torch_nor_lava():
+    """Nobody waits seconds for a help text."""
+    code = (
+        "import sys; sys.argv = ['mlsnn', 'train', '--help']\n"
+        "from lava_mlsnn.cli import main\n"
+        "try: main()\n"
+        "except SystemExit as end: assert not end.code\n"
+        "print([m for m in ('torch', 'lava', 'sklearn', 'matplotlib') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_the_version_is_that_of_the_package(mlsnn):
+    import lava_mlsnn
+
+    assert mlsnn("--version").out.strip() == f"mlsnn {lava_mlsnn.__version__}"
+
+
+def test_train_and_export_answer_programs(trained):
+    folder, train, export = trained
+    assert set(train.json) >= {
+        "checkpoint",
+        "accuracy_float",
+        "accuracy_integer",
+        "samples",
+        "seconds",
+    }
+    assert train.json["samples"] == 450 and 0 <= train.json["accuracy_integer"] <= 1
+    assert train.json["checkpoint"] == str(folder / "model.pt")
+    assert export.json["file"] == str(folder / "network.net")
+    assert export.json["bytes"] == (folder / "network.net").stat().st_size
+    assert export.json["stock_reasons"]  # N = 4 is beyond stock Lava
+    assert {p.name for p in folder.iterdir()} == {"model.pt", "network.net"}
+
+
+def test_info_describes_layers_times_and_integers(mlsnn, trained):
+    file = trained[0] / "network.net"
+    found = mlsnn("info", file, "--json").json
+    assert set(found) >= {"file", "timesteps", "latency", "layers", "stock_reasons", "provenance"}
+    names = [row["name"] for row in found["layers"]]
+    assert names[0] == "input" and names[-1] == "output" and "stage1_block1.conv2" in names
+    assert found["timesteps"] == 1 and found["latency"] == found["layers"][-1]["depth"] == 9
+    assert found["provenance"]["config"]["width"] == 4
+    text = mlsnn("info", file).out
+    assert "latency 9" in text and "N=4" in text and "stage1_block1.conv2" in text
+
+
+def test_run_gives_accuracy_and_activity(mlsnn, trained):
+    file = trained[0] / "network.net"
+    found = mlsnn("run", file, "--samples", 50, "--json").json
+    assert found["samples"] == 50 and found["backend"] == "runner"
+    assert 0 <= found["accuracy"] <= 1
+    total = sum(a["events"] for a in found["layers"]) / sum(a["neurons"] for a in found["layers"])
+    assert found["events_per_neuron"] == pytest.approx(total)
+    other = mlsnn("run", file, "--samples", 50, "--batch-size", 7, "--json").json
+    assert other["layers"] == found["layers"] and other["accuracy"] == found["accuracy"]
+    answer = mlsnn("run", file, "--samples", 5)
+    assert answer.code == 0 and "5 samples" in answer.out and "events per neuron" in answer.out
+
+
+def test_run_agrees_with_what_training_measured(mlsnn, trained):
+    found = mlsnn("run", trained[0] / "network.net", "--json").json
+    assert found["samples"] == 450
+    assert found["accuracy"] == pytest.approx(trained[1].json["accuracy_integer"])
+
+
+def test_check_finds_no_difference_in_an_honest_export(mlsnn, trained):
+    folder = trained[0]
+    answer = mlsnn(
+        *("check", folder / "network.net", "--model", folder / "model.pt"),
+        *("--samples", 10, "--lava-samples", 0, "--json"),
+    )
+    assert answer.code == 0
+    found = answer.json
+    assert found["differences"] == 0 and found["samples"] == {"training": 10}
+    assert found["compared"] > 0 and found["problems"] == [] and found["widest_bits"] <= 24
+
+
+def test_check_ends_with_1_and_names_the_layer_when_integers_differ(mlsnn, copy):
+    from lava_mlsnn.training.checkpoint import load_model, save_checkpoint
+
+    model = load_model(copy / "model.pt")
+    model.blocks.stage2_block1.conv1.synapses[0].weight.data.mul_(-1)
+    save_checkpoint(copy / "model.pt", model, {})
+    arguments = ("check", copy / "network.net", "--model", copy / "model.pt")
+    answer = mlsnn(*arguments, "--samples", 4, "--lava-samples", 0)
+    assert answer.code == 1
+    assert "stage2_block1.conv1" in answer.out and "Traceback" not in answer.err
+    answer = mlsnn(*arguments, "--samples", 4, "--lava-samples", 0, "--json")
+    assert answer.code == 1 and answer.json["differences"] > 0
+    assert answer.json["per_layer"][0]["layer"] == "stage2_block1.conv1"
+
+
+@pytest.mark.lava
+@pytest.mark.timeout(180)
+def test_check_runs_in_lava_where_it_is_installed(mlsnn, trained):
+    pytest.importorskip("lava.magma")
+    answer = mlsnn(
+        *("check", trained[0] / "network.net", "--samples", 2, "--lava-samples", 2, "--json")
+    )
+    assert answer.code == 0 and answer.json["samples"] == {"lava": 2}
+
+
+ERRORS = {
+    # arguments (FILE and MODEL are good ones), and what the one line says
+    "missing file": (("info", "gone.net"), r"gone.net: cannot be opened"),
+    "file is a folder": (("info", "."), "folder"),
+    "file is something else": (("run", "MODEL"), "not an HDF5 file"),
+    "checkpoint is something else": (("export", "FILE"), "not a checkpoint"),
+    "missing checkpoint": (("export", "gone.pt"), "no checkpoint gone.pt"),
+    "export into a missing folder": (("export", "MODEL", "--out", "no/where.net"), "no/where.net"),
+    "export over a folder": (("export", "MODEL", "--out", "."), "folder"),
+    "wrong data path": (("run", "FILE", "--data", "no/images"), "no folder 'no/images'"),
+    "unknown backend": (("run", "FILE", "--backend", "loihi"), "loihi"),
+    "bad batch size": (("run", "FILE", "--batch-size", "0"), "batch_size"),
+    "nothing to compare": (("check", "FILE", "--lava-samples", "0"), "--model"),
+    "model of another kind": (("check", "FILE", "--model", "FILE"), "not a checkpoint"),
+    "unknown architecture": (("train", "--arch", "alexnet"), "alexnet"),
+    "unknown barrier": (("train", "--barrier", "gate"), "gate"),
+    "bad levels": (("train", "--levels", "0"), "levels"),
+    "bad epochs": (("train", "--epochs", "0"), "epoch"),
+    "bad v0": (("train", "--v0", "half"), "half"),
+    "bad weight bits": (("train", "--weight-bits", "9"), "weight_bits"),
+    "unknown device": (("train", "--device", "tpu"), "tpu"),
+    "data of a training is missing": (("train", "--data", "no/images"), "no/images"),
+    "folder cannot be made": (("train", "--out", "FILE/x"), "cannot be made"),
+    "folder holds a training": (("train", "--out", "FOLDER"), "--resume"),
+    "demo with bad levels": (("demo", "--levels", "-3", "--out", "d"), "levels"),
+    "demo into a file": (("demo", "--out", "FILE"), "cannot be made"),
+}
+
+
+@pytest.mark.parametrize("name", ERRORS)
+def test_errors_are_one_line_and_exit_code_2(mlsnn, copy, name):
+    arguments, says = ERRORS[name]
+    for word, path in (("FILE", "network.net"), ("MODEL", "model.pt"), ("FOLDER", ".")):
+        arguments = [a.replace(word, path) for a in arguments]
+    answer = mlsnn(*arguments)
+    assert says in answer.error
+
+
+def test_options_that_do_not_exist_end_with_2(mlsnn):
+    for arguments in (("train", "--colour", "red"), ("paint",), ("run",), ("train", "-N", "four")):
+        answer = mlsnn(*arguments)
+        assert answer.code == 2 and "Traceback" not in answer.err
+
+
+def test_resume_goes_on_and_other_options_are_refused(mlsnn, copy):
+    options = ("--out", copy, "--epochs", 1, "--width", 4, "--batch-size", 128, "--resume")
+    answer = mlsnn("train", *options, "--json")
+    assert answer.code == 0 and answer.json["seconds"] < 60
+    assert "other options" in mlsnn("train", *options, "--lr", 0.1).error
+
+
+@pytest.mark.timeout(120)
+def test_the_module_is_the_command_and_a_closed_pipe_is_no_error(trained):
+    command = [sys.executable, "-m", "lava_mlsnn", "info", str(trained[0] / "network.net")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "latency" in done.stdout and not done.stderr
+    shell = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {' '.join(command)} | head -n 1"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert shell.returncode == 0 and "Traceback" not in shell.stderr
+
+
+def test_training_on_images_of_a_folder(mlsnn, tmp_path):
+    from PIL import Image
+
+    for part in ("train", "test"):
+        for c, grey in (("dark", 20), ("light", 230)):
+            (tmp_path / "data" / part / c).mkdir(parents=True)
+            for i in range(4):
+                Image.new("RGB", (6, 5), (grey + i, grey, grey)).save(
+                    tmp_path / "data" / part / c / f"{i}.png"
+                )
+    options = ("--data", "data", "--width", 2, "--epochs", 1, "--json", "--out", "new/run")
+    assert mlsnn("train", *options, "--batch-size", 4).code == 0
+    content = torch.load(tmp_path / "new/run/model.pt", weights_only=True)
+    assert content["config"]["input_shape"] == (3, 5, 6) and content["config"]["classes"] == 2
+    assert mlsnn("export", "new/run/model.pt").code == 0
+    assert mlsnn("run", "network.net", "--data", "data", "--json").json["samples"] == 8
+    assert "(3, 5, 6)" in mlsnn("run", "network.net").error  # digits do not fit
