@@ -96,7 +96,7 @@ def test_float32_divides_exactly_next_to_every_threshold(vth, data):
     assert np.array_equal(t.numpy(), wanted)
 
 
-@pytest.mark.parametrize("vth", [1, 2, 3, 7, 255, 256, 1023, 4093, 65537, 2796203])
+@pytest.mark.parametrize("vth", [3, 7, 255, 256, 1023, 4093, 65537, 2796203])
 def test_float32_divides_exactly_at_every_threshold_in_24_bits(vth):
     edges = np.arange(0, STATE_MAX + 1, vth)
     h = np.concatenate([edges - 1, edges, edges + 1]).clip(0, STATE_MAX)
