@@ -19,7 +19,7 @@ from netx_export.heap import heap_string
 if TYPE_CHECKING:
     import h5py
 
-__all__ = ["Node", "attribute", "readable"]
+__all__ = ["Node", "attribute", "readable", "whole_numbers"]
 
 MOST_TEXT = 1 << 16
 # No filter of HDF5 packs tighter than deflate does; more is a damaged or hostile shape.

@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 
 import h5py
 import numpy as np
@@ -20,6 +21,7 @@ from netx_export import (
     NetworkSpec,
     Population,
     Readout,
+    StockNeuron,
     read,
     write,
     write_layer,
@@ -332,16 +334,16 @@ class TestWhatIsNotAFileOfOurs:
 
 def lava_dl_image():
     """In the older layout, without checksums, with strings of variable length."""
+    neuron = StockNeuron("CUBA", {"iDecay": 7, "vDecay": 7, "vThMant": 7})
+    first, second = network().layers[:2]
     memory = io.BytesIO()
     with h5py.File(memory, "w", libver=("earliest", "v110")) as file:
-        for index, (layer, kind) in enumerate(zip(network().layers[:2], "ab", strict=True)):
+        for index, layer in enumerate((first, replace(second, neuron=neuron))):
             group = file.create_group(f"layer/{index}")
             write_layer(group, layer)
             if index:
                 put(group, "neuron/type", "CUBA")
-                for name in ("iDecay", "vDecay", "vThMant"):
-                    group[f"neuron/{name}"] = 7
-            group["note"] = kind * 50
+                put(group, "neuron/activation", "relu")
     return memory.getvalue()
 
 
@@ -352,6 +354,7 @@ IMAGES = (
         NetworkSpec((Input((2,)), Population("o", (1,), (Dense(0, [[1, -2]]),), Readout())))
     ),
 )
+NAMES = ["residual", "lava-dl", "tiny"]
 
 
 def survives(data, path):
@@ -364,6 +367,12 @@ def survives(data, path):
         return
     assert isinstance(spec, NetworkSpec)
     json.dumps(spec.provenance)
+
+
+@pytest.mark.parametrize("image", IMAGES, ids=NAMES)
+def test_the_files_to_damage_are_sound(image, tmp_path):
+    (tmp_path / "a.net").write_bytes(image)
+    assert read(tmp_path / "a.net").output.shape in {(4,), (3, 6, 5), (1,)}
 
 
 @pytest.fixture(scope="module")
@@ -380,7 +389,7 @@ def test_flipped_bytes_never_let_another_error_out(data, image, scratch):
     survives(bytes(changed), scratch)
 
 
-@pytest.mark.parametrize("image", IMAGES, ids=["residual", "lava-dl", "tiny"])
+@pytest.mark.parametrize("image", IMAGES, ids=NAMES)
 def test_truncations_never_let_another_error_out(image, scratch):
     for size in range(0, len(image), max(1, len(image) // 120)):
         survives(image[:size], scratch)

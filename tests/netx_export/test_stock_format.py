@@ -148,6 +148,7 @@ REFUSED = {
         [{"type": "input", "shape": [1, 2, 2]}, conv(np.full((1, 1, 1, 1), 300), [1, 2, 2])],
         r"layer 1 \(conv1\), weight.*300",
     ),
+    "weights beyond any integer": ([dense([[1e30]])], r"layer 0 \(dense0\), weight: "),
     "NaN": ([dense([[np.nan]])], "weight.*NaN"),
     "a convolution without neuron": (
         [{"type": "input", "shape": [1, 2, 2]},
