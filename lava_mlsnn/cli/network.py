@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,6 +21,9 @@ from netx_export.spec import (
     Readout,
     StockNeuron,
 )
+
+if TYPE_CHECKING:
+    from lava_mlsnn.parity import ParityReport
 
 __all__ = ["describe", "run_check", "run_export", "run_info", "run_network", "test_samples"]
 
@@ -123,7 +126,7 @@ def run_check(
     console: Console, file: Path, model: Path | None, data: str, samples: int, lava_samples: int
 ) -> None:
     """Ranges and parity of a file."""
-    from lava_mlsnn.parity import check_parity
+    from lava_mlsnn import parity
     from lava_mlsnn.training.checkpoint import load_model
     from netx_export import lava_available, read, worst_case
 
@@ -141,13 +144,14 @@ def run_check(
         console.say("Lava is not installed (it needs Python 3.10): not compared")
         lava_samples = 0
     if trained is None and not lava_samples:
-        raise ConfigError("there is nothing to compare with; name --model, or --lava-samples")
+        console.say("parity: nothing to compare with; name --model, or --lava-samples")
+        _finish_check(console, file, problems, widest.bits, parity.ParityReport())
+        return
     x, _ = test_samples(console, spec, data, samples)
     if len(x) == 0:
         raise DataError("a parity check needs at least one sample")
-    report = None
     with console.progress("comparing") as follow:
-        report = check_parity(
+        report = parity.check_parity(
             spec,
             x,
             model=trained,
@@ -155,14 +159,13 @@ def run_check(
             progress=lambda side, done, total: follow(done, total),
         )
     console.say(f"parity: {report}")
-    console.result(
-        {
-            "file": file,
-            "problems": problems,
-            "widest_bits": widest.bits,
-            **report.to_dict(),
-        }
-    )
+    _finish_check(console, file, problems, widest.bits, report)
+
+
+def _finish_check(
+    console: Console, file: Path, problems: list[str], widest: int, report: ParityReport
+) -> None:
+    console.result({"file": file, "problems": problems, "widest_bits": widest, **report.to_dict()})
     if problems or report.count:
         raise Failed
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from lava_mlsnn.choices import BARRIERS, POOLS, STARTS, SURROGATES, check_choice
 from lava_mlsnn.errors import ConfigError
 
 __all__ = ["ARCHITECTURES", "ModelConfig"]
@@ -101,8 +102,24 @@ class ModelConfig:
             raise ConfigError(f"arch must be one of {ARCHITECTURES}, got {self.arch!r}")
         if len(self.input_shape) != 3:
             raise ConfigError(f"input_shape must be (C, H, W), got {self.input_shape}")
-        if self.pool not in ("avg", "stride"):
-            raise ConfigError(f"pool must be 'avg' or 'stride', got {self.pool!r}")
+        check_choice("pool", self.pool, POOLS)
+        check_choice("barrier", self.barrier, BARRIERS)
+        check_choice("v0", self.v0, STARTS)
+        check_choice("surrogate", self.surrogate, SURROGATES)
+        if not 2 <= self.weight_bits <= 8:
+            raise ConfigError(f"weight_bits must lie in 2..8, got {self.weight_bits}")
+        if not (self.threshold > 0 and self.barrier_threshold > 0):
+            raise ConfigError(
+                f"thresholds must be positive, got {self.threshold} and {self.barrier_threshold}"
+            )
+        if self.arch in VGGS and self.barrier != type(self).barrier:
+            raise ConfigError(f"VGG has no shortcuts; leave barrier out, got {self.barrier!r}")
+        plain = self.levels == 1 and self.timesteps == 1 and self.pool == "stride"
+        if self.stock and not (self.arch in VGGS and plain):
+            raise ConfigError(
+                "stock lava-dl runs VGG with pool='stride', levels=1 and timesteps=1 only; "
+                "choose these, or leave stock out"
+            )
         for name in ("classes", "levels", "timesteps", "input_levels"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")

@@ -52,6 +52,9 @@ def resnet_blocks(config: ModelConfig) -> OrderedDict[str, b.Block]:
     blocks["pool"] = pool
     blocks["flatten"] = b.Flatten(pool.shape, pool.payload_max)
     blocks["output"] = b.Output(
-        pool.shape[0], config.classes, weight_scale=1.0 / (window[0] * window[1])
+        pool.shape[0],
+        config.classes,
+        weight_scale=1.0 / (window[0] * window[1]),
+        scaling=Scaling.shared(config.weight_bits),
     )
     return blocks

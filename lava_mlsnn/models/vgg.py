@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-from lava_mlsnn.errors import ConfigError
 from lava_mlsnn.models.config import VGGS, ModelConfig
 from lava_mlsnn.slayer import block as b
 from lava_mlsnn.slayer.quantise import Scaling
@@ -52,12 +51,9 @@ def vgg_blocks(config: ModelConfig) -> OrderedDict[str, b.Block]:
             pool += 1
             last = b.Pool(params, last.shape, 2, payload_max=last.payload_max)
             blocks[f"pool{pool}"] = last
-    if config.barrier != ModelConfig.barrier:
-        raise ConfigError(f"VGG has no shortcuts; leave barrier out, got {config.barrier!r}")
     last = blocks["flatten"] = b.Flatten(last.shape, last.payload_max)
     hidden = b.Dense(params, last.shape[0], width * 8, scaling=scaling)
     blocks["dense"] = hidden
-    blocks["output"] = b.Output(
-        width * 8, config.classes, scaling=scaling if config.stock else None
-    )
+    last_scaling = scaling if config.stock else Scaling.shared(bits)
+    blocks["output"] = b.Output(width * 8, config.classes, scaling=last_scaling)
     return blocks

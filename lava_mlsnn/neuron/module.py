@@ -8,9 +8,10 @@ from typing import Any
 
 import torch
 
+from lava_mlsnn.choices import SURROGATES, check_choice
 from lava_mlsnn.errors import ConfigError
 from lava_mlsnn.neuron.step import initial_state
-from lava_mlsnn.neuron.surrogate import SURROGATES, spike
+from lava_mlsnn.neuron.surrogate import spike
 
 __all__ = ["MultiLevelNeuron"]
 
@@ -69,8 +70,7 @@ class MultiLevelNeuron(torch.nn.Module):
                 raise ConfigError(f"{name} must be a positive number, got {value!r}")
         if not (_is_number(levels) and levels >= 1 and float(levels).is_integer()):
             raise ConfigError(f"levels must be a whole number of at least 1, got {levels!r}")
-        if surrogate not in SURROGATES:
-            raise ConfigError(f"surrogate must be one of {SURROGATES}, got {surrogate!r}")
+        check_choice("surrogate", surrogate, SURROGATES)
         initial_state(1.0, v0)  # checks the word
         self.levels = int(levels)
         self.v0 = v0

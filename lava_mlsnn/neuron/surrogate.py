@@ -18,12 +18,10 @@ from typing import Any
 
 import torch
 
-from lava_mlsnn.errors import ConfigError
+from lava_mlsnn.choices import SURROGATES, check_choice
 from lava_mlsnn.neuron.step import graded_spike
 
-__all__ = ["SURROGATES", "spike"]
-
-SURROGATES = ("ste", "ste_shifted", "sigmoid")
+__all__ = ["spike"]
 
 
 def _slope(u: torch.Tensor, levels: int, surrogate: str, alpha: float) -> torch.Tensor:
@@ -82,6 +80,5 @@ def spike(
     ConfigError
         For an unknown surrogate.
     """
-    if surrogate not in SURROGATES:
-        raise ConfigError(f"surrogate must be one of {SURROGATES}, got {surrogate!r}")
+    check_choice("surrogate", surrogate, SURROGATES)
     return _Spike.apply(h, vth, levels, surrogate, alpha)

@@ -63,6 +63,11 @@ class Scaling:
             raise ConfigError(f"weight_bits must lie in 2..8, got {self.weight_bits}")
 
     @classmethod
+    def shared(cls, weight_bits: int = 8) -> Scaling:
+        """One scale for all channels, so that class scores can be compared."""
+        return cls("layer", weight_bits=weight_bits, exponents=False)
+
+    @classmethod
     def stock(cls, weight_bits: int = 8) -> Scaling:
         """What stock Lava LIF can express: one threshold a layer, 13-bit bias, 17-bit sums."""
         return cls(

@@ -191,7 +191,7 @@ def _train(
     generator = torch.Generator().manual_seed(config.seed)
     start = 0
     if resume is not None and resume.exists():
-        start = _restore(resume, model, optimiser, schedule, generator, config)
+        start = _restore(resume, model, optimiser, schedule, generator, config, dataset.name)
     for epoch in range(start, config.epochs):
         model.train()
         total = right = 0.0
@@ -230,6 +230,7 @@ def _restore(
     schedule: Any,
     generator: torch.Generator,
     config: TrainConfig,
+    dataset: str,
 ) -> int:
     content = load_checkpoint(path)
     if ModelConfig.from_dict(content["config"]) != model.config:
@@ -240,6 +241,11 @@ def _restore(
         raise ConfigError(
             f"{path} was trained with other options; resume with the same, or train into "
             "another folder"
+        )
+    if content.get("dataset") != dataset:
+        raise ConfigError(
+            f"{path} was trained on {content.get('dataset')!r}, not {dataset!r}; resume with "
+            "the same data, or train into another folder"
         )
     model.load_state_dict(content["model"])
     optimiser.load_state_dict(content["optimiser"])

@@ -144,7 +144,6 @@ ERRORS = {
     "wrong data path": (("run", "FILE", "--data", "no/images"), "no folder 'no/images'"),
     "unknown backend": (("run", "FILE", "--backend", "loihi"), "loihi"),
     "bad batch size": (("run", "FILE", "--batch-size", "0"), "batch_size"),
-    "nothing to compare": (("check", "FILE", "--lava-samples", "0"), "--model"),
     "model of another kind": (("check", "FILE", "--model", "FILE"), "not a checkpoint"),
     "unknown architecture": (("train", "--arch", "alexnet"), "alexnet"),
     "unknown barrier": (("train", "--barrier", "gate"), "gate"),
@@ -168,6 +167,13 @@ def test_errors_are_one_line_and_exit_code_2(mlsnn, copy, name):
         arguments = [a.replace(word, path) for a in arguments]
     answer = mlsnn(*arguments)
     assert says in answer.error
+
+
+def test_check_without_another_side_checks_the_ranges(mlsnn, copy):
+    answer = mlsnn("check", "network.net", "--lava-samples", "0", "--json")
+    assert answer.code == 0
+    assert answer.json["problems"] == [] and answer.json["compared"] == 0
+    assert "nothing to compare" in answer.err
 
 
 def test_options_that_do_not_exist_end_with_2(mlsnn):

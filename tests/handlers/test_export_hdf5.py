@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 import h5py
@@ -15,7 +16,10 @@ from lava_mlsnn.slayer import block
 from netx_export import read
 from netx_export.handlers import to_spec
 
+torch.set_num_threads(1)  # the models are too small for more
 
+
+@functools.cache
 def calibrated(**options: object) -> torch.nn.Module:
     torch.manual_seed(0)
     model = build_model(ModelConfig(width=4, input_shape=(2, 7, 5), **options))

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from small_models import assert_same_integers, images, warm
 
-from lava_mlsnn.neuron.surrogate import SURROGATES
+from lava_mlsnn.choices import SURROGATES
 from lava_mlsnn.slayer import block, precision
 from lava_mlsnn.slayer.block import BARRIERS
 

@@ -44,9 +44,7 @@ class Output(PopulationBlock):
     ) -> None:
         synapse = DenseSynapse(in_neurons, out_neurons, weight_scale, norm=False)
         synapse.pre_hook_fx = pre_hook_fx
-        population = Population(
-            [synapse], None, scaling or Scaling("layer", exponents=False), integrate=True
-        )
+        population = Population([synapse], None, scaling or Scaling.shared(), integrate=True)
         super().__init__(population, count_log)
 
     def forward(self, x: torch.Tensor) -> Any:

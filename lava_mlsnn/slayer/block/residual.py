@@ -20,7 +20,7 @@ from typing import Any
 
 import torch
 
-from lava_mlsnn.errors import ConfigError
+from lava_mlsnn.choices import BARRIERS, check_choice
 from lava_mlsnn.neuron.step import message_bits
 from lava_mlsnn.slayer.block.base import Block, make_neuron
 from lava_mlsnn.slayer.population import Population
@@ -29,7 +29,6 @@ from lava_mlsnn.slayer.synapse import ConvSynapse, IdentitySynapse, Synapse
 
 __all__ = ["BARRIERS", "STREAM_SCALE", "Residual"]
 
-BARRIERS = ("integrating", "respiking", "sew", "ms", "none")
 STREAM_SCALE = 1024.0  # integer units per 1 of an MS-ResNet membrane stream
 
 
@@ -80,8 +79,7 @@ class Residual(Block):
         count_log: bool = False,
     ) -> None:
         super().__init__(count_log)
-        if barrier not in BARRIERS:
-            raise ConfigError(f"barrier must be one of {BARRIERS}, got {barrier!r}")
+        check_choice("barrier", barrier, BARRIERS)
         self.barrier_kind = barrier
         scaling = scaling or Scaling()
         first = ConvSynapse(input_shape, out_features, 3, stride, 1)

@@ -1,0 +1,18 @@
+"""The words that options take, named once; free of torch, so that help is fast."""
+
+from __future__ import annotations
+
+from lava_mlsnn.errors import ConfigError
+
+__all__ = ["BARRIERS", "POOLS", "STARTS", "SURROGATES", "check_choice"]
+
+STARTS = ("floor", "round")  # V0 = 0, V0 = threshold / 2
+SURROGATES = ("ste", "ste_shifted", "sigmoid")  # lava_mlsnn.neuron.surrogate
+BARRIERS = ("integrating", "respiking", "sew", "ms", "none")  # lava_mlsnn.slayer.block.residual
+POOLS = ("avg", "stride")  # lava_mlsnn.models.vgg
+
+
+def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    """ConfigError unless the value is one of the choices."""
+    if value not in choices:
+        raise ConfigError(f"{name} must be one of {', '.join(choices)}, got {value!r}")
