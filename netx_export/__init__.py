@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from netx_export.graph import depths as depths
     from netx_export.graph import latency as latency
     from netx_export.handlers import export_model as export_model
+    from netx_export.handlers import to_spec as to_spec
     from netx_export.network import Network as Network
     from netx_export.ranges import LayerRange as LayerRange
     from netx_export.ranges import check_ranges as check_ranges
@@ -63,6 +64,7 @@ _HOMES = {
     "read": "reader",
     "run_lava": "run",
     "stock_reasons": "stock",
+    "to_spec": "handlers",
     "worst_case": "ranges",
     "write": "writer",
     "write_layer": "writer",

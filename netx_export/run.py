@@ -157,7 +157,7 @@ def _run(
         start = time.perf_counter()
         session.run(total, done=lambda: output.done, progress=progress, timeout=timeout)
         seconds = time.perf_counter() - start
-        overflows = _overflows(network)
+        overflows = network.overflows()
     return LavaResult(
         _sample_first(output.data, spec, kind),
         {name: _sample_first(sink.data, spec, kind) for name, sink in sinks.items()},
@@ -165,17 +165,6 @@ def _run(
         total,
         seconds,
     )
-
-
-def _overflows(network: Any) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for index, layer in network.spec.populations:
-        if not isinstance(layer.neuron, StockNeuron):
-            values = (getattr(network, name).get() for name in network.overflow_names(index))
-            count = int(sum(value.item() for value in values))
-            if count:
-                counts[layer.name] = count
-    return counts
 
 
 def _probe_names(spec: NetworkSpec, probes: bool | Sequence[str]) -> list[str]:

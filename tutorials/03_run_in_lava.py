@@ -113,11 +113,7 @@ if __name__ == "__main__":
         out = scores.data.get().astype(int)
         probed = inside.data.get().astype(int)
         state = network.state("output").get()
-        overflows = sum(
-            int(getattr(network, name).get().item())
-            for index, _ in spec.populations
-            for name in network.overflow_names(index)
-        )
+        overflows = network.overflows()
     finally:
         network.stop()
 
@@ -145,7 +141,7 @@ if __name__ == "__main__":
 # %%
 if __name__ == "__main__":
     assert np.array_equal(state, results[-1])
-    assert overflows == 0
+    assert overflows == {}
 
 # %% [markdown]
 # ## With `run_lava`

@@ -29,8 +29,7 @@ from lava_mlsnn import IntegerRunner, ModelConfig, check_parity, encode
 from lava_mlsnn.errors import MLSNNError, ParityError, RangeError
 from lava_mlsnn.training.data import load_dataset
 from lava_mlsnn.training.loop import TrainConfig, train
-from netx_export import check_ranges, run_lava, worst_case
-from netx_export.handlers import to_spec
+from netx_export import check_ranges, run_lava, to_spec, worst_case
 
 torch.set_num_threads(1)
 digits = load_dataset("digits")

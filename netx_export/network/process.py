@@ -117,6 +117,21 @@ class Network(CheckedProcess):
         synapses = range(len(self.spec.layers[index].sources))
         return [f"overflows{index}", *(f"overflows{index}_{k}" for k in synapses)]
 
+    def overflows(self) -> dict[str, int]:
+        """Values that left their width since the start, per layer; only layers with any.
+
+        To be called while the network is paused, as ``Var.get()``. Timesteps while
+        the network fills and empties count too.
+        """
+        counts: dict[str, int] = {}
+        for index, layer in self.spec.populations:
+            if isinstance(layer.neuron, MultiLevel | Readout):
+                values = (getattr(self, name).get() for name in self.overflow_names(index))
+                count = int(sum(value.item() for value in values))
+                if count:
+                    counts[layer.name] = count
+        return counts
+
     def index(self, name: str) -> int:
         """Layer index of a population; ConfigError lists the names that exist."""
         names = {layer.name: index for index, layer in self.spec.populations}

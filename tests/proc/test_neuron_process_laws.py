@@ -140,7 +140,8 @@ def test_readout_sums_or_relays(drive_neuron, a, timesteps, offset, integrate):
     "bits, value, count", [(8, 127, 0), (8, -129, 1), (16, 1 << 15, 1), (24, 1 << 23, 2)]
 )
 def test_readout_counts_what_its_message_cannot_hold(drive_neuron, bits, value, count):
-    readout = Readout((1,), num_message_bits=bits, bias_mant=1 if bits == 24 else 0)
+    bias = 1 if bits == 24 else 0
+    readout = Readout((1,), num_message_bits=bits, bias_mant=bias, reset_interval=1)
     inputs_ = [[value]] if bits < 24 else [[value], [value - 1]]
     sent, model = drive_neuron(readout, PyReadoutFixed, inputs_)
     assert sent[0][0] == wrap24(np.array(value)) + (bits == 24)

@@ -88,7 +88,7 @@ class MultiLevelIF(CheckedProcess):
         v0: Any = 0,
         bias_mant: Any = 0,
         bias_exp: int = 0,
-        reset_interval: int | None = 1,
+        reset_interval: int | None = None,
         reset_offset: int = 0,
         num_message_bits: int | None = None,
         overflow: str = "wrap",

@@ -68,7 +68,7 @@ class Readout(CheckedProcess):
         bias_mant: Any = 0,
         bias_exp: int = 0,
         integrate: bool = True,
-        reset_interval: int | None = 1,
+        reset_interval: int | None = None,
         reset_offset: int = 0,
         num_message_bits: int = 24,
         name: str | None = None,
