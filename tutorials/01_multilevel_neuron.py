@@ -240,12 +240,11 @@ if __name__ == "__main__":
 from lava_mlsnn.errors import MLSNNError
 
 if __name__ == "__main__":
-    payload, _, _ = run_in_lava(np.array([[0.4, 0.4, 0.4]]), "floating_pt", vth=0.25, levels=4)
-    assert payload.tolist() == [[1, 1, 1]]  # the default reset_interval is 1
-    payload, _, _ = run_in_lava(
-        np.array([[0.4, 0.4, 0.4]]), "floating_pt", vth=0.25, levels=4, reset_interval=None
-    )
-    assert payload.tolist() == [[1, 2, 1]]  # 0.4, 0.15 + 0.4, 0.05 + 0.4
+    current = np.array([[0.4, 0.4, 0.4]])
+    payload, _, _ = run_in_lava(current, "floating_pt", vth=0.25, levels=4)
+    assert payload.tolist() == [[1, 2, 1]]  # 0.4, 0.15 + 0.4, 0.05 + 0.4: never reset
+    payload, _, _ = run_in_lava(current, "floating_pt", vth=0.25, levels=4, reset_interval=1)
+    assert payload.tolist() == [[1, 1, 1]]  # T = 1: a quantised ReLU
     try:
         run_in_lava(np.array([[1, 1, 1]]), "fixed_pt", vth=0.25, levels=4)
     except MLSNNError as error:
