@@ -8,9 +8,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lava_mlsnn.choices import SURROGATES
 from lava_mlsnn.errors import ConfigError
 from lava_mlsnn.neuron import MultiLevelNeuron, initial_state, multilevel_step
-from lava_mlsnn.choices import SURROGATES
 from lava_mlsnn.neuron.surrogate import spike
 
 N, VTH, ALPHA = 4, 0.8, 3.0

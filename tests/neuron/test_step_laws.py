@@ -32,7 +32,7 @@ def run(inputs, vth, levels, v0, kind):
     v, out = make(v0), []
     for a in inputs:
         z, v = multilevel_step(v, make(a), make(vth), levels)
-        out.append((int(z), int(v)))
+        out.append((int(z.item()), int(v.item())))
     return out
 
 
