@@ -32,7 +32,7 @@ from netx_export.stock import full_bias
 
 __all__ = ["LAYERS", "Place", "read_layer"]
 
-SDNN_INPUT_MAX = (1 << 15) - 1  # stock sends a Delta input with 16 message bits
+CURRENT_MAX = (1 << 15) - 1  # what a stock input neuron takes: stock's a_in has 16 bits
 
 
 @dataclass(frozen=True)
@@ -77,8 +77,8 @@ def _input(node: Node, place: Place) -> Input:
             )
         neuron = found
     levels, signed, gain = 1, False, 1.0  # stock takes its input for binary
-    if neuron is not None and neuron.type == schema.SDNN:
-        levels, signed = SDNN_INPUT_MAX, True
+    if neuron is not None:  # samples are currents into it
+        levels, signed = CURRENT_MAX, True
     if place.own or schema.LEVELS in node:
         levels = node.integer(schema.LEVELS, 1, STATE_MAX)
         signed = node.flag(schema.SIGNED)
