@@ -33,9 +33,7 @@ def shipped(name: str) -> Path:
     pytest.skip(f"this lava-dl does not ship {name}")
 
 
-def stock_trace(
-    path: Path, spec: NetworkSpec, x: np.ndarray, steps: int
-) -> dict[str, np.ndarray]:
+def stock_trace(path: Path, spec: NetworkSpec, x: np.ndarray, steps: int) -> dict[str, np.ndarray]:
     """Messages of every layer in lava-dl's loader; x is (items, W, H, C) or (items, F)."""
     net = hdf5.Network(str(path))
     source = Stream(data=x)
