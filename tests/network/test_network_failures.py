@@ -160,9 +160,17 @@ def test_a_run_prints_nothing_and_leaves_logging_alone(nothing_left, capfd):
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.fixture
+def ctrl_c_interrupts():
+    """A job in the background of a shell, such as one of CI, starts with SIGINT ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @lava
 @bounded
-def test_ctrl_c_ends_everything_quietly(nothing_left, capfd):
+def test_ctrl_c_ends_everything_quietly(nothing_left, ctrl_c_interrupts, capfd):
     require_lava()
 
     def interrupt(done: int, total: int) -> None:
