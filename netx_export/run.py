@@ -13,7 +13,7 @@ from lava_mlsnn.errors import ConfigError, DataError
 from lava_mlsnn.runner.encode import check_payload
 from netx_export.graph import depths, latency
 from netx_export.session import LavaSession, quiet, require_lava
-from netx_export.spec import NetworkSpec, StockNeuron
+from netx_export.spec import NetworkSpec, StockNeuron, need_spec
 
 __all__ = ["LavaResult", "run_lava"]
 
@@ -101,7 +101,7 @@ def run_lava(
     """
     if tag not in TAGS:
         raise ConfigError(f"tag must be one of {TAGS}, got {tag!r}")
-    names = _probe_names(spec, probes)
+    names = _probe_names(need_spec(spec), probes)
     stock = _stock_types(spec)
     x = np.asarray(x)
     if stock and x.ndim == len(spec.input.shape) + 2 and x.shape[-1] > 0:

@@ -29,6 +29,7 @@ from netx_export.spec import (
     Readout,
     StockNeuron,
     Synapse,
+    need_spec,
 )
 from netx_export.stock import cuba_fields, full_bias, stock_reasons
 
@@ -67,6 +68,7 @@ def write(spec: NetworkSpec, path: str | os.PathLike[str], *, overwrite: bool = 
         If a name, the provenance or a weight of a lava-dl layer cannot be stored.
     """
     target = Path(path)
+    need_spec(spec)
     with at(str(target)):
         image = file_image(spec)
     return write_atomic(target, image, overwrite)

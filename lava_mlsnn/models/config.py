@@ -100,8 +100,10 @@ class ModelConfig:
     def __post_init__(self) -> None:
         if self.arch not in ARCHITECTURES:
             raise ConfigError(f"arch must be one of {ARCHITECTURES}, got {self.arch!r}")
-        if len(self.input_shape) != 3:
-            raise ConfigError(f"input_shape must be (C, H, W), got {self.input_shape}")
+        if len(self.input_shape) != 3 or min(self.input_shape) < 1:
+            raise ConfigError(
+                f"input_shape must be (C, H, W), all positive, got {self.input_shape}"
+            )
         check_choice("pool", self.pool, POOLS)
         check_choice("barrier", self.barrier, BARRIERS)
         check_choice("v0", self.v0, STARTS)
@@ -121,8 +123,9 @@ class ModelConfig:
                 "choose these, or leave stock out"
             )
         for name in ("classes", "levels", "timesteps", "input_levels"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 1:
+                raise ConfigError(f"{name} must be a whole number of at least 1, got {value!r}")
         if self.width < 0:
             raise ConfigError(f"width must be positive (0: the usual one), got {self.width}")
         object.__setattr__(self, "input_shape", tuple(self.input_shape))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lava_mlsnn.errors import ParityError
+from lava_mlsnn.errors import DataError, ParityError
 from lava_mlsnn.parity.report import ParityReport, compare
 from lava_mlsnn.runner import IntegerRunner, encode
 
@@ -56,6 +56,8 @@ def check_parity(
     ParityError
         If the model has other layers than the file.
     """
+    if len(np.atleast_1d(np.asarray(data))) == 0:
+        raise DataError("a parity check needs at least one sample, got none")
     report = ParityReport()
     runner = IntegerRunner(spec, on_overflow="wrap")
     x = encode(spec, data)
@@ -133,7 +135,7 @@ def training_trace(
 
     from lava_mlsnn.slayer import precision
     from lava_mlsnn.slayer.block import Input
-    from netx_export.handlers import walk
+    from netx_export.handlers import blocks_of, walk
 
     modules: dict[str, torch.nn.Module] = dict(walk(model).populations)
     names = {p.name for _, p in spec.populations}
@@ -142,7 +144,7 @@ def training_trace(
         raise ParityError(
             f"model and file must have the same layers, these are in one only: {other}"
         )
-    blocks = getattr(model, "blocks", model)
+    blocks = blocks_of(model)
     for name, block in blocks.named_children():
         if isinstance(block, Input):
             modules[name] = block

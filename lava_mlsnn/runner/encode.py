@@ -34,8 +34,13 @@ def encode(spec: NetworkSpec, data: np.ndarray) -> np.ndarray:
     DataError
         If the data is not finite numbers of the input's shape.
     """
-    layer = spec.input
-    array = np.asarray(data)
+    from netx_export.spec import need_spec
+
+    layer = need_spec(spec).input
+    try:
+        array = np.asarray(data)
+    except ValueError:
+        raise DataError("samples must be one array, got lists of different lengths") from None
     if array.dtype.kind not in "buif":
         raise DataError(f"samples must be numbers, got type {array.dtype}")
     check_shape(layer, array)

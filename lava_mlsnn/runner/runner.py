@@ -69,8 +69,9 @@ class IntegerRunner:
 
     def __init__(self, spec: NetworkSpec, on_overflow: str = "raise") -> None:
         from netx_export.graph import order
-        from netx_export.spec import StockNeuron
+        from netx_export.spec import StockNeuron, need_spec
 
+        need_spec(spec)
         if on_overflow not in ("raise", *OVERFLOWS):
             raise ConfigError(f"on_overflow must be 'raise' or {OVERFLOWS}, got {on_overflow!r}")
         if spec.input.neuron is not None:

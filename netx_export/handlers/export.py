@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from lava_mlsnn.errors import UnsupportedLayerError
+from lava_mlsnn.errors import ConfigError, UnsupportedLayerError
 from netx_export.handlers.blocks import handle
 from netx_export.handlers.builder import Builder
 from netx_export.spec import NetworkSpec
@@ -16,7 +16,7 @@ from netx_export.spec import NetworkSpec
 if TYPE_CHECKING:
     import h5py
 
-__all__ = ["export_block", "export_model", "to_spec", "walk"]
+__all__ = ["blocks_of", "export_block", "export_model", "to_spec", "walk"]
 
 
 def to_spec(
@@ -47,21 +47,31 @@ def to_spec(
     """
     builder = walk(model)
     if timesteps is None:
-        timesteps = int(getattr(model, "timesteps", 1))
+        inner = getattr(model, "module", model)  # inside DataParallel
+        timesteps = int(getattr(inner, "timesteps", 1))
+    if int(timesteps) != timesteps:
+        raise ConfigError(f"timesteps must be a whole number, got {timesteps}")
     return NetworkSpec(tuple(builder.layers), timesteps, provenance or {})
 
 
-def walk(model: torch.nn.Module) -> Builder:
-    """Visit a model's blocks in order; raises as :func:`to_spec`."""
+def blocks_of(model: torch.nn.Module) -> torch.nn.Sequential | torch.nn.ModuleList:
+    """The blocks of a model; UnsupportedLayerError if it holds none."""
+    if isinstance(model, torch.nn.DataParallel | torch.nn.parallel.DistributedDataParallel):
+        model = model.module
     blocks = getattr(model, "blocks", model)
     if not isinstance(blocks, torch.nn.Sequential | torch.nn.ModuleList):
         raise UnsupportedLayerError(
             f"a model must hold its blocks in a Sequential or ModuleList called 'blocks', "
             f"got {type(model).__name__}"
         )
+    return blocks
+
+
+def walk(model: torch.nn.Module) -> Builder:
+    """Visit a model's blocks in order; raises as :func:`to_spec`."""
     builder, last = Builder(), -1
     with torch.no_grad():
-        for name, block in blocks.named_children():
+        for name, block in blocks_of(model).named_children():
             last = handle(builder, name, block, last)
     return builder
 

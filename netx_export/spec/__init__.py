@@ -8,7 +8,7 @@ Lava or h5py.
 
 from netx_export.spec.checks import Shape
 from netx_export.spec.layers import Flatten, Input, Layer, Population
-from netx_export.spec.network import NetworkSpec
+from netx_export.spec.network import NetworkSpec, need_spec
 from netx_export.spec.neurons import MultiLevel, Neuron, Readout, StockNeuron
 from netx_export.spec.synapses import Conv, Dense, Identity, Synapse
 
@@ -27,4 +27,5 @@ __all__ = [
     "Shape",
     "StockNeuron",
     "Synapse",
+    "need_spec",
 ]

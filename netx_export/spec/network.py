@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from lava_mlsnn.errors import FormatError
+from lava_mlsnn.errors import ConfigError, FormatError
 from netx_export.spec.layers import Input, Layer, Population
 
-__all__ = ["NetworkSpec"]
+__all__ = ["NetworkSpec", "need_spec"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,3 +54,13 @@ class NetworkSpec:
     def label(self, index: int) -> str:
         """``"layer 3 (stage1.block0.conv2)"``, for messages."""
         return f"layer {index} ({self.layers[index].name})"
+
+
+def need_spec(value: Any) -> NetworkSpec:
+    """The value if it is a network; ConfigError says how to get one."""
+    if isinstance(value, NetworkSpec):
+        return value
+    raise ConfigError(
+        f"expected a NetworkSpec, got {type(value).__name__}; netx_export.read(path) gives one for "
+        "a file, netx_export.to_spec(model) for a model"
+    )
