@@ -28,6 +28,10 @@ def vgg_blocks(config: ModelConfig) -> OrderedDict[str, b.Block]:
         config.input_shape, config.input_levels, float(config.input_levels), config.input_signed
     )
     blocks["input"] = last
+    first = scaling
+    if config.stock:
+        low = -config.input_levels if config.input_signed else 0
+        first = Scaling.stock(bits, (low, config.input_levels))
     conv = pool = 0
     for position, item in enumerate(layout):
         c, h, w = last.shape
@@ -44,7 +48,7 @@ def vgg_blocks(config: ModelConfig) -> OrderedDict[str, b.Block]:
                 stride=stride,
                 padding=1,
                 input_size=(h, w),
-                scaling=scaling,
+                scaling=first if conv == 1 else scaling,
             )
             blocks[f"conv{conv}"] = last
         elif config.pool == "avg" and not small:

@@ -117,8 +117,12 @@ class Population(torch.nn.Module):
         levels = 1 if self.neuron is None else self.neuron.levels
         v0 = "floor" if self.neuron is None else self.neuron.v0
         scaling = self.scaling
-        if not scaling.exponents and theta is not None:  # stock Lava adds V0 to the bias
-            scaling = replace(scaling, bias_limit=scaling.bias_limit // 2)
+        if scaling.sum_limit and v0 == "round":  # stock Lava adds V0 to the bias
+            scaling = replace(
+                scaling,
+                bias_limit=scaling.bias_limit // 2,
+                state_limit=min(scaling.state_limit, scaling.bias_limit * (levels + 1)),
+            )
         return quantise(weights, gains, bias, theta, levels, v0, scaling)
 
     def cached_integers(self) -> tuple[Integers, float]:

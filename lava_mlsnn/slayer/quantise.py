@@ -47,6 +47,10 @@ class Scaling:
         Largest allowed bias magnitude.
     exponents : bool
         Whether synapses may have an exponent (stock Lava convolutions may not).
+    sum_limit : int
+        Bound of every possible sum plus bias; 0 sets none.
+    source : (int, int)
+        Smallest and largest payload that comes in, for ``sum_limit``.
     """
 
     mode: str = "channel"
@@ -55,6 +59,8 @@ class Scaling:
     state_limit: int = STATE_SHARE
     bias_limit: int = 1 << 21
     exponents: bool = True
+    sum_limit: int = 0
+    source: tuple[int, int] = (0, 1)
 
     def __post_init__(self) -> None:
         if self.mode not in ("channel", "layer", "fixed"):
@@ -68,7 +74,7 @@ class Scaling:
         return cls("layer", weight_bits=weight_bits, exponents=False)
 
     @classmethod
-    def stock(cls, weight_bits: int = 8) -> Scaling:
+    def stock(cls, weight_bits: int = 8, source: tuple[int, int] = (0, 1)) -> Scaling:
         """What stock Lava LIF can express: one threshold a layer, 13-bit bias, 17-bit sums."""
         return cls(
             "layer",
@@ -76,6 +82,8 @@ class Scaling:
             state_limit=1 << 16,
             bias_limit=4095,
             exponents=False,
+            sum_limit=1 << 17,
+            source=source,
         )
 
     @property
@@ -114,6 +122,24 @@ def _unit_exponent(scale: torch.Tensor) -> int:
     return best
 
 
+def _sum_cap(folded: Sequence[torch.Tensor | None], scaling: Scaling) -> torch.Tensor:
+    """Largest S_c with which the worst sum of a channel stays below ``sum_limit``.
+
+    Where rounding alone could fill three quarters of the limit there is no such
+    scale; then the export says that the sums do not fit.
+    """
+    low, high = scaling.source
+    worst: torch.Tensor | float = 0.0
+    room = float(scaling.sum_limit - 2 * scaling.bias_limit)
+    for w in folded:
+        if w is not None:
+            flat = w.flatten(1)
+            up, down = flat.clamp_min(0).sum(1), (-flat).clamp_min(0).sum(1)
+            worst = worst + torch.maximum(up * high - down * low, down * high - up * low)
+            room -= flat.shape[1] * scaling.step / 2 * (high - low)
+    return max(room, scaling.sum_limit / 4) / torch.as_tensor(worst).clamp_min(1e-12)
+
+
 def _choose_scale(
     largest: torch.Tensor,
     bias: torch.Tensor,
@@ -121,6 +147,7 @@ def _choose_scale(
     levels: int,
     units: bool,
     scaling: Scaling,
+    sum_cap: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """S_c from the largest folded weight of every channel (0: no weighted synapse)."""
     if scaling.mode == "fixed":
@@ -131,6 +158,8 @@ def _choose_scale(
         cap = cap.clamp_max(scaling.state_limit / (theta * (levels + 1)))
     else:
         cap = cap.clamp_max(float(scaling.state_limit))
+    if sum_cap is not None:
+        cap = torch.minimum(cap, sum_cap)
     scale = scaling.weight_max / largest.clamp_min(tiny)
     if scaling.mode == "layer":
         scale, cap = scale.min().expand_as(scale), cap.min().expand_as(cap)
@@ -201,7 +230,8 @@ def quantise(
         if w is not None:
             largest = torch.maximum(largest, w.abs().flatten(1).amax(1))
     units = any(w is None for w in folded)
-    scale = _choose_scale(largest, bias, theta, levels, units, scaling)
+    sum_cap = _sum_cap(folded, scaling) if scaling.sum_limit else None
+    scale = _choose_scale(largest, bias, theta, levels, units, scaling, sum_cap)
     ints, exponents = [], []
     for w, gain in zip(folded, gains, strict=True):
         if w is None:
