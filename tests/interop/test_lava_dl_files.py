@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from importlib.metadata import files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from lava_dl_wheel import shipped
 
 pytest.importorskip("lava.magma")
 pytest.importorskip("lava.lib.dl.netx.hdf5")
@@ -23,14 +23,6 @@ from lava_mlsnn.proc import Record, Stream
 from netx_export import NetworkSpec, depths, read, run_lava
 
 pytestmark = [pytest.mark.lava, pytest.mark.timeout(240)]
-
-
-def shipped(name: str) -> Path:
-    """A network file of the lava-dl wheel."""
-    for entry in files("lava-dl") or []:
-        if str(entry).endswith(f"netx/{name}"):
-            return Path(str(entry.locate()))
-    pytest.skip(f"this lava-dl does not ship {name}")
 
 
 def stock_trace(path: Path, spec: NetworkSpec, x: np.ndarray, steps: int) -> dict[str, np.ndarray]:
