@@ -46,3 +46,10 @@ def test_a_model_in_data_parallel_is_the_model_inside():
     wrapped = torch.nn.DataParallel(MODEL)
     assert to_spec(wrapped).timesteps == MODEL.timesteps
     assert check_parity(to_spec(wrapped), X, model=wrapped).count == 0
+
+
+def test_a_network_without_timesteps_exports_those_of_its_last_forward():
+    blocks = small_model(timesteps=4).blocks  # a plain Sequential
+    blocks(torch.rand(2, 1, 6, 5, 4))
+    assert to_spec(blocks).timesteps == 4
+    assert to_spec(blocks, timesteps=2).timesteps == 2

@@ -99,6 +99,7 @@ class Population(torch.nn.Module):
         self.num_message_bits = num_message_bits
         self.shape: tuple[int, ...] = synapses[0].shape
         self.precision = "integer"
+        self.timesteps_seen = 1  # T of the last forward, what an export assumes
         self._cache: _Cache | None = None
 
     # -- integers ---------------------------------------------------------------
@@ -155,7 +156,7 @@ class Population(torch.nn.Module):
         """Sum the synapses of ``xs`` (one tensor each), then the neuron."""
         if len(xs) != len(self.synapses):
             raise ConfigError(f"expected {len(self.synapses)} inputs, got {len(xs)}")
-        timesteps = xs[0].shape[-1]
+        timesteps = self.timesteps_seen = xs[0].shape[-1]
         folded = [fold_time(x) for x in xs]
         if not self.training and self.precision == "integer":
             return self._forward_integer(folded, timesteps)

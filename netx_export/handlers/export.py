@@ -32,7 +32,8 @@ def to_spec(
         A :class:`lava_mlsnn.models.MultiLevelNetwork`, or any module whose ``blocks``
         (or itself, if it is a Sequential or ModuleList) are blocks in a row.
     timesteps : int, optional
-        T of one sample; default: the model's ``timesteps``, else 1.
+        T of one sample; default: the model's ``timesteps``, else
+        that of its last forward, else 1.
     provenance : dict, optional
         Anything JSON-able that says where the network comes from.
 
@@ -48,7 +49,8 @@ def to_spec(
     builder = walk(model)
     if timesteps is None:
         inner = getattr(model, "module", model)  # inside DataParallel
-        timesteps = int(getattr(inner, "timesteps", 1))
+        seen = max((p.timesteps_seen for p in builder.populations.values()), default=1)
+        timesteps = int(getattr(inner, "timesteps", seen))
     if int(timesteps) != timesteps:
         raise ConfigError(f"timesteps must be a whole number, got {timesteps}")
     return NetworkSpec(tuple(builder.layers), timesteps, provenance or {})

@@ -20,7 +20,7 @@ from lava_mlsnn.runner import IntegerRunner, encode
 from lava_mlsnn.slayer import block
 from netx_export import MultiLevel, StockNeuron, read, run_lava, stock_reasons
 
-pytestmark = [pytest.mark.lava, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.lava, pytest.mark.timeout(300)]
 
 T = 3
 SHAPE = (2, 6, 5)

@@ -14,7 +14,7 @@ from lava_mlsnn.proc import Stream
 from netx_export import Network, read, run_lava
 from netx_export.session import LavaSession
 
-pytestmark = [pytest.mark.lava, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.lava, pytest.mark.timeout(300)]
 
 PERIOD = 17  # timesteps between two resets in the recordings of the CUBA networks
 

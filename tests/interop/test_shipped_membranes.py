@@ -17,7 +17,7 @@ from lava_mlsnn.proc import Stream
 from netx_export import Network, read
 from netx_export.session import LavaSession
 
-pytestmark = [pytest.mark.lava, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.lava, pytest.mark.timeout(300)]
 
 PERIOD = 8
 
