@@ -55,14 +55,16 @@ def provenance(content: dict[str, Any]) -> dict[str, Any]:
 def test_samples(
     console: Console, spec: NetworkSpec, data: str, samples: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The first test samples of a dataset that fits the network."""
+    """Test samples of a dataset that fits the network, in an order fixed by a seed."""
     from lava_mlsnn.training.data import check_fits, load_dataset
 
     with console.progress("reading images") as follow:
         dataset = load_dataset(data, follow)
     check_fits(dataset, spec.input.shape, spec.output.shape[0])
-    n = samples or len(dataset.x_test)
-    return dataset.x_test[:n], dataset.y_test[:n]
+    # folders are read class by class: the first n would be of one class
+    order = np.random.default_rng(0).permutation(len(dataset.x_test))
+    chosen = order[: samples or len(order)]
+    return dataset.x_test[chosen], dataset.y_test[chosen]
 
 
 def run_network(
