@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from lava_mlsnn.errors import FormatError, at
 from netx_export import schema
+from netx_export.atomic import as_path
 from netx_export.fields import Node, attribute, readable
 from netx_export.read_layers import Place, read_layer
 from netx_export.spec import Conv, Input, Layer, NetworkSpec
@@ -49,8 +51,11 @@ def read(path: str | os.PathLike[str]) -> NetworkSpec:
         If a number leaves its range.
     UnsupportedLayerError
         If a layer or neuron of a lava-dl file has no counterpart here.
+    ConfigError
+        If ``path`` is not a path.
     """
-    with at(str(path)), _opened(Path(path)) as file:
+    path = as_path(path)
+    with at(str(path)), _opened(path) as file:
         header = _header(file)
         layers, provenance = _layers(Node(file), header is not None)
         timesteps = 1
@@ -66,10 +71,14 @@ def _opened(path: Path) -> Iterator[h5py.File]:
     import h5py
 
     try:
+        mode = path.stat().st_mode
+        if not stat.S_ISREG(mode):  # opening a pipe would wait for its writer
+            what = "it is a folder" if stat.S_ISDIR(mode) else "it is a device, pipe or socket"
+            raise FormatError(f"cannot be opened ({what}); give the path of a .net file")
         with open(path, "rb") as file:
             file.read(1)
     except OSError as error:
-        what = "it is a folder" if path.is_dir() else (error.strerror or str(error))
+        what = error.strerror or str(error)
         raise FormatError(f"cannot be opened ({what}); give the path of a .net file") from None
     except ValueError:
         raise FormatError("is not a path; give the path of a .net file") from None

@@ -16,7 +16,7 @@ import numpy as np
 
 from lava_mlsnn.errors import FormatError, RangeError, at
 from netx_export import schema
-from netx_export.atomic import write_atomic
+from netx_export.atomic import as_path, write_atomic
 from netx_export.spec import (
     Conv,
     Dense,
@@ -67,7 +67,7 @@ def write(spec: NetworkSpec, path: str | os.PathLike[str], *, overwrite: bool = 
     FormatError, RangeError
         If a name, the provenance or a weight of a lava-dl layer cannot be stored.
     """
-    target = Path(path)
+    target = as_path(path)
     need_spec(spec)
     with at(str(target)):
         image = file_image(spec)

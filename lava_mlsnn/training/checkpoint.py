@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,7 @@ def save_checkpoint(path: Path, model: MultiLevelNetwork, state: dict[str, Any])
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
     """Content of a checkpoint; FormatError says what is wrong with the file."""
-    if not path.is_file():
+    if not os.path.isfile(path):  # unlike the Path method, no error for a name too long
         raise FormatError(f"there is no checkpoint {path}; 'mlsnn train' writes model.pt")
     try:
         with zipfile.ZipFile(path) as archive:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,8 +70,8 @@ def load_dataset(name: str, progress: Progress | None = None) -> Dataset:
     """
     if name == "digits":
         return _digits()
-    path = Path(name).expanduser()
-    if not path.is_dir():
+    path = Path(os.path.expanduser(name))
+    if not os.path.isdir(path):  # unlike the Path methods, no error for a name that cannot be
         raise DataError(
             f"a dataset is 'digits' or a folder with train/<class>/ and test/<class>/ images; "
             f"there is no folder {name!r}"

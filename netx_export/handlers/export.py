@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -94,7 +93,7 @@ def export_model(
 
     spec = to_spec(model, timesteps, provenance)
     check_ranges(spec)
-    write(spec, Path(path))
+    write(spec, path)
     return spec
 
 

@@ -10,7 +10,13 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from lava_mlsnn.errors import FormatError, MLSNNError, RangeError, UnsupportedLayerError
+from lava_mlsnn.errors import (
+    ConfigError,
+    FormatError,
+    MLSNNError,
+    RangeError,
+    UnsupportedLayerError,
+)
 from netx_export import (
     Conv,
     Dense,
@@ -413,5 +419,5 @@ def test_objects_that_point_at_their_parents_do_not_hang(tmp_path):
 
 
 def test_a_file_object_is_not_a_path():
-    with pytest.raises(TypeError):
+    with pytest.raises(ConfigError, match="BytesIO"):
         read(io.BytesIO(IMAGES[0]))
