@@ -11,7 +11,7 @@ import torch
 from lava_mlsnn.choices import SURROGATES, check_choice
 from lava_mlsnn.errors import ConfigError
 from lava_mlsnn.neuron.step import initial_state
-from lava_mlsnn.neuron.surrogate import spike
+from lava_mlsnn.neuron.surrogate import spikes_over_time
 
 __all__ = ["MultiLevelNeuron"]
 
@@ -91,19 +91,15 @@ class MultiLevelNeuron(torch.nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Graded spikes of an input current, time last."""
+        a = x.movedim(-1, 0)
+        if len(a) > 1 and a.stride(0) < math.prod(a.shape[1:]):
+            a = a.contiguous()  # time first in memory too: one timestep is one dense block
         vth = self.threshold
-        start = initial_state(vth, self.v0)
-        if x.shape[-1] == 1:  # no state to carry: a quantised ReLU
-            return spike(x + start, vth, self.levels, self.surrogate, self.alpha)
-        v: torch.Tensor = start
-        out = []
-        for a in x.unbind(-1):
-            h = v + a
-            z = spike(h, vth, self.levels, self.surrogate, self.alpha)
-            v = h - vth * (z.detach() if self.detach_reset else z)
-            out.append(z)
-        # time first in memory: the next synapse folds it into the batch for free
-        return torch.stack(out).movedim(0, -1)
+        start = None if self.v0 == "floor" else initial_state(vth, self.v0)
+        z = spikes_over_time(
+            a, vth, start, self.levels, self.surrogate, self.alpha, self.detach_reset
+        )
+        return z.movedim(0, -1)
 
     def extra_repr(self) -> str:
         """Parameters, as torch prints them."""

@@ -113,3 +113,137 @@ def test_bad_arguments_are_named(arguments, names):
 def test_an_unknown_surrogate_is_named():
     with pytest.raises(ConfigError, match="'tanh'"):
         spike(torch.ones(1), torch.ones(1), 4, "tanh")
+
+
+class _Staircase(torch.autograd.Function):
+    """One graded spike with the documented gradient, in the plainest form."""
+
+    @staticmethod
+    def forward(ctx, h, vth, levels, surrogate, alpha):
+        ctx.save_for_backward(h, vth)
+        ctx.options = levels, surrogate, alpha
+        return torch.floor(h / vth).clip(0, levels)
+
+    @staticmethod
+    def backward(ctx, grad):
+        h, vth = ctx.saved_tensors
+        levels, surrogate, alpha = ctx.options
+        u = h / vth
+        if surrogate == "sigmoid":
+            s = torch.stack([torch.sigmoid(alpha * (u - k)) for k in range(1, levels + 1)])
+            slope = (alpha * s * (1 - s)).sum(0)
+        else:
+            shift = 0.5 if surrogate == "ste_shifted" else 0.0
+            slope = ((u >= shift) & (u <= levels + shift)).to(u.dtype)
+        grad_h = grad * slope / vth
+        return grad_h, -(grad_h * u).sum(), None, None, None
+
+
+def step_by_step(neuron, x):
+    """The neuron as autograd differentiates it timestep by timestep."""
+    vth = neuron.threshold
+    v = initial_state(vth, neuron.v0)
+    out = []
+    for a in x.unbind(-1):
+        h = v + a
+        z = _Staircase.apply(h, vth, neuron.levels, neuron.surrogate, neuron.alpha)
+        v = h - vth * (z.detach() if neuron.detach_reset else z)
+        out.append(z)
+    return torch.stack(out, -1)
+
+
+LAYOUTS = {
+    "time last": lambda x: x.contiguous(),
+    "time first": lambda x: x.movedim(-1, 0).contiguous().movedim(0, -1),
+    "time first, channels last": lambda x: (
+        x.permute(4, 0, 2, 3, 1).contiguous().permute(1, 4, 2, 3, 0)
+    ),
+    "one image for all timesteps": lambda x: x[..., :1].expand_as(x),
+}
+
+
+@given(
+    st.integers(1, 4),
+    st.sampled_from([1, 2, 4, 127]),
+    st.sampled_from(["floor", "round"]),
+    st.sampled_from(SURROGATES),
+    st.booleans(),
+    st.booleans(),
+    st.sampled_from(sorted(LAYOUTS)),
+    st.booleans(),
+    st.integers(0, 2**31),
+)
+@settings(max_examples=150, deadline=None)
+def test_the_fused_neuron_is_the_one_written_step_by_step(
+    timesteps, levels, v0, surrogate, detach, trained, layout, whole, seed
+):
+    if levels == 127 and surrogate == "sigmoid":
+        levels = 8  # a sum of 127 sigmoids only takes longer
+    torch.manual_seed(seed)
+    vth = 1.0 if whole else 0.7
+    neuron = MultiLevelNeuron(vth, levels, v0, trained, surrogate, 3.0, detach).double()
+    x = torch.randn(3, 2, 3, 2, timesteps, dtype=torch.float64) * min(levels, 8)
+    x = LAYOUTS[layout](x.round() if whole else x)  # whole: many values on a window's edge
+    g = torch.randn(x.shape, dtype=torch.float64)
+    results = []
+    for forward in (neuron, lambda y: step_by_step(neuron, y)):
+        data = x.detach().requires_grad_()
+        z = forward(data)
+        wanted = [data, *neuron.parameters()]
+        results.append((z, torch.autograd.grad(z, wanted, g)))
+    (z, grads), (z_slow, grads_slow) = results
+    assert torch.equal(z, z_slow)
+    for a, b in zip(grads, grads_slow, strict=True):
+        assert a.shape == b.shape
+        assert torch.allclose(a, b, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(("surrogate", "shift"), [("ste", 0.0), ("ste_shifted", 0.5)])
+@pytest.mark.parametrize("trained", [False, True])
+def test_both_ends_of_the_window_belong_to_it(surrogate, shift, trained, dtype):
+    ends = torch.tensor([shift, N + shift], dtype=dtype)
+    beyond = torch.nextafter(ends, torch.tensor([-1.0, 99.0], dtype=dtype))
+    within = torch.nextafter(ends, torch.tensor([2.0, 2.0], dtype=dtype))
+    h = torch.cat([ends, within, beyond]).requires_grad_()
+    vth = torch.ones((), dtype=dtype, requires_grad=trained)
+    spike(h, vth, N, surrogate).sum().backward()
+    assert h.grad.tolist() == [1, 1, 1, 1, 0, 0]
+
+
+def kept_bytes(forward):
+    """Bytes that backward keeps, storages counted once."""
+    storages = {}
+
+    def pack(tensor):
+        storage = tensor.untyped_storage()
+        storages[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t):
+        result = forward()
+    return sum(storages.values()), result
+
+
+@pytest.mark.parametrize("timesteps", [1, 3])
+@pytest.mark.parametrize("detach", [False, True])
+def test_a_fixed_threshold_keeps_one_byte_a_neuron_and_timestep(timesteps, detach):
+    x = torch.randn(5, 7, timesteps, requires_grad=True)
+    neuron = MultiLevelNeuron(1.0, N, detach_reset=detach)
+    size, _ = kept_bytes(lambda: neuron(x))
+    assert size == x.numel() + 4  # and the threshold
+    with torch.no_grad():
+        assert kept_bytes(lambda: neuron(x))[0] == 0
+
+
+def test_spikes_lie_time_first_in_memory_in_the_layout_of_a_timestep():
+    x = LAYOUTS["time first, channels last"](torch.randn(2, 3, 4, 5, 6))
+    assert MultiLevelNeuron()(x).permute(4, 0, 2, 3, 1).is_contiguous()
+    assert MultiLevelNeuron()(x.contiguous()).movedim(-1, 0).is_contiguous()
+
+
+def test_an_infinite_input_saturates_and_stops_its_gradient():
+    x = torch.tensor([[[float("inf")], [-float("inf")], [1.5]]], requires_grad=True)
+    z = MultiLevelNeuron(1.0, N)(x)
+    z.sum().backward()
+    assert z.flatten().tolist() == [N, 0, 1] and x.grad.flatten().tolist() == [0, 0, 1]
