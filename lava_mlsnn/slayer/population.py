@@ -14,48 +14,43 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import chain
+from typing import Any
 
 import torch
 
 from lava_mlsnn.errors import ConfigError, at
 from lava_mlsnn.neuron.module import MultiLevelNeuron
 from lava_mlsnn.neuron.step import multilevel_step
-from lava_mlsnn.slayer.quantise import Integers, Scaling, quantise
+from lava_mlsnn.slayer.layout import fold_time, unfold_time
+from lava_mlsnn.slayer.memo import Memo
+from lava_mlsnn.slayer.quantise import Integers, Scaling, grid_weights, quantise
 from lava_mlsnn.slayer.synapse import Synapse
 
-__all__ = ["Population", "fold_time", "precision", "set_precision", "unfold_time"]
+__all__ = ["Population", "precision", "set_precision"]
 
 PRECISIONS = ("integer", "float")
 
 
-def fold_time(x: torch.Tensor) -> torch.Tensor:
-    """(N, ..., T) to (T*N, ...)."""
-    return x.movedim(-1, 0).flatten(0, 1)
+class _OnGrid(torch.autograd.Function):
+    """Forward the rounded weight, backward straight through to the float one."""
+
+    @staticmethod
+    def forward(ctx: Any, weight: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
+        return grid.view_as(grid)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        return grads[0], None
 
 
-def unfold_time(x: torch.Tensor, timesteps: int) -> torch.Tensor:
-    """(T*N, ...) to (N, ..., T); a view."""
-    return x.unflatten(0, (timesteps, -1)).movedim(0, -1)
+@dataclass(frozen=True)
+class _Exported:
+    """Integers, and what bounds the sums they make."""
 
-
-@dataclass
-class _Cache:
-    """Integers, and copies of all that they were made from."""
-
-    tensors: list[torch.Tensor]
-    options: object
     integers: Integers
-    norm: float
-
-    def holds(self, tensors: list[torch.Tensor], options: object) -> bool:
-        return (
-            self.options == options
-            and len(tensors) == len(self.tensors)
-            and all(
-                a.device == b.device and a.dtype == b.dtype and torch.equal(a, b)
-                for a, b in zip(tensors, self.tensors, strict=True)
-            )
-        )
+    norm: float  # largest L1 norm of a weight row, bias included
+    vth: float  # largest threshold
 
 
 class Population(torch.nn.Module):
@@ -100,50 +95,60 @@ class Population(torch.nn.Module):
         self.shape: tuple[int, ...] = synapses[0].shape
         self.precision = "integer"
         self.timesteps_seen = 1  # T of the last forward, what an export assumes
-        self._cache: _Cache | None = None
+        self._cache: Memo[_Exported] | None = None
+        self._grid: Memo[list[torch.Tensor | None]] | None = None
 
     # -- integers ---------------------------------------------------------------
     def integers(self) -> Integers:
         """The exported integers for the present parameters and running statistics."""
-        weights, gains, bias = [], [], None
-        for synapse in self._synapses():
-            weight, shift = synapse.folded()
-            weights.append(weight)
-            gains.append(synapse.gain / synapse.in_scale)
-            if shift is not None:
-                bias = shift if bias is None else bias + shift
-        if bias is None:
-            bias = torch.zeros(self.shape[0], device=self._device())
-        theta = None if self.neuron is None else float(self.neuron.threshold.detach().double())
-        levels = 1 if self.neuron is None else self.neuron.levels
-        v0 = "floor" if self.neuron is None else self.neuron.v0
-        scaling = self.scaling
-        if scaling.sum_limit and v0 == "round":  # stock Lava adds V0 to the bias
-            scaling = replace(
+        folded = [s.folded() for s in self._synapses()]
+        weights, bias = [w for w, _ in folded], self._bias([b for _, b in folded])
+        gains = [s.gain / s.in_scale for s in self._synapses()]
+        neuron = self.neuron
+        if neuron is None:
+            return quantise(weights, gains, bias, None, 1, "floor", self._scaling())
+        theta = float(neuron.threshold.detach().double())
+        return quantise(weights, gains, bias, theta, neuron.levels, neuron.v0, self._scaling())
+
+    def _bias(self, parts: Sequence[torch.Tensor | None]) -> torch.Tensor:
+        """The synapses' folded biases, summed."""
+        total: torch.Tensor | None = None
+        for part in parts:
+            if part is not None:
+                total = part if total is None else total + part
+        return torch.zeros(self.shape[0], device=self._device()) if total is None else total
+
+    def _scaling(self) -> Scaling:
+        scaling, neuron = self.scaling, self.neuron
+        if scaling.sum_limit and neuron is not None and neuron.v0 == "round":
+            return replace(  # stock Lava adds V0 to the bias
                 scaling,
                 bias_limit=scaling.bias_limit // 2,
-                state_limit=min(scaling.state_limit, scaling.bias_limit * (levels + 1)),
+                state_limit=min(scaling.state_limit, scaling.bias_limit * (neuron.levels + 1)),
             )
-        return quantise(weights, gains, bias, theta, levels, v0, scaling)
+        return scaling
 
-    def cached_integers(self) -> tuple[Integers, float]:
-        """:meth:`integers` and the largest L1 norm of a weight row, until a parameter changes."""
-        # SLAYER users write through ``weight.data``, which no version counter sees
-        tensors = [t.detach() for t in (*self.parameters(), *self.buffers())]
-        neuron = self.neuron
-        options = (self.scaling, neuron and (neuron.levels, neuron.v0))
+    def cached_integers(self) -> Integers:
+        """:meth:`integers`, computed anew only where a parameter or statistic changed."""
+        return self._exported().integers
+
+    def _exported(self) -> _Exported:
+        tensors = [*self.parameters(), *self.buffers()]
         hooked = any(s.pre_hook_fx is not None for s in self._synapses())
-        if self._cache is None or hooked or not self._cache.holds(tensors, options):
+        if self._cache is None or hooked or not self._cache.holds(tensors, self._options()):
             with torch.no_grad():
                 ints = self.integers()
-            norm = sum(
-                float(w.abs().flatten(1).sum(1).max() if w.dim() > 1 else w.abs().max() * _area(s))
-                * 2.0**e
-                for w, e, s in zip(ints.weights, ints.exponents, self._synapses(), strict=True)
-            )
-            copies = [t.clone() for t in tensors]
-            self._cache = _Cache(copies, options, ints, norm + float(ints.bias.abs().max()))
-        return self._cache.integers, self._cache.norm
+            norm = float(ints.bias.abs().max())
+            for w, e, s in zip(ints.weights, ints.exponents, self._synapses(), strict=True):
+                row = w.abs().flatten(1).sum(1) if w.dim() > 1 else w.abs() * _area(s)
+                norm += float(row.max()) * 2.0**e
+            vth = 0.0 if ints.vth is None else float(ints.vth.max())
+            self._cache = Memo(tensors, self._options(), _Exported(ints, norm, vth))
+        return self._cache.value
+
+    def _options(self) -> object:
+        """What else decides the integers."""
+        return self.scaling, self.neuron and (self.neuron.levels, self.neuron.v0)
 
     def check_calibrated(self) -> None:
         """Raise CalibrationError if a BatchNorm has no statistics."""
@@ -161,45 +166,58 @@ class Population(torch.nn.Module):
         if not self.training and self.precision == "integer":
             return self._forward_integer(folded, timesteps)
         weights = self._training_weights() if self.training else [None] * len(folded)
-        parts = [
-            synapse(x, weight)
-            for synapse, x, weight in zip(self._synapses(), folded, weights, strict=True)
-        ]
-        a = unfold_time(sum(parts[1:], parts[0]), timesteps)
+        total: torch.Tensor | None = None
+        for synapse, x, weight in zip(self._synapses(), folded, weights, strict=True):
+            part = synapse(x, weight)
+            total = part if total is None else total + part
+        assert total is not None
+        a = unfold_time(total, timesteps)
         if self.neuron is not None:
             return self.neuron(a)
-        return torch.cumsum(a, -1) if self.integrate else a
+        return torch.cumsum(a, -1) if self.integrate and timesteps > 1 else a
 
     def _training_weights(self) -> list[torch.Tensor | None]:
-        """Float weights on the exported grid, gradient straight through."""
-        with torch.no_grad():
-            ints = self.integers()
-        out: list[torch.Tensor | None] = []
-        for synapse, w_int, e in zip(self._synapses(), ints.weights, ints.exponents, strict=True):
-            weight = synapse.hooked_weight()
-            if weight is None:
-                out.append(None)
-                continue
-            unit = ints.scale.to(weight.dtype)
-            gain = synapse.norm_gain()
-            if gain is not None:
-                unit = unit * gain.detach()
-            unit = unit.reshape(-1, *[1] * (weight.dim() - 1))
-            rounded = w_int.to(weight.dtype) * 2.0**e / unit
-            # a channel that BatchNorm has switched off has no grid to round to
-            rounded = torch.where(unit.abs() > 1e-6, rounded, weight.detach())
-            out.append(weight + (rounded - weight).detach())
-        return out
+        """Weights on the exported grid, gradient straight through."""
+        weights = [s.hooked_weight() for s in self._synapses()]
+        if all(w is None for w in weights):
+            return weights
+        return [
+            None if w is None or grid is None else _OnGrid.apply(w, grid)
+            for w, grid in zip(weights, self._grids(weights), strict=True)
+        ]
+
+    @torch.no_grad()
+    def _grids(self, weights: list[torch.Tensor | None]) -> list[torch.Tensor | None]:
+        """:func:`grid_weights` of the present parameters."""
+        synapses = list(self._synapses())
+        remembers = not torch.compiler.is_compiling() and all(
+            # statistics move with every batch, so that nothing could be reused
+            s.pre_hook_fx is None and (s.norm is None or not s.norm.training)
+            for s in synapses
+        )
+        remembers = remembers and all(w is None or w.is_cpu for w in weights)
+        tensors = list(self.parameters()) + list(self.buffers()) if remembers else []
+        if remembers and self._grid is not None and self._grid.holds(tensors, self._options()):
+            return self._grid.value
+        gains = [s.norm_gain() for s in synapses]
+        bias = self._bias([s.norm_bias(g) for s, g in zip(synapses, gains, strict=True)])
+        theta, levels = None, 1
+        if self.neuron is not None:
+            theta, levels = self.neuron.threshold, self.neuron.levels
+        grids = grid_weights(weights, gains, bias, theta, levels, self._scaling())
+        self._grid = Memo(tensors, self._options(), grids) if remembers else None
+        return grids
 
     @torch.no_grad()
     def _forward_integer(self, xs: list[torch.Tensor], timesteps: int) -> torch.Tensor:
-        ints, norm = self.cached_integers()
+        exported = self._exported()
+        ints = exported.integers
         largest = max(float(x.abs().max()) if x.numel() else 0.0 for x in xs)
+        sums = exported.norm * max(largest, 1.0)
         device = xs[0].device  # a relay has no tensor that would carry its device
         # float32 is exact below 2**24, unless the user lets matmul take fewer bits
         plain = device.type == "cpu" and torch.get_float32_matmul_precision() == "highest"
-        exact32 = plain and norm * max(largest, 1.0) < 2**24
-        dtype = torch.float32 if exact32 else torch.float64
+        dtype = torch.float32 if plain and sums < 2**24 else torch.float64
         shape = (-1, *[1] * (len(self.shape) - 1))
         total: torch.Tensor = ints.bias.to(device, dtype).reshape(shape)
         with (
@@ -213,18 +231,22 @@ class Population(torch.nn.Module):
                 if device.type != "cpu":  # cuDNN may pick FFT or Winograd
                     arm = arm.round()
                 total = total + arm * 2.0**e
-        a = unfold_time(total, timesteps)
         if self.neuron is None:
+            a = unfold_time(total, timesteps)
             return torch.cumsum(a.double(), -1) if self.integrate else a
         assert ints.vth is not None and ints.v0 is not None
-        wide = torch.float64  # states over T may pass what float32 holds
+        # a reset never takes V beyond H or vth: |H| grows by one sum a timestep at most.
+        # Division is exact in float32 below 2**23, see graded_spike
+        narrow = dtype == torch.float32 and timesteps * sums + 2 * exported.vth < 2**23
+        wide = torch.float32 if narrow else torch.float64
         vth = ints.vth.to(device, wide).reshape(shape)
         v: torch.Tensor = ints.v0.to(device, wide).reshape(shape)
-        out = []
-        for step in a.unbind(-1):
-            z, v = multilevel_step(v, step.to(wide), vth, self.neuron.levels)
-            out.append(z.to(torch.float32))
-        return torch.stack(out).movedim(0, -1)
+        z = torch.empty_like(total, dtype=torch.float32)
+        sums_in, out = (y.unflatten(0, (timesteps, -1)) for y in (total, z))
+        for t in range(timesteps):
+            spikes, v = multilevel_step(v, sums_in[t].to(wide), vth, self.neuron.levels)
+            out[t] = spikes
+        return unfold_time(z, timesteps)
 
     def _synapses(self) -> Iterator[Synapse]:
         for synapse in self.synapses:
@@ -232,8 +254,9 @@ class Population(torch.nn.Module):
             yield synapse
 
     def _device(self) -> torch.device | None:
-        tensor = next(iter((*self.parameters(), *self.buffers())), None)
-        return None if tensor is None else tensor.device
+        for tensor in chain(self.parameters(), self.buffers()):
+            return tensor.device
+        return None
 
 
 def _area(synapse: Synapse) -> int:

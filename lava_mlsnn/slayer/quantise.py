@@ -1,14 +1,15 @@
 """From folded float weights to the integers of one population.
 
 All synapses of a population sum into one membrane, so they share one scale per
-channel, ``S_c`` (integer units per unit of training)::
+channel, ``S_c`` (:mod:`lava_mlsnn.slayer.scaling`)::
 
     w_int = round(w * S_c / 2**e) , bias_int = round(b * S_c) , vth_int = round(theta * S_c)
 
-with one exponent ``e`` per synapse. S_c is as large as the 8-bit weights allow.
-A one-to-one synapse (identity shortcut) needs the weight S_c itself: then S_c is
-rounded down to ``m * 2**e``, m <= 255, which is exact and costs about 1/m of the
-weight resolution (DESIGN.md, "Sparse-ResNet"). Ours.
+with one exponent ``e`` per synapse. A one-to-one synapse (identity shortcut) needs
+the weight S_c itself: then S_c is rounded down to ``m * 2**e``, m <= 255, which is
+exact and costs about 1/m of the weight resolution (DESIGN.md, "Sparse-ResNet").
+:func:`quantise` is what is exported, :func:`grid_weights` what training computes
+with; both round by the same lines. Ours.
 """
 
 from __future__ import annotations
@@ -19,82 +20,17 @@ from dataclasses import dataclass
 
 import torch
 
-from lava_mlsnn.errors import ConfigError, RangeError
+from lava_mlsnn.errors import RangeError
 from lava_mlsnn.integer.bits import STATE_MAX
+from lava_mlsnn.slayer.scaling import (
+    UNIT_MAX,
+    Scaling,
+    choose_scale,
+    power_of_two,
+    sum_cap,
+)
 
-__all__ = ["Integers", "Scaling", "quantise"]
-
-UNIT_MAX = 255  # one-sign 8-bit weight
-THETA_MIN = 256.0  # finer than this, rounding vth stays below 0.2 %
-STATE_SHARE = 1 << 20  # vth * (levels + 1) stays an eighth of the state at most
-
-
-@dataclass(frozen=True)
-class Scaling:
-    """How a population chooses S_c.
-
-    Attributes
-    ----------
-    mode : {"channel", "layer", "fixed"}
-        One scale per channel, one for all channels, or ``fixed``.
-    fixed : float
-        The scale of mode ``fixed`` (a power of two; 1 for sums of payloads).
-    weight_bits : int
-        2..8, sign included; fewer bits make a coarser grid of the same range.
-    state_limit : int
-        Largest allowed theta * (levels + 1).
-    bias_limit : int
-        Largest allowed bias magnitude.
-    exponents : bool
-        Whether synapses may have an exponent (stock Lava convolutions may not).
-    sum_limit : int
-        Bound of every possible sum plus bias; 0 sets none.
-    source : (int, int)
-        Smallest and largest payload that comes in, for ``sum_limit``.
-    """
-
-    mode: str = "channel"
-    fixed: float = 1.0
-    weight_bits: int = 8
-    state_limit: int = STATE_SHARE
-    bias_limit: int = 1 << 21
-    exponents: bool = True
-    sum_limit: int = 0
-    source: tuple[int, int] = (0, 1)
-
-    def __post_init__(self) -> None:
-        if self.mode not in ("channel", "layer", "fixed"):
-            raise ConfigError(f"mode must be 'channel', 'layer' or 'fixed', got {self.mode!r}")
-        if not 2 <= self.weight_bits <= 8:
-            raise ConfigError(f"weight_bits must lie in 2..8, got {self.weight_bits}")
-
-    @classmethod
-    def shared(cls, weight_bits: int = 8) -> Scaling:
-        """One scale for all channels, so that class scores can be compared."""
-        return cls("layer", weight_bits=weight_bits, exponents=False)
-
-    @classmethod
-    def stock(cls, weight_bits: int = 8, source: tuple[int, int] = (0, 1)) -> Scaling:
-        """What stock Lava LIF can express: one threshold a layer, 13-bit bias, 17-bit sums."""
-        return cls(
-            "layer",
-            weight_bits=weight_bits,
-            state_limit=1 << 16,
-            bias_limit=4095,
-            exponents=False,
-            sum_limit=1 << 17,
-            source=source,
-        )
-
-    @property
-    def step(self) -> int:
-        """Grid of the integer weights (even for 8 bits: mixed sign)."""
-        return int(2 ** (9 - self.weight_bits))
-
-    @property
-    def weight_max(self) -> int:
-        """Largest integer weight, 254 for 8 bits."""
-        return (2 ** (self.weight_bits - 1) - 1) * self.step
+__all__ = ["Integers", "Scaling", "grid_weights", "quantise"]
 
 
 @dataclass(frozen=True)
@@ -109,73 +45,43 @@ class Integers:
     scale: torch.Tensor  # float64 (C,): S_c
 
 
-def _unit_exponent(scale: torch.Tensor) -> int:
-    """The exponent e that loses least when S_c becomes ``m * 2**e``, 1 <= m <= 255."""
-    best, best_cost = 0, float("inf")
-    for e in range(17):
-        m = torch.floor(scale / 2**e).clamp(max=UNIT_MAX)
-        if bool((m < 1).any()):
-            break
-        cost = float(((scale / (m * 2**e)) ** 2).mean())
-        if cost < best_cost:
-            best, best_cost = e, cost
-    return best
+Rounded = tuple[torch.Tensor, torch.Tensor]  # w_int, and 2**e as a scalar; float64
 
 
-def _sum_cap(folded: Sequence[torch.Tensor | None], scaling: Scaling) -> torch.Tensor:
-    """Largest S_c with which the worst sum of a channel stays below ``sum_limit``.
-
-    Where rounding alone could fill three quarters of the limit there is no such
-    scale; then the export says that the sums do not fit.
-    """
-    low, high = scaling.source
-    worst: torch.Tensor | float = 0.0
-    room = float(scaling.sum_limit - 2 * scaling.bias_limit)
-    for w in folded:
-        if w is not None:
-            flat = w.flatten(1)
-            up, down = flat.clamp_min(0).sum(1), (-flat).clamp_min(0).sum(1)
-            worst = worst + torch.maximum(up * high - down * low, down * high - up * low)
-            room -= flat.shape[1] * scaling.step / 2 * (high - low)
-    return max(room, scaling.sum_limit / 4) / torch.as_tensor(worst).clamp_min(1e-12)
-
-
-def _choose_scale(
-    largest: torch.Tensor,
+def _round_weights(
+    weights: Sequence[torch.Tensor | None],
     bias: torch.Tensor,
-    theta: float | None,
+    theta: torch.Tensor | None,
     levels: int,
-    units: bool,
     scaling: Scaling,
-    sum_cap: torch.Tensor | None = None,
-) -> torch.Tensor:
-    """S_c from the largest folded weight of every channel (0: no weighted synapse)."""
-    if scaling.mode == "fixed":
-        return torch.full_like(largest, scaling.fixed)
-    tiny = 1e-12
-    cap = scaling.bias_limit / bias.abs().clamp_min(tiny)
-    if theta is not None:
-        cap = cap.clamp_max(scaling.state_limit / (theta * (levels + 1)))
-    else:
-        cap = cap.clamp_max(float(scaling.state_limit))
-    if sum_cap is not None:
-        cap = torch.minimum(cap, sum_cap)
-    scale = scaling.weight_max / largest.clamp_min(tiny)
-    if scaling.mode == "layer":
-        scale, cap = scale.min().expand_as(scale), cap.min().expand_as(cap)
-    if scaling.exponents:
-        # large weights make vth small and coarse: let them carry an exponent
-        finest = THETA_MIN / (theta or 1.0)
-        low = torch.quantile(torch.minimum(scale, cap), 0.1)
-        lift = max(0, int(torch.ceil(torch.log2(finest / low)))) if low > 0 else 0
-        while units and lift < 16 and float((scale * 2**lift).min()) < 1:
-            lift += 1
-        scale = scale * 2 ** min(lift, 16)
-    scale = torch.minimum(scale, cap)
-    if units:
-        e = _unit_exponent(scale)
-        scale = torch.floor(scale / 2**e).clamp(1, UNIT_MAX) * 2**e
-    return scale
+) -> tuple[list[Rounded | None], torch.Tensor]:
+    """Integer weights with their powers of two, and S_c; float64 in and out.
+
+    Arguments as for :func:`quantise`; without a look at a value.
+    """
+    tops = [None if w is None else w.abs().amax(tuple(range(1, w.dim()))) for w in weights]
+    largest: torch.Tensor | None = None
+    for top in tops:
+        if top is not None:
+            largest = top if largest is None else torch.maximum(largest, top)
+    if largest is None:
+        largest = torch.zeros_like(bias)
+    units = any(w is None for w in weights)
+    cap = sum_cap(weights, scaling) if scaling.sum_limit else None
+    scale = choose_scale(largest, bias, theta, levels, units, scaling, cap)
+    limit = scaling.weight_max // scaling.step
+    out: list[Rounded | None] = []
+    for w, top in zip(weights, tops, strict=True):
+        if w is None or top is None:
+            out.append(None)
+            continue
+        # half a grid step above the limit still rounds onto it
+        over = (top * scale).amax() / (scaling.weight_max + 0.5)
+        power = power_of_two(over) if scaling.exponents else torch.ones_like(over)
+        # dividing by a power of two is exact, so it may come before the product
+        scaled = w * (scale / (scaling.step * power)).reshape(-1, *[1] * (w.dim() - 1))
+        out.append((scaled.round_().clamp_(-limit, limit).mul_(scaling.step), power))
+    return out, scale
 
 
 def quantise(
@@ -217,7 +123,6 @@ def quantise(
     RangeError
         If a parameter is not finite, or fits no integer of its width.
     """
-    device = bias.device
     bias = bias.detach().double()
     folded = [None if w is None else w.detach().double() for w in weights]
     for tensor in (bias, *(w for w in folded if w is not None)):
@@ -225,24 +130,12 @@ def quantise(
             raise RangeError("weights and biases must be finite, got NaN or infinity")
     if theta is not None and not 0 < theta < math.inf:
         raise RangeError(f"the threshold must be positive and finite, got {theta}")
-    largest = torch.zeros_like(bias)
-    for w in folded:
-        if w is not None:
-            largest = torch.maximum(largest, w.abs().flatten(1).amax(1))
-    units = any(w is None for w in folded)
-    sum_cap = _sum_cap(folded, scaling) if scaling.sum_limit else None
-    scale = _choose_scale(largest, bias, theta, levels, units, scaling, sum_cap)
+    threshold = None if theta is None else bias.new_tensor(theta)
+    rounded, scale = _round_weights(folded, bias, threshold, levels, scaling)
     ints, exponents = [], []
-    for w, gain in zip(folded, gains, strict=True):
-        if w is None:
-            w_int, e = _unit_weight(scale * gain)
-        else:
-            scaled = w * scale.reshape(-1, *[1] * (w.dim() - 1))
-            e = _weight_exponent(scaled, scaling)
-            grid = scaling.step * 2**e
-            limit = scaling.weight_max // scaling.step
-            w_int = torch.round(scaled / grid).clamp(-limit, limit) * scaling.step
-        ints.append(w_int)
+    for pair, gain in zip(rounded, gains, strict=True):
+        w_int, e = _unit_weight(scale * gain) if pair is None else (pair[0], _log2(pair[1]))
+        ints.append(w_int.contiguous())  # exporters hand them on as NumPy arrays
         exponents.append(e)
     vth = start = None
     if theta is not None:
@@ -259,9 +152,67 @@ def quantise(
             f"the bias must fit 24 bits after scaling, got {float(bias_int.abs().max()):.0f}; "
             "its BatchNorm has a tiny variance or a huge shift"
         )
-    return Integers(
-        tuple(w.to(device) for w in ints), tuple(exponents), bias_int, vth, start, scale
-    )
+    return Integers(tuple(ints), tuple(exponents), bias_int, vth, start, scale)
+
+
+@torch.no_grad()
+def grid_weights(
+    weights: Sequence[torch.Tensor | None],
+    norm_gains: Sequence[torch.Tensor | None],
+    bias: torch.Tensor,
+    theta: torch.Tensor | None,
+    levels: int,
+    scaling: Scaling,
+) -> list[torch.Tensor | None]:
+    """Float weights moved onto the grid of the exported integers, before BatchNorm.
+
+    ``w_grid = w_int * 2**e / (S_c * g_c)``, so that BatchNorm, whose gain is g_c, sees
+    what the integer network computes. Nothing is checked and no value is looked at.
+
+    Parameters
+    ----------
+    weights : sequence of Tensor or None
+        Float weights per synapse before folding; None as for :func:`quantise`.
+    norm_gains : sequence of Tensor or None, (C,)
+        g_c of the synapse's BatchNorm; None without one.
+    bias, levels, scaling
+        As for :func:`quantise`.
+    theta : Tensor or None
+        The threshold as a scalar.
+
+    Returns
+    -------
+    list of Tensor or None
+        In the types and memory layouts of ``weights``. A channel that BatchNorm has
+        switched off (g_c close to 0) has no grid and keeps its weights.
+    """
+    folded: list[torch.Tensor | None] = []
+    for w, gain in zip(weights, norm_gains, strict=True):
+        if w is None:
+            folded.append(None)
+        else:  # in the weight's own type first, as Synapse.folded() does
+            folded.append((w if gain is None else w * _column(gain, w)).double())
+    threshold = None if theta is None else theta.double()
+    rounded, scale = _round_weights(folded, bias.double(), threshold, levels, scaling)
+    out: list[torch.Tensor | None] = []
+    for w, gain, pair in zip(weights, norm_gains, rounded, strict=True):
+        if w is None or pair is None:
+            out.append(None)
+            continue
+        w_int, power = pair
+        unit = scale if gain is None else scale * gain
+        grid = (w_int * _column(power / unit, w)).to(w.dtype)
+        out.append(grid if gain is None else torch.where(_column(unit.abs() > 1e-6, w), grid, w))
+    return out
+
+
+def _column(per_channel: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """(C,) as (C, 1, ...), to go with a weight."""
+    return per_channel.reshape(-1, *[1] * (weight.dim() - 1))
+
+
+def _log2(power: torch.Tensor) -> int:
+    return math.frexp(float(power))[1] - 1
 
 
 def _unit_weight(value: torch.Tensor) -> tuple[torch.Tensor, int]:
@@ -275,13 +226,3 @@ def _unit_weight(value: torch.Tensor) -> tuple[torch.Tensor, int]:
     raise RangeError(
         f"a one-to-one weight must be m * 2**e with m <= {UNIT_MAX}, got up to {float(value.max())}"
     )
-
-
-def _weight_exponent(scaled: torch.Tensor, scaling: Scaling) -> int:
-    """Smallest exponent that brings the scaled weights into 8 bits."""
-    top = float(scaled.abs().max()) if scaled.numel() else 0.0
-    e = 0
-    # half a grid step above the limit still rounds onto it
-    while scaling.exponents and top / 2**e > scaling.weight_max + 0.5 and e < 16:
-        e += 1
-    return e

@@ -78,11 +78,16 @@ class Synapse(torch.nn.Module):
     def folded(self) -> tuple[torch.Tensor | None, torch.Tensor | None]:
         """Weight and bias with BatchNorm folded in, from its running statistics."""
         weight, gain = self.hooked_weight(), self.norm_gain()
-        if gain is None or weight is None:
-            return weight, self.bias
+        if weight is not None and gain is not None:
+            weight = weight * gain.reshape(-1, *[1] * (weight.dim() - 1))
+        return weight, self.norm_bias(gain)
+
+    def norm_bias(self, gain: torch.Tensor | None) -> torch.Tensor | None:
+        """Folded bias for the gain of :meth:`norm_gain`, (C,); None without any bias."""
+        if gain is None:
+            return self.bias
         assert self.norm is not None and self.norm.running_mean is not None
-        folded = weight * gain.reshape(-1, *[1] * (weight.dim() - 1))
-        return folded, self.norm.bias - gain * self.norm.running_mean
+        return self.norm.bias - gain * self.norm.running_mean
 
     def check_calibrated(self) -> None:
         """Raise CalibrationError while BatchNorm has seen no batch."""
@@ -97,7 +102,10 @@ class Synapse(torch.nn.Module):
 
     def forward(self, x: torch.Tensor, weight: torch.Tensor | None = None) -> torch.Tensor:
         """Linear map, then BatchNorm or bias; ``weight`` replaces the float one."""
-        y = self.apply_weight(x, self.hooked_weight() if weight is None else weight)
+        weight = self.hooked_weight() if weight is None else weight
+        y = self.apply_weight(x, weight)
+        if weight is not None:
+            y = y.to(weight.dtype)  # autocast ends here: folding and neurons are float32
         if self.norm is not None:
             return self.norm(y)
         if self.bias is not None:
@@ -105,10 +113,11 @@ class Synapse(torch.nn.Module):
         return y
 
     def _init_weight(self, shape: Shape, weight_scale: float, norm: bool, bias: bool) -> None:
-        self.weight = torch.nn.Parameter(torch.empty(shape))
-        torch.nn.init.kaiming_normal_(self.weight, nonlinearity="relu")
-        with torch.no_grad():
-            self.weight.mul_(weight_scale)
+        weight = torch.nn.init.kaiming_normal_(torch.empty(shape), nonlinearity="relu")
+        weight = weight.mul_(weight_scale)
+        if len(shape) == 4:  # as the activations, so that no pass has to reorder it
+            weight = weight.contiguous(memory_format=torch.channels_last)
+        self.weight = torch.nn.Parameter(weight)
         channels = self.shape[0]
         if norm:
             kind = torch.nn.BatchNorm2d if len(self.shape) == 3 else torch.nn.BatchNorm1d

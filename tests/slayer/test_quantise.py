@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import assume, given, settings
@@ -10,7 +12,8 @@ from hypothesis import strategies as st
 from lava_mlsnn.errors import ConfigError, RangeError
 from lava_mlsnn.integer.bits import STATE_MAX, check_weights
 from lava_mlsnn.slayer import Scaling
-from lava_mlsnn.slayer.quantise import quantise
+from lava_mlsnn.slayer.quantise import grid_weights, quantise
+from lava_mlsnn.slayer.scaling import power_of_two
 
 
 @st.composite
@@ -102,6 +105,73 @@ def test_fewer_weight_bits_leave_a_coarser_grid_of_the_same_range(bits):
     values = ints.weights[0].unique()
     assert len(values) == 2**bits - 1
     assert values.min() == -values.max() == -scaling.weight_max
+
+
+@given(
+    cases(),
+    st.integers(2, 8),
+    st.sampled_from([None, 1.0, -0.3, 1e-4]),
+    st.booleans(),
+    st.sampled_from([torch.float32, torch.float64]),
+)
+@settings(max_examples=200, deadline=None)
+def test_training_computes_with_exactly_the_exported_integers(case, bits, gain, two, dtype):
+    """w_grid is w_int * 2**e / (S_c * g_c) rounded once, with quantise()'s own integers."""
+    weight, bias, theta, levels, units, scaling = case
+    scaling = replace(scaling, weight_bits=bits)
+    weights = [weight.to(dtype)] + ([weight.flip(0)[:, None].to(dtype) * 3] if two else [])
+    gains = [None if gain is None else torch.linspace(gain, 2 * gain, len(bias)).to(dtype)]
+    gains += [None] * (len(weights) - 1)
+    if gain is not None and len(bias) > 1:
+        gains[0][-1] = 0  # BatchNorm has switched the channel off
+    folded = [
+        w if g is None else w * g.reshape(-1, *[1] * (w.dim() - 1))
+        for w, g in zip(weights, gains, strict=True)
+    ]
+    ends = [None] if units else []
+    try:
+        ints = quantise(
+            folded + ends, [1.0] * (len(folded) + units), bias, theta, levels, "floor", scaling
+        )
+    except RangeError:
+        assume(False)
+    grids = grid_weights(
+        weights + ends,
+        gains + ends,
+        bias,
+        None if theta is None else torch.tensor(theta),
+        levels,
+        scaling,
+    )
+    assert len(grids) == len(weights) + units and not (units and grids[-1] is not None)
+    for i, (w, g) in enumerate(zip(weights, gains, strict=True)):
+        grid, w_int, e = grids[i], ints.weights[i], ints.exponents[i]
+        unit = ints.scale if g is None else ints.scale * g
+        unit = unit.reshape(-1, *[1] * (w.dim() - 1))
+        assert grid.dtype == dtype
+        live = unit.abs() > 1e-6 if g is not None else torch.ones_like(unit, dtype=torch.bool)
+        live = live.expand_as(w)
+        assert torch.equal(grid[~live], w[~live])
+        back = torch.round(grid.double() * unit / 2.0**e)
+        assert torch.equal(back[live], w_int[live])
+
+
+@given(st.floats(1e-300, 1e300), st.integers(-3, 20), st.integers(-1, 1))
+def test_powers_of_two_are_the_smallest_that_reach_the_value(x, exponent, ulps):
+    edge = torch.tensor(2.0**exponent, dtype=torch.float64)
+    for value in (torch.tensor(x, dtype=torch.float64), torch.nextafter(edge, edge + ulps)):
+        power = float(power_of_two(value))
+        assert power in [2.0**k for k in range(17)]
+        assert power >= value or power == 2.0**16
+        assert power == 1 or power / 2 < value
+
+
+def test_the_grid_needs_no_look_at_a_value():
+    """On the meta device there are no values: item(), bool() and float() raise."""
+    w, c = torch.empty(4, 3, 2, 2, device="meta"), torch.empty(4, device="meta")
+    for scaling in (Scaling(), Scaling("layer"), Scaling.stock(), Scaling("fixed", fixed=8.0)):
+        first, second = grid_weights([w, None], [c, None], c, c[0], 4, scaling)
+        assert first.shape == w.shape and second is None
 
 
 def test_a_dead_channel_keeps_its_bias_and_threshold():

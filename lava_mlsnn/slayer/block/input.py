@@ -60,10 +60,13 @@ class Input(Block):
                 f"the network takes (N, {', '.join(map(str, self.shape))}, T), got {tuple(x.shape)}"
             )
         low = -self.levels if self.signed else 0
+        timesteps = x.shape[-1]
+        static = timesteps > 1 and x.stride(-1) == 0  # one image, shown T times
+        x = x[..., :1] if static else x
         # float64, as in netx_export.encode: both must round alike
-        scaled = x.double() * self.gain
-        z = torch.floor(scaled + 0.5).clamp(low, self.levels).to(torch.float32)
+        scaled = x.detach().double() * self.gain
+        z = scaled.add_(0.5).floor_().clamp_(low, self.levels).to(torch.float32)
         if x.requires_grad:
             soft = (x * self.gain).clamp(low, self.levels)
             z = soft + (z - soft).detach()
-        return self.logged(z)
+        return self.logged(z.expand(*z.shape[:-1], timesteps) if static else z)

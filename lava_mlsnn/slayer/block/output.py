@@ -51,6 +51,5 @@ class Output(PopulationBlock):
         """Accumulated scores (N, F, T) in units of training, in every precision."""
         y = self.population(x)
         if not self.training and self.population.precision == "integer":
-            ints, _ = self.population.cached_integers()
-            y = (y / ints.scale[0]).to(torch.float32)
+            y = (y / self.population.cached_integers().scale[0]).to(torch.float32)
         return self.logged(y)
