@@ -1,7 +1,8 @@
 # make setup   an environment in .venv (once; at once when it is up to date)
 # make demo    train, export, run in Lava, compare; results in OUT (default: demo)
 # make test    lint, types and tests
-# Variables: PYTHON (a Python 3.10), VENV (default .venv), OUT, PYTEST_ARGS
+# make bench   speed and memory beside other libraries, into benchmarks/results
+# Variables: PYTHON (a Python 3.10), VENV (default .venv), OUT, PYTEST_ARGS, BENCH_ARGS
 
 # Not from the environment of the shell, where VENV may mean something else.
 VENV := .venv
@@ -10,7 +11,7 @@ OUT ?= demo
 PYTEST_ARGS ?= -n 2 --dist loadfile
 
 # not ".": scripts that users put into the checkout are their own
-SOURCES := lava_mlsnn netx_export tests tools tutorials
+SOURCES := benchmarks lava_mlsnn netx_export tests tools tutorials
 BIN := $(VENV)/bin
 
 export VENV
@@ -18,7 +19,7 @@ ifdef PYTHON
 export PYTHON
 endif
 
-.PHONY: help setup demo test lint clean
+.PHONY: help setup demo test bench lint clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p;/^$$/q' Makefile
@@ -37,6 +38,11 @@ lint: setup
 test: lint
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
+# The other libraries get environments of their own; one that cannot be made is listed.
+bench: setup
+	@$(BIN)/python -m benchmarks.environments
+	@$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
 clean:
-	rm -rf .venv demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
-	find lava_mlsnn netx_export tests tools -type d -name __pycache__ -prune -exec rm -rf {} +
+	rm -rf .venv .venv-bench .bench demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find benchmarks lava_mlsnn netx_export tests tools -type d -name __pycache__ -prune -exec rm -rf {} +

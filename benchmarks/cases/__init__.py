@@ -1,0 +1,1 @@
+"""One module per group of rows; each has ``NAME`` and ``run(bench) -> list of Row``."""

@@ -1,0 +1,30 @@
+"""The plot of cost over size."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+__all__ = ["scaling_plot"]
+
+
+def scaling_plot(curves: dict[str, Any]) -> bytes:
+    """PNG with one log-log panel an axis, each with a linear reference from its last point."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(3.2 * len(curves), 3.2), layout="constrained")
+    FigureCanvasAgg(figure)
+    panels = figure.subplots(1, len(curves), squeeze=False)[0]
+    for axes, (name, curve) in zip(panels, curves.items(), strict=True):
+        x, seconds = curve["x"], curve["seconds"]
+        axes.loglog(x, seconds, "o-", label="integer runner")
+        reference = [seconds[-1] * value / x[-1] for value in x]
+        axes.loglog(x, reference, "--", color="gray", label="linear")
+        axes.set(title=f"{name}: slope {curve['slope']:.2f}", xlabel=curve["label"])
+        axes.grid(True, which="both", alpha=0.3)
+    panels[0].set_ylabel("seconds")
+    panels[0].legend()
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=110, metadata={"Software": None})
+    return file.getvalue()

@@ -1,0 +1,214 @@
+"""The committed files: ``latest.json``, ``context.json``, ``latest.md`` and ``profile.md``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.plots import scaling_plot
+from benchmarks.rows import AT_LEAST, MEASURED, Row
+from netx_export.atomic import write_atomic
+
+__all__ = ["load_latest", "markdown", "profile_markdown", "write_report"]
+
+RESULTS = Path(__file__).resolve().parent / "results"
+BUSY = 0.2  # cores of others from which on the numbers are doubted
+
+
+def load_latest(folder: Path = RESULTS) -> list[dict[str, Any]]:
+    """The rows of the last report; none if there is no report."""
+    file = folder / "latest.json"
+    return json.loads(file.read_text()) if file.exists() else []
+
+
+def write_report(folder: Path, rows: Sequence[Row], context: dict[str, Any]) -> None:
+    """Write every file, each whole or not at all."""
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def put(name: str, text: str) -> None:
+        write_atomic(folder / name, text.encode())
+
+    extras = context["extras"]
+    if extras.get("scaling"):
+        write_atomic(folder / "scaling.png", scaling_plot(extras["scaling"]))
+    if extras.get("profile"):
+        put("profile.md", profile_markdown(extras["profile"], context))
+    put("context.json", json.dumps(context, indent=1) + "\n")
+    put("latest.md", markdown(rows, context))
+    put("latest.json", json.dumps([row.to_dict() for row in rows], indent=1) + "\n")
+
+
+# -- numbers in words -----------------------------------------------------------------
+def amount(value: float | None, unit: str) -> str:
+    """A time or a size with three digits."""
+    if value is None:
+        return "-"
+    if unit == "B":
+        return f"{value / 2**20:,.0f} MiB"
+    for factor, name in ((1.0, "s"), (1e3, "ms"), (1e6, "µs")):
+        if value * factor >= 1 or name == "µs":
+            return f"{value * factor:,.3g} {name}"
+    return ""
+
+
+def times(value: float) -> str:
+    """A ratio with three digits."""
+    return f"{value:,.0f}x" if value >= 100 else f"{value:.3g}x"
+
+
+def goal(row: Row) -> str:
+    """The bar in words."""
+    if row.goal is None:
+        return "information"
+    words = "at least" if row.direction == AT_LEAST else "at most"
+    if row.name.startswith("scaling"):
+        return f"{words} {row.goal:g}"
+    # without another side the bar is for the time itself
+    single = row.theirs_s is None and row.against == "-"
+    return f"{words} {row.goal:g} s" if single else f"{words} {row.goal:g}x"
+
+
+def reached(row: Row) -> str:
+    """The ratio and whether it is enough, or why there is none."""
+    if row.status != MEASURED:
+        return row.status
+    mark = {True: "yes, ", False: "**no**, ", None: ""}[row.met]
+    if row.name.startswith("scaling"):
+        return f"{mark}{row.ratio:.2f}"
+    return mark + (amount(row.ours_s, row.unit) if row.ratio is None else times(row.ratio))
+
+
+def spread(row: Row) -> str:
+    """Quartiles of the ratio over the rounds."""
+    if row.ratio_quartiles is None:
+        return "-"
+    low, high = row.ratio_quartiles
+    return f"{times(low)} .. {times(high)}"
+
+
+def table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """A Markdown table."""
+    rows = [header, ["---"] * len(header), *lines]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in r) + " |" for r in rows)
+
+
+def with_spread(value: float | None, quartiles: list[float] | None, row: Row) -> str:
+    """A median with its quartiles."""
+    text = amount(value, row.unit)
+    if quartiles is None:
+        return text
+    return f"{text} ({amount(quartiles[0], row.unit)} .. {amount(quartiles[1], row.unit)})"
+
+
+# -- the pages ------------------------------------------------------------------------
+def markdown(rows: Sequence[Row], context: dict[str, Any]) -> str:
+    """The page with the table."""
+    parts = ["# Speed and memory", _head(context)]
+    lines = [
+        [
+            row.work,
+            f"{row.against}{f' [{row.theirs_side}]' if row.theirs_side else ''}",
+            goal(row),
+            reached(row),
+            spread(row),
+            with_spread(row.ours_s, row.ours_quartiles, row),
+            with_spread(row.theirs_s, row.theirs_quartiles, row),
+            row.per,
+        ]
+        for row in rows
+    ]
+    header = ("work", "against", "reach", "reached", "quartiles", "ours", "theirs", "per")
+    parts.append(table(header, lines))
+    parts.append(
+        "Medians with quartiles over all rounds; of the other side the fastest variant counts. "
+        "How it is measured, and what limits: docs/speed.md. Where the time goes: profile.md."
+    )
+    silent = [row for row in rows if row.status != MEASURED]
+    if silent:
+        parts.append("## Without a ratio")
+        parts.append("\n".join(f"- {row.name}: {row.status}: {row.reason}" for row in silent))
+    others = [
+        [row.name, name, amount(value, row.unit)]
+        for row in rows
+        for name, value in row.others.items()
+    ]
+    if others:
+        parts.append("## Variants that are not in the table")
+        parts.append(table(("row", "variant", "median"), others))
+    left_out = [row for row in rows if row.status == MEASURED and row.reason]
+    if left_out:
+        parts.append("\n".join(f"- {row.name}: {row.reason}" for row in left_out))
+    parts += _extras(rows, context["extras"])
+    parts.append("## Versions")
+    versions = [
+        [name, ", ".join(f"{k} {v}" for k, v in sorted(found.items()))]
+        for name, found in context["versions"].items()
+    ]
+    parts.append(table(("environment", "versions"), versions))
+    return "\n\n".join(parts) + "\n"
+
+
+def _head(context: dict[str, Any]) -> str:
+    m = context["machine"]
+    lines = [
+        f"- Machine: {m['cpu']} ({', '.join(m['instructions'])}), {m['cores']} cores of which "
+        f"{context['cores']} are used, {m['memory_gib']} GiB, {m['system']}",
+        f"- Commit: {context['commit']}",
+        f"- Date: {context['date']}",
+        f"- Command: `{context['command']}`",
+    ]
+    if context["quick"]:
+        lines.append("- **A quick run**: small sizes, few rounds; not to be quoted.")
+    if context["busy"] > BUSY:
+        lines.append(
+            f"- **Other processes kept up to {context['busy']:g} cores busy** while this was "
+            "measured: repeat it on a quiet machine before quoting it."
+        )
+    if context["code_changed"]:
+        lines.append("- **The code changed while this was measured**: repeat it.")
+    return "\n".join(lines)
+
+
+def _extras(rows: Sequence[Row], extras: dict[str, Any]) -> list[str]:
+    parts = []
+    for row in rows:
+        if row.parts:
+            parts.append(f"## Parts of {row.name}")
+            cells = [[name, amount(value, row.unit)] for name, value in row.parts.items()]
+            parts.append(table(("part", "median"), cells))
+    stock = extras.get("stock_conv_in_lava")
+    if stock:
+        parts.append("## Stock Lava: its model, not its processes")
+        parts.append(
+            f"The convolution of {stock['layer']} takes {amount(stock['alone'], 's')} in stock "
+            f"Lava's ProcessModel alone, which is what the table counts, and "
+            f"{amount(stock['seconds_a_step'], 's')} a timestep in a real stock run "
+            f"({'the same' if stock['equal'] else '**other**'} integers)."
+        )
+    if extras.get("scaling"):
+        parts.append("## Cost as things grow")
+        parts.append("![Time over depth, width, T and samples, log-log](scaling.png)")
+    return parts
+
+
+def profile_markdown(tables: dict[str, Any], context: dict[str, Any]) -> str:
+    """The page that says where the time goes."""
+    parts = ["# Where the time goes", _head(context)]
+    for name, found in tables.items():
+        parts.append(f"## {name}")
+        if "failed" in found:
+            parts.append(f"Not measured: {found['failed']}.")
+            continue
+        parts.append(f"{amount(found['seconds'][0], 's')} without the profiler.")
+        if found.get("layers"):
+            whole = sum(found["layers"].values())
+            cells = [
+                [layer, amount(value, "s"), f"{value / whole:.1%}"]
+                for layer, value in found["layers"].items()
+            ]
+            parts.append(table(("layer", "time", "share"), cells))
+        if found.get("functions"):
+            parts.append(f"```\n{found['functions']}\n```")
+    return "\n\n".join(parts) + "\n"

@@ -1,0 +1,42 @@
+"""onnxruntime on the QDQ model; runs in its own environment."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+import onnxruntime  # type: ignore[import-not-found]
+
+from benchmarks.sides.onnx_model import build
+from benchmarks.sides.timing import batches, timed
+from netx_export.reader import read
+
+__all__ = ["run"]
+
+
+def run(
+    threads: int, spec: str, samples: str, count: int, batch: int, passes: int, limit: str
+) -> dict:
+    """Seconds per sample (batch 1: one call each), and the scores of all samples."""
+    model, in_float = build(read(Path(spec)), limit)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
+    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    x = np.load(samples)[:count]
+    parts = [np.ascontiguousarray(x[s]) for s in batches(count, batch)]
+    scores = np.concatenate([session.run(None, {"x": part})[0] for part in parts])
+    if batch == 1:
+        seconds = []
+        for _ in range(passes):
+            for part in parts:
+                start = time.perf_counter()
+                session.run(None, {"x": part})
+                seconds.append(time.perf_counter() - start)
+    else:
+        times = timed(lambda: [session.run(None, {"x": p}) for p in parts], passes, warmup=0)
+        seconds = [value / count for value in times]
+    return {"seconds": seconds, "in_float": in_float, "arrays": {"output": scores}}

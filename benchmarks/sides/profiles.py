@@ -1,0 +1,107 @@
+"""Where the time goes: the runner, a Lava timestep, and a training block."""
+
+from __future__ import annotations
+
+import cProfile
+import io
+import pstats
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.sides.runner import runner_of
+
+__all__ = ["block", "lava", "runner"]
+
+LINES = 15
+
+
+def _layers(runner: Any, x: np.ndarray, batch: int) -> dict[str, float]:
+    """Seconds per layer from the runner's own hook, where it has one."""
+    hook = getattr(runner, "profile", None)
+    if not callable(hook):
+        return {}
+    found = hook(x, batch_size=batch)
+    return {str(name): float(seconds) for name, seconds in dict(found).items()}
+
+
+def _functions(call: Any) -> str:
+    """The functions that take the time, for any implementation."""
+    profile = cProfile.Profile()
+    profile.runcall(call)
+    text = io.StringIO()
+    stats = pstats.Stats(profile, stream=text)
+    stats.strip_dirs().sort_stats("tottime").print_stats(LINES)
+    lines = [line.rstrip() for line in text.getvalue().splitlines() if line.strip()]
+    return "\n".join(lines)
+
+
+def runner(threads: int, spec: str, samples: str, count: int, batch: int) -> dict:
+    """The integer runner at one batch size."""
+    from netx_export import read
+
+    x = np.load(samples)[:count]
+    engine = runner_of(read(Path(spec)), threads)
+    engine.run(x, batch_size=batch)
+    start = time.perf_counter()
+    engine.run(x, batch_size=batch)
+    seconds = (time.perf_counter() - start) / count
+    return {
+        "seconds": [seconds],
+        "layers": _layers(engine, x, batch),
+        "functions": _functions(lambda: engine.run(x, batch_size=batch)),
+    }
+
+
+def lava(threads: int, spec: str, samples: str, count: int) -> dict:
+    """A streaming timestep in Lava beside the same sample in the runner alone."""
+    from benchmarks.sides.lava_run import options
+    from netx_export import read, run_lava
+
+    network = read(Path(spec))
+    x = np.load(samples)[:count]
+    result = run_lava(network, x, **options(False, threads))
+    engine = runner_of(network, threads)
+    engine.run(x[:1], batch_size=1)
+    start = time.perf_counter()
+    for i in range(count):
+        engine.run(x[i : i + 1], batch_size=1)
+    alone = (time.perf_counter() - start) / count
+    step = result.seconds / result.timesteps
+    return {
+        "seconds": [step],
+        "layers": {"runner, batch 1": alone, "Lava and the rest": step - alone},
+    }
+
+
+def block(threads: int, timesteps: int, levels: int, repeats: int) -> dict:
+    """The torch profiler's table of forward and backward of our convolution block."""
+    import torch
+
+    from benchmarks.sides.block_timing import CHANNELS, SIZE, binary_input
+    from lava_mlsnn.slayer import block as blocks
+
+    torch.set_num_threads(threads)
+    torch.manual_seed(0)
+    neuron = {"threshold": 1.0, "levels": levels}
+    conv = blocks.Conv(
+        neuron, CHANNELS, CHANNELS, 3, padding=1, input_size=SIZE, norm=False
+    ).train()
+    x = binary_input(timesteps, -1).requires_grad_(True)
+    gradient = torch.ones_like(conv(x).detach())
+    for _ in range(5):
+        conv(x).backward(gradient)
+    activities = [torch.profiler.ProfilerActivity.CPU]
+    with torch.profiler.profile(activities=activities) as profile:
+        start = time.perf_counter()
+        for _ in range(repeats):
+            conv(x).backward(gradient)
+        seconds = (time.perf_counter() - start) / repeats
+    events = sorted(profile.key_averages(), key=lambda e: -e.self_cpu_time_total)[:LINES]
+    lines = [f"{'ms a pass':>10}  {'calls':>6}  operation"]
+    for event in events:
+        milliseconds = event.self_cpu_time_total / repeats / 1e3
+        lines.append(f"{milliseconds:10.3f}  {event.count / repeats:6.1f}  {event.key}")
+    return {"seconds": [seconds], "functions": "\n".join(lines)}
