@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from lava_mlsnn.training.loop import TrainConfig as TrainConfig
     from lava_mlsnn.training.loop import accuracy as accuracy
     from lava_mlsnn.training.loop import train as train
+    from lava_mlsnn.training.statistics import recalibrate as recalibrate
 
 _HOME = {
     "Dataset": "data",
@@ -19,10 +20,19 @@ _HOME = {
     "accuracy": "loop",
     "load_dataset": "data",
     "load_model": "checkpoint",
+    "recalibrate": "statistics",
     "train": "loop",
 }
 
-__all__ = ["Dataset", "TrainConfig", "accuracy", "load_dataset", "load_model", "train"]
+__all__ = [
+    "Dataset",
+    "TrainConfig",
+    "accuracy",
+    "load_dataset",
+    "load_model",
+    "recalibrate",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,16 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from lava_mlsnn.errors import ConfigError, DataError
+from lava_mlsnn.errors import ConfigError, DataError, RangeError
 from lava_mlsnn.models import ModelConfig, MultiLevelNetwork, build_model
 from lava_mlsnn.slayer import precision
 from lava_mlsnn.training.checkpoint import load_checkpoint, save_checkpoint
 from lava_mlsnn.training.data import Dataset, check_fits
+from lava_mlsnn.training.statistics import recalibrate
 
 __all__ = ["EpochReport", "TrainConfig", "accuracy", "train"]
+
+CALIBRATION_BATCHES = 200  # averages of more no longer move
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,12 @@ class TrainConfig:
         Random horizontal mirror of training images.
     seed : int
         Initial weights, order of samples, augmentation.
+    recalibrate : bool
+        Measure BatchNorm statistics over the training images after the last epoch, as
+        :func:`lava_mlsnn.training.recalibrate`.
+    amp : bool
+        Convolutions and dense layers in bfloat16 (autocast); neurons, BatchNorm,
+        rounding to the grid and evaluation stay as they are. For GPUs.
     """
 
     epochs: int = 40
@@ -51,6 +60,8 @@ class TrainConfig:
     shift: int = 0
     flip: bool = False
     seed: int = 0
+    recalibrate: bool = True
+    amp: bool = False
 
     def __post_init__(self) -> None:
         if self.epochs < 1 or self.batch_size < 2:
@@ -99,14 +110,22 @@ def _augment(x: torch.Tensor, config: TrainConfig, generator: torch.Generator) -
     if config.shift:
         s = config.shift
         padded = F.pad(x, (s, s, s, s))
-        offsets = torch.randint(0, 2 * s + 1, (n, 2), generator=generator).tolist()
-        x = torch.stack(
-            [p[:, a : a + height, b : b + width] for p, (a, b) in zip(padded, offsets, strict=True)]
-        )
+        offsets = torch.randint(0, 2 * s + 1, (n, 2), generator=generator)
+        # every window of the size of an image, as a view; one is copied per image
+        windows = padded.unfold(2, height, 1).unfold(3, width, 1).movedim(1, 3)
+        x = windows[torch.arange(n), offsets[:, 0], offsets[:, 1]]
     if config.flip:
         mirror = torch.rand(n, generator=generator) < 0.5
         x = torch.where(mirror[:, None, None, None], x.flip(-1), x)
     return x
+
+
+def _calibration(x_all: torch.Tensor, config: TrainConfig, device: str) -> Iterator[torch.Tensor]:
+    """Training images as they are, in whole batches of one fixed order."""
+    order = torch.randperm(len(x_all), generator=torch.Generator().manual_seed(config.seed))
+    size = config.batch_size
+    for index in range(max(1, min(CALIBRATION_BATCHES, len(x_all) // size))):
+        yield x_all[order[index * size : (index + 1) * size]].to(device)
 
 
 def train(
@@ -147,6 +166,13 @@ def train(
     -------
     MultiLevelNetwork
         In eval mode.
+
+    Raises
+    ------
+    ConfigError, DataError
+        If network, data and recipe do not fit together.
+    RangeError
+        If the loss leaves the floating range.
     """
     check_fits(dataset, model_config.input_shape, model_config.classes)
     if len(dataset.x_train) < 2:  # one sample has no batch statistics
@@ -194,20 +220,30 @@ def _train(
         start = _restore(resume, model, optimiser, schedule, generator, config, dataset.name)
     for epoch in range(start, config.epochs):
         model.train()
-        total = right = 0.0
+        # summed where they are made: reading a number every step would wait for a GPU
+        total = torch.zeros((), dtype=torch.float64, device=device)
+        right = torch.zeros((), dtype=torch.int64, device=device)
         order = torch.randperm(len(x_all), generator=generator)
         for index in range(batches):
             chosen = order[index * config.batch_size : (index + 1) * config.batch_size]
             x = _augment(x_all[chosen], config, generator).to(device)
             y = y_all[chosen].to(device)
-            scores = model(x)
-            loss = F.cross_entropy(scores, y, label_smoothing=config.label_smoothing)
+            with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=config.amp):
+                scores = model(x)
+            loss = F.cross_entropy(scores.float(), y, label_smoothing=config.label_smoothing)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             optimiser.step()
             schedule.step()
-            total += float(loss.detach())
-            right += float((scores.argmax(1) == y).float().mean())
+            total += loss.detach()
+            right += (scores.argmax(1) == y).sum()
+        mean, seen = float(total) / batches, batches * min(config.batch_size, len(x_all))
+        if not math.isfinite(mean):
+            raise RangeError(
+                f"the loss must stay finite, got {mean} in epoch {epoch + 1}; lower lr"
+            )
+        if config.recalibrate and epoch + 1 == config.epochs:
+            recalibrate(model, _calibration(x_all, config, device))
         if checkpoint is not None:
             state: dict[str, Any] = {
                 "epoch": epoch + 1,
@@ -219,7 +255,7 @@ def _train(
             }
             save_checkpoint(checkpoint, model, state)
         if report is not None:
-            report(EpochReport(epoch + 1, config.epochs, total / batches, right / batches))
+            report(EpochReport(epoch + 1, config.epochs, mean, int(right) / seen))
     return model.eval()
 
 
@@ -237,7 +273,9 @@ def _restore(
         raise ConfigError(
             f"{path} holds another network; resume with its options, or train into another folder"
         )
-    if content.get("train_config") != asdict(config):
+    stored = content.get("train_config")
+    # options that the checkpoint is older than had their default
+    if not isinstance(stored, dict) or {**asdict(TrainConfig()), **stored} != asdict(config):
         raise ConfigError(
             f"{path} was trained with other options; resume with the same, or train into "
             "another folder"

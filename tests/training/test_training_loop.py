@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 import torch
 from small_models import assert_same_integers, images, small_model
 
-from lava_mlsnn.errors import ConfigError, DataError, FormatError
+from lava_mlsnn.errors import ConfigError, DataError, FormatError, RangeError
 from lava_mlsnn.models import ModelConfig
 from lava_mlsnn.training.checkpoint import load_checkpoint, load_model, save_checkpoint
 from lava_mlsnn.training.data import Dataset
-from lava_mlsnn.training.loop import TrainConfig, accuracy, train
+from lava_mlsnn.training.loop import TrainConfig, _augment, accuracy, train
 
 SHAPE = (1, 6, 5)
 MODEL = ModelConfig(width=2, input_shape=SHAPE, classes=2, input_levels=15)
@@ -54,6 +54,15 @@ def test_training_learns_and_reports(tmp_path):
     assert_same_integers(model, data.x_test)
 
 
+def test_mixed_precision_learns_and_exports_the_same_integers():
+    data = dataset(128)
+    recipe = replace(RECIPE, epochs=12, shift=0, flip=False, amp=True)
+    model = train(replace(MODEL, width=4), data, recipe)
+    assert all(p.dtype == torch.float32 for p in model.parameters())
+    assert accuracy(model, data.x_train, data.y_train) > 0.8
+    assert_same_integers(model, data.x_test)
+
+
 class StoppedError(Exception):
     """As Ctrl-C would."""
 
@@ -81,6 +90,25 @@ def test_a_resumed_training_is_the_uninterrupted_one_to_the_bit(tmp_path, stop):
     assert same(whole, again)
 
 
+def test_a_checkpoint_older_than_an_option_is_resumed_as_its_default(tmp_path):
+    data, path = dataset(), tmp_path / "model.pt"
+    whole = train(MODEL, data, RECIPE)
+    recipe = asdict(RECIPE)
+    del recipe["recalibrate"], recipe["amp"]
+
+    def interrupt(epoch):
+        content = load_checkpoint(path)
+        content["train_config"] = recipe
+        torch.save(content, path)
+        raise StoppedError
+
+    with pytest.raises(StoppedError):
+        train(MODEL, data, RECIPE, checkpoint=path, report=interrupt)
+    with pytest.raises(ConfigError, match="other options"):
+        train(MODEL, data, replace(RECIPE, amp=True), checkpoint=path, resume=True)
+    assert same(whole, train(MODEL, data, RECIPE, checkpoint=path, resume=True))
+
+
 def test_resuming_something_else_is_refused(tmp_path):
     data, path = dataset(), tmp_path / "model.pt"
     recipe = replace(RECIPE, epochs=1)
@@ -101,6 +129,24 @@ def test_options_that_cannot_work_are_named():
         train(MODEL, dataset(1), RECIPE)
     with pytest.raises(DataError, match="shape"):
         train(replace(MODEL, input_shape=(1, 8, 8)), dataset(), RECIPE)
+
+
+def test_a_loss_that_leaves_the_floating_range_is_named():
+    with pytest.raises(RangeError, match=r"loss.*epoch \d; lower lr"):
+        train(MODEL, dataset(), replace(RECIPE, lr=1e30, epochs=2))
+
+
+@pytest.mark.parametrize("shift", [1, 3])
+def test_shifted_images_are_windows_of_the_padded_ones(shift):
+    x = torch.rand(9, 2, 5, 4)
+    generator = torch.Generator().manual_seed(0)
+    offsets = torch.randint(
+        0, 2 * shift + 1, (9, 2), generator=torch.Generator().manual_seed(0)
+    ).tolist()
+    padded = torch.nn.functional.pad(x, (shift,) * 4)
+    moved = _augment(x, TrainConfig(shift=shift), generator)
+    for image, whole, (a, b) in zip(moved, padded, offsets, strict=True):
+        assert torch.equal(image, whole[:, a : a + 5, b : b + 4])
 
 
 def test_a_dataset_smaller_than_a_batch_trains():
