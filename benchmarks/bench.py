@@ -12,6 +12,7 @@ import numpy as np
 
 from benchmarks import machine
 from benchmarks.cache import Cache
+from benchmarks.environments import python_of
 from benchmarks.errors import SideError
 from benchmarks.measure import Result, Side, run_side
 
@@ -66,15 +67,22 @@ class Bench:
             By the side's name, in the given order.
         """
         results = {side.name: Result(side) for side in sides}
+        for result in results.values():
+            try:
+                python_of(result.side.environment)
+            except SideError as error:
+                self._fail(case, result, error)
         total = rounds or self.rounds
         for turn in range(total):
-            key = self.cache.key(case=case, turn=turn, sides=[asdict(s) for s in sides])
+            live = [r for r in results.values() if not r.failed]
+            # without the failed ones, so that what the others did is kept
+            key = self.cache.key(case=case, turn=turn, sides=[asdict(r.side) for r in live])
             found = self.cache.get(key)
             if found is None:
                 busy = machine.busy()
-                sides_now = self._turn(case, f"{turn + 1}/{total}", key, results)
-                found = {"sides": sides_now, "busy": busy}
-                if not any(r.failed for r in results.values()):
+                now = self._turn(f"{case} {turn + 1}/{total}", key, live)
+                found = {"sides": now, "busy": busy}
+                if len(now) == len(live):
                     self.cache.put(key, found)
             else:
                 self.say(f"{case} {turn + 1}/{total}: kept from an earlier run")
@@ -82,33 +90,32 @@ class Bench:
             for name, measured in found["sides"].items():
                 results[name].rounds.append(measured)
                 self._remember(results[name].side, measured)
-                if measured.get("npz"):
+                if measured["npz"]:
                     with np.load(measured["npz"]) as arrays:
                         results[name].arrays = dict(arrays)
         return results
 
-    def _turn(
-        self, case: str, turn: str, key: str, results: dict[str, Result]
-    ) -> dict[str, dict[str, Any]]:
+    def _turn(self, label: str, key: str, live: Sequence[Result]) -> dict[str, dict[str, Any]]:
         measured: dict[str, dict[str, Any]] = {}
-        for index, (name, result) in enumerate(results.items()):
-            if result.failed:
-                continue
-            start = time.monotonic()
+        for index, result in enumerate(live):
+            name, start = result.side.name, time.monotonic()
             try:
                 value = run_side(result.side, self.cache.folder, f"{key}-{index}", self.cores)
             except SideError as error:
-                result.failed = str(error)
-                result.rounds.clear()
-                self.say(f"{case} {turn}: {name}: not measured: {error}")
+                self._fail(label, result, error)
                 continue
             arrays = self.cache.folder / f"{key}-{index}.npz"
             value["npz"] = str(arrays) if arrays.exists() else ""
             measured[name] = value
             median = f"{np.median(value['seconds']):.4g}" if value["seconds"] else "done"
             took = time.monotonic() - start
-            self.say(f"{case} {turn}: {name}: {median}  (took {took:.0f} s)")
+            self.say(f"{label}: {name}: {median}  (took {took:.0f} s)")
         return measured
+
+    def _fail(self, label: str, result: Result, error: SideError) -> None:
+        result.failed = str(error)
+        result.rounds.clear()
+        self.say(f"{label}: {result.side.name}: not measured: {error}")
 
     def _remember(self, side: Side, measured: dict[str, Any]) -> None:
         known = self.versions.setdefault(side.environment, {})
@@ -120,6 +127,10 @@ class Bench:
         path = self.folder / f"{key[:12]}-{name}"
         if not path.exists():
             self.say(f"making {name}")
-            side = Side(name, target, {**arguments, "path": str(path)}, self.threads)
+            for old in self.folder.glob(f"{'?' * 12}-{name}"):  # of other code: 12 MB each
+                old.unlink()
+            part = self.folder / f"{key[:12]}-part-{name}"  # an interrupted one is not whole
+            side = Side(name, target, {**arguments, "path": str(part)}, self.threads)
             run_side(side, self.cache.folder, f"{key}-prepare", self.cores)
+            part.replace(path)
         return path

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import signal
 import subprocess
 import sys
 
@@ -54,6 +55,30 @@ def test_a_quick_case_runs_writes_and_resumes(tmp_path):
     assert [r["ours_s"] for r in json.loads((out / "latest.json").read_text())[:4]] == [
         row["ours_s"] for row in rows[:4]
     ]
+
+
+@pytest.mark.timeout(90)
+def test_ctrl_c_says_what_goes_on(tmp_path):
+    command = [sys.executable, "-m", "benchmarks", "--quick", "--only", "scaling"]
+    process = subprocess.Popen(
+        [*command, "--work", str(tmp_path)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    try:
+        assert process.stdout is not None
+        while "making" not in process.stdout.readline():
+            pass
+        process.send_signal(signal.SIGINT)
+        _, error = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert "goes on after the last round" in error and "Traceback" not in error
+    assert not list(tmp_path.glob("*chain*part*"))
 
 
 def test_unknown_cases_are_refused():

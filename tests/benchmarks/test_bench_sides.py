@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks import networks
-from benchmarks.environments import ENVIRONMENTS, find_python
+from benchmarks import environments, networks
+from benchmarks.environments import ENVIRONMENTS, find_python, python_of
+from benchmarks.errors import SideError
 from benchmarks.sides import runner, torch_fp32, train_ours
 from benchmarks.sides.memory import Peak
 from benchmarks.sides.onnx_lines import line, steps_at
@@ -143,6 +146,33 @@ def test_requirements_are_pinned_and_name_no_index():
         pins = [text for text in lines if text and not text.startswith("#")]
         assert pins and all(text.count("==") == 1 and " " not in text for text in pins)
         assert not any(text.startswith("-") or "://" in text for text in lines)
+
+
+def test_an_environment_without_its_python_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setattr(environments, "FOLDER", tmp_path)
+    monkeypatch.setattr(environments, "find_python", lambda versions: None)
+    jelly = ENVIRONMENTS["spikingjelly"]
+    monkeypatch.setattr(environments, "ENVIRONMENTS", {"spikingjelly": jelly})
+    monkeypatch.setattr(environments.sys, "version_info", (3, 10, 0))
+    assert environments.main() == 0
+    with pytest.raises(SideError, match=r"no Python 3\.11 or 3\.12 or 3\.13 was found.*install"):
+        python_of("spikingjelly")
+    assert python_of("project").exists()
+
+
+def test_an_environment_with_other_versions_is_not_right(tmp_path, monkeypatch):
+    monkeypatch.setattr(environments, "FOLDER", tmp_path)
+    (tmp_path / "one" / "bin").mkdir(parents=True)
+    python = tmp_path / "one" / "bin" / "python"
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    python.chmod(0o755)
+    wanted = tmp_path / "requirements.txt"
+    environment = environments.Environment("one", wanted, ("3.10",))
+    wanted.write_text(f"# a comment\nnumpy=={np.__version__}\n")
+    assert environment.problem() == ""
+    wanted.write_text("numpy==0.0.1\n")
+    assert environment.problem()
+    assert environments.Environment("two", wanted, ("3.10",)).problem()
 
 
 def test_a_python_that_does_not_run_is_no_python(tmp_path, monkeypatch):
