@@ -74,7 +74,7 @@ class _Spikes(torch.autograd.Function):
                 kept[t] = u
             z[t].floor_()
             if t < len(a) - 1:  # nothing to carry at T = 1
-                v = h - vth * z[t]
+                v = h.sub_(vth * z[t]) if t else h - vth * z[t]
         ctx.options = options
         ctx.start_shape = None if start is None else start.shape
         ctx.save_for_backward(*(() if kept is None else (vth, kept)))
@@ -104,10 +104,11 @@ def _through_window(grad: torch.Tensor, outside: torch.Tensor, detached: bool) -
         stop = outside[t].view(torch.int8).to(g.dtype)  # 1 or 0
         if later is None or detached:
             # g where the second argument lies in the range, else 0
-            passed = ops.aten.hardtanh_backward(g, stop, -1.0, 0.5)
-            torch.add(passed, 0 if later is None else later, out=g)
+            ops.aten.hardtanh_backward(g, stop, -1.0, 0.5, grad_input=g)
+            if later is not None:
+                g += later
         else:
-            torch.lerp(g, later, stop, out=g)
+            g.lerp_(later, stop)
         later = g
 
 
