@@ -133,7 +133,7 @@ class Population(torch.nn.Module):
         return self._exported().integers
 
     def _exported(self) -> _Exported:
-        tensors = [*self.parameters(), *self.buffers()]
+        tensors = self._tensors()
         hooked = any(s.pre_hook_fx is not None for s in self._synapses())
         if self._cache is None or hooked or not self._cache.holds(tensors, self._options()):
             with torch.no_grad():
@@ -145,6 +145,10 @@ class Population(torch.nn.Module):
             vth = 0.0 if ints.vth is None else float(ints.vth.max())
             self._cache = Memo(tensors, self._options(), _Exported(ints, norm, vth))
         return self._cache.value
+
+    def _tensors(self) -> list[torch.Tensor]:
+        parameters, buffers = list(self.parameters()), list(self.buffers())
+        return parameters + buffers  # torch 2.3 cannot compile an unpacking
 
     def _options(self) -> object:
         """What else decides the integers."""
@@ -196,7 +200,7 @@ class Population(torch.nn.Module):
             for s in synapses
         )
         remembers = remembers and all(w is None or w.is_cpu for w in weights)
-        tensors = list(self.parameters()) + list(self.buffers()) if remembers else []
+        tensors = self._tensors() if remembers else []
         if remembers and self._grid is not None and self._grid.holds(tensors, self._options()):
             return self._grid.value
         gains = [s.norm_gain() for s in synapses]
