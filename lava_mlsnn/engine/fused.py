@@ -1,0 +1,159 @@
+"""A population at T = 1 as one 8-bit convolution whose rescaling is the neuron.
+
+Possible where nothing outlives the timestep: multi-level neurons that start at V0,
+bytes in and out, weights that fit signed bytes. Shortcuts come along:
+
+* one-to-one with the weight vth in every channel (an identity shortcut of threshold
+  1): ``floor((a + vth s) / vth) = floor(a / vth) + s``, added to the rescaled sum;
+* a strided 1 x 1 convolution: the values that it reads are put beside the other
+  source's channels, its weights into the middle of the kernel.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from lava_mlsnn.engine.int8 import pack_threshold, separates
+from lava_mlsnn.engine.layer import Counts, Layer, Payloads
+from lava_mlsnn.engine.payload import BYTE_MAX, plain, sample
+from lava_mlsnn.engine.probe import backend
+from lava_mlsnn.engine.weights import arm_of, halved, merged, ordinary
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lava_mlsnn.engine.general import General
+    from netx_export.spec import Population
+
+__all__ = ["Fused", "fuse"]
+
+
+class Fused(Layer):
+    """See the module; made by :func:`fuse`.
+
+    Parameters
+    ----------
+    layer : Population
+        What it computes.
+    fire : callable
+        From :func:`lava_mlsnn.engine.int8.pack_threshold`.
+    conv, shortcut, beside : int, int or None, (int, stride) or None
+        Which synapse is the convolution, which the identity, which the 1 x 1.
+    general : callable
+        The same population as :class:`General`, for its state.
+    """
+
+    def __init__(
+        self,
+        layer: Population,
+        fire: Callable[..., torch.Tensor],
+        conv: int,
+        shortcut: int | None,
+        beside: tuple[int, tuple[int, int]] | None,
+        general: Callable[[], General],
+    ) -> None:
+        super().__init__(layer.name, layer.shape)
+        self._fire = fire
+        self._conv = conv
+        self._shortcut = shortcut
+        self._beside = beside
+        self._make_general = general
+        self._general: General | None = None
+
+    def run(self, sources: Payloads, timesteps: int = 1) -> tuple[torch.Tensor, Counts]:
+        """See :class:`Layer`; T is 1."""
+        x = sources[self._conv]
+        if self._beside is not None:
+            index, (down, right) = self._beside
+            x = torch.cat([plain(x), plain(sources[index])[:, :, ::down, ::right]], 1)
+        if self._shortcut is None:
+            return self._fire(x), 0
+        return self._fire(x, sources[self._shortcut]), 0
+
+    def start(self) -> None:
+        """Nothing is kept: the state after a timestep follows from its sources."""
+
+    def step(self, sources: Payloads, state: Any) -> tuple[torch.Tensor, Any, Counts]:
+        """See :class:`Layer`; the state is the sources that it would follow from."""
+        return self.run(sources)[0], sources, 0
+
+    def state_array(self, state: Any) -> np.ndarray:
+        """The membrane after the last timestep, computed now."""
+        if self._general is None:
+            self._general = self._make_general()
+        v = self._general.start()
+        if state is not None:
+            _, v, _ = self._general.step(state, v)
+        return self._general.state_array(v)
+
+    def state_from(self, v: np.ndarray) -> None:
+        """T = 1 starts every timestep at V0: what was is forgotten."""
+
+
+def fuse(
+    layer: Population,
+    shapes: list[tuple[int, ...]],
+    source_max: list[int],
+    general: Callable[..., General],
+) -> Fused | None:
+    """The layer as :class:`Fused`, or None where that is not exact.
+
+    Tried once against float sums, in the size that it will run in.
+
+    Parameters
+    ----------
+    layer : Population
+        Of a network with T = 1, whose worst case fits and whose sources send bytes.
+    shapes, source_max : list
+        Shape and largest payload of every synapse's source.
+    general : callable
+        ``general(bytes_in)`` makes the same layer as :class:`General`.
+    """
+    from netx_export.spec import Identity, MultiLevel
+
+    neuron = layer.neuron
+    if not (isinstance(neuron, MultiLevel) and neuron.levels <= BYTE_MAX and backend()):
+        return None
+    if any(s.weight_exp < 0 for s in layer.synapses):  # rounds before the sum
+        return None
+    vth = np.broadcast_to(neuron.vth, layer.shape[:1]).astype(np.int64)
+    bias = np.broadcast_to(neuron.v0, layer.shape[:1]).astype(np.int64)
+    if layer.bias is not None:
+        bias = bias + layer.bias
+    unit_arms, arms = [], []
+    for index, synapse in enumerate(layer.synapses):
+        if isinstance(synapse, Identity):
+            if not np.array_equal(synapse.weight.astype(np.int64) << synapse.weight_exp, vth):
+                return None
+            unit_arms.append(index)
+        else:
+            arms.append((index, arm_of(synapse)))
+    if len(unit_arms) > 1 or not 1 <= len(arms) <= 2:
+        return None
+    (conv, first), beside = arms[0], None
+    weight = first.weight
+    if len(arms) == 2:
+        for (a, one), (b, other) in (arms, arms[::-1]):
+            whole = merged(one, other)
+            if whole is not None:
+                conv, first, beside, weight = a, one, (b, other.stride), whole
+                break
+        else:
+            return None
+    small = halved(weight)
+    shortcut = unit_arms[0] if unit_arms else None
+    added = 0 if shortcut is None else source_max[shortcut]
+    if small is None or not ordinary(first) or not separates(vth, bias, neuron.levels, added):
+        return None
+    unit = small[1] << first.exponent
+    fire = pack_threshold(first, small[0], unit, vth, bias, neuron.levels, backend())
+    bytes_in = [True] * len(layer.synapses)
+    fused = Fused(layer, fire, conv, shortcut, beside, functools.partial(general, bytes_in))
+    sources = [sample(s, top) for s, top in zip(shapes, source_max, strict=True)]
+    found = plain(fused.run(sources)[0])
+    plainly = general([False] * len(layer.synapses))
+    return fused if torch.equal(found, plainly.run(sources, 1)[0]) else None

@@ -1,0 +1,153 @@
+"""A population with exact sums in floats, then its neuron timestep by timestep.
+
+For every layer whose worst case stays in 24 bits: nothing can wrap, so no value is
+looked at twice. float32 where all sums and states stay below 2**23, which is also
+where its division finds the right level (:mod:`lava_mlsnn.neuron.step`), else float64.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from lava_mlsnn.engine.layer import Counts, Layer, Payloads
+from lava_mlsnn.engine.sums import Sum, gain_sum, weighted_sum
+from lava_mlsnn.engine.weights import arm_of
+from lava_mlsnn.integer.bits import STATE_MAX
+
+if TYPE_CHECKING:
+    from netx_export.ranges import LayerRange
+    from netx_export.spec import Population
+
+__all__ = ["General"]
+
+
+class General(Layer):
+    """See the module.
+
+    Parameters
+    ----------
+    layer : Population
+        Multi-level neurons, or a readout.
+    found : LayerRange
+        Its worst case, which fits.
+    shapes : list of tuple of int
+        Per synapse, shape of its source.
+    bytes_in : list of bool
+        Per synapse, whether its source sends bytes.
+    byte : bool
+        Whether payloads leave as bytes.
+    wrapless : bool
+        For floating-point models, whose values may go anywhere: float64 throughout.
+    """
+
+    def __init__(
+        self,
+        layer: Population,
+        found: LayerRange,
+        shapes: list[tuple[int, ...]],
+        bytes_in: list[bool],
+        byte: bool,
+        wrapless: bool = False,
+    ) -> None:
+        from netx_export.spec import Identity, MultiLevel, Readout
+
+        super().__init__(layer.name, layer.shape)
+        largest = max(
+            max(-low, high) for low, high in (*found.synapses, found.accumulator, found.state)
+        )
+        whole = not wrapless
+        self.dtype = torch.float32 if largest < STATE_MAX and not wrapless else torch.float64
+        self.byte = byte
+        self.sums: list[Sum] = []
+        for synapse, shape, narrow, (low, high) in zip(
+            layer.synapses, shapes, bytes_in, found.synapses, strict=True
+        ):
+            if isinstance(synapse, Identity):
+                self.sums.append(gain_sum(synapse.weight, synapse.weight_exp, self.dtype, whole))
+            else:
+                bound = 1 << 52 if wrapless else max(-low, high)
+                arm = arm_of(synapse)
+                self.sums.append(weighted_sum(arm, shape, narrow, bound, self.dtype, whole))
+        self.bias = None if layer.bias is None else self._channels(layer.bias)
+        neuron = layer.neuron
+        self.levels = 0
+        self.integrate = False
+        if isinstance(neuron, MultiLevel):
+            self.levels = neuron.levels
+            self.vth, self.v0 = self._channels(neuron.vth), self._channels(neuron.v0)
+        else:
+            assert isinstance(neuron, Readout)
+            self.integrate = neuron.integrate
+
+    def _channels(self, values: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(values.astype(np.float64)).to(self.dtype).reshape(-1, 1, 1)
+
+    def total(self, sources: Payloads) -> torch.Tensor:
+        """All synapses and the bias, a fresh tensor."""
+        a = self.sums[0](sources[0])
+        for add, source in zip(self.sums[1:], sources[1:], strict=True):
+            a += add(source)
+        if self.bias is not None:
+            a += self.bias
+        return a
+
+    def run(self, sources: Payloads, timesteps: int) -> tuple[torch.Tensor, Counts]:
+        """See :class:`Layer`."""
+        total = self.total(sources)
+        if not self.levels and not self.integrate:
+            return self._leave(total), 0
+        steps = total.unflatten(0, (timesteps, -1))
+        if not self.levels:
+            return self._leave(steps.cumsum(0).flatten(0, 1)), 0
+        kind = torch.uint8 if self.byte else self.dtype
+        out = torch.empty(steps.shape, dtype=kind)
+        if total.is_contiguous(memory_format=torch.channels_last):
+            # the memory order of the sums
+            out = torch.empty_like(total, dtype=kind).unflatten(0, (timesteps, -1))
+        v: torch.Tensor | None = None
+        for t in range(timesteps):
+            h = steps[t].add_(self.v0 if v is None else v)
+            z = self._spikes(h)
+            out[t] = z
+            v = h.sub_(z.mul_(self.vth)) if t + 1 < timesteps else None
+        return out.flatten(0, 1), 0
+
+    def _spikes(self, h: torch.Tensor) -> torch.Tensor:
+        return (h / self.vth).floor_().clamp_(0, self.levels)
+
+    def _leave(self, z: torch.Tensor) -> torch.Tensor:
+        return z.to(torch.uint8) if self.byte else z
+
+    def start(self) -> torch.Tensor:
+        """V0, or 0 for a readout; (1, C, 1, 1) broadcasts over the map."""
+        if self.levels:
+            return self.v0[None]
+        return torch.zeros((1, 1, 1, 1), dtype=self.dtype)
+
+    def step(self, sources: Payloads, state: Any) -> tuple[torch.Tensor, Any, Counts]:
+        """See :class:`Layer`."""
+        total = self.total(sources)
+        if not self.levels:
+            if self.integrate:
+                total = state = total + state
+            return self._leave(total), state, 0
+        h = total.add_(state)
+        z = self._spikes(h)
+        sent = self._leave(z)
+        if sent is z:
+            sent = z.clone()
+        return sent, h.sub_(z.mul_(self.vth)), 0
+
+    def state_array(self, state: Any) -> np.ndarray:
+        """See :class:`Layer`."""
+        size = self.shape if len(self.shape) == 3 else (*self.shape, 1, 1)
+        array: np.ndarray = state[0].expand(size).numpy().reshape(self.shape)
+        return array
+
+    def state_from(self, v: np.ndarray) -> torch.Tensor:
+        """See :class:`Layer`."""
+        size = self.shape if len(self.shape) == 3 else (*self.shape, 1, 1)
+        return torch.from_numpy(v.astype(np.float64).reshape(1, *size)).to(self.dtype)

@@ -1,0 +1,213 @@
+"""torch's 8-bit convolutions, used only where they are exact.
+
+u8 payloads times s8 weights add up in 32-bit integers, then every channel is
+rescaled in float32, rounded to the nearest and cut to 0..255. :func:`pack_threshold`
+makes this rescaling the neuron of one timestep; the proof is in :func:`separates`.
+:func:`pack_sum` asks for the sums themselves. Which of torch's operators are exact
+here :mod:`lava_mlsnn.engine.probe` finds out.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch._ops import ops
+
+from lava_mlsnn.engine.payload import plain, quantised
+from lava_mlsnn.engine.weights import Arm
+
+__all__ = ["BACKENDS", "pack_sum", "pack_threshold", "running", "separates"]
+
+ROUNDINGS = 12  # twice the float32 roundings on the way, a few to spare
+EXACT = 1 << 24  # float32 holds every integer up to here
+
+Fire = Callable[..., torch.Tensor]  # fire(x) or fire(x, shortcut), all bytes
+
+
+def separates(vth: np.ndarray, bias: np.ndarray, levels: int, shortcut: int = 0) -> bool:
+    """Whether float32 rounding cannot move any sum across any threshold.
+
+    Parameters
+    ----------
+    vth, bias : ndarray of int64, (C,)
+        Threshold, and bias with V0.
+    levels : int
+        N.
+    shortcut : int
+        Largest payload that an identity shortcut adds after the rescaling.
+
+    Notes
+    -----
+    With ``h`` the integer sum, bias included, :func:`pack_threshold` lets the kernel
+    compute ``y = (h + 1/2) / vth - 1/2``. A threshold k lies between h = k vth - 1
+    and h = k vth, that is between k - 1/(2 vth) and k + 1/(2 vth) on the scale of
+    ``y + 1/2``: rounding y gives floor(h / vth) if y is off by less than
+    1 / (2 vth). Each of at most six roundings adds 2**-24 of a magnitude that near
+    a threshold is at most N + 2 + 2 |bias| / vth + 2 shortcut. Far from the
+    thresholds every step is monotone in the sum, so what is right on both sides of
+    each threshold is right everywhere, also where a sum is beyond 2**24. Ours.
+    """
+    near = (levels + 2 + 2 * shortcut) * vth.astype(np.float64) + 2 * np.abs(bias)
+    return bool((ROUNDINGS * near < EXACT).all())
+
+
+def pack_threshold(
+    arm: Arm,
+    s8: np.ndarray,
+    unit: int,
+    vth: np.ndarray,
+    bias: np.ndarray,
+    levels: int,
+    backend: str,
+) -> Fire:
+    """A convolution that returns ``clip(floor((unit * sum + bias) / vth) + s, 0, levels)``.
+
+    Parameters
+    ----------
+    arm : Arm
+        Geometry.
+    s8 : ndarray of int8, (C_out, C_in / groups, kH, kW)
+        Weights in units of ``unit``.
+    unit : int
+        ``2**exponent``, times 2 where the weights were halved.
+    vth, bias : ndarray of int64, (C_out,)
+        :func:`separates` must hold.
+    levels : int
+        N, at most 255.
+    backend : str
+        One of :data:`BACKENDS`.
+
+    Returns
+    -------
+    callable
+        ``fire(x)`` or ``fire(x, s)`` on byte payloads.
+    """
+    scale = unit / vth.astype(np.float64)
+    offset = torch.from_numpy(((bias + 0.5) / vth - 0.5).astype(np.float32))
+    return BACKENDS[backend](arm, torch.from_numpy(s8), torch.from_numpy(scale), offset, levels)
+
+
+def pack_sum(arm: Arm, s8: np.ndarray, unit: int) -> Callable[[torch.Tensor], torch.Tensor]:
+    """A convolution of bytes that returns ``unit * sum`` in float32, exact below 2**24."""
+    scale = torch.full((len(s8),), float(unit))
+    return _pointwise(arm, torch.from_numpy(s8), scale, None, torch.float32, "none", [])
+
+
+def _geometry(arm: Arm) -> tuple[list[int], list[int], list[int], int]:
+    return list(arm.stride), list(arm.padding), list(arm.dilation), arm.groups
+
+
+# -- the quantised operators of torch's eager mode; going away after torch 2.13 ---------
+
+
+@contextmanager
+def running() -> Iterator[None]:
+    """What the eager operators need around them: they look at torch's global choice."""
+    before = torch.backends.quantized.engine
+    if before == "onednn" or "onednn" not in torch.backends.quantized.supported_engines:
+        yield
+        return
+    torch.backends.quantized.engine = "onednn"
+    try:
+        yield
+    finally:
+        torch.backends.quantized.engine = before
+
+
+def _eager(
+    arm: Arm, s8: torch.Tensor, scale: torch.Tensor, offset: torch.Tensor, levels: int
+) -> Fire:
+    zero = torch.zeros(len(s8), dtype=torch.int64)
+    weight = torch._make_per_channel_quantized_tensor(s8, scale, zero, 0)
+
+    @functools.cache
+    def packed(shortcut: bool) -> Any:
+        # one each: the operators remember what they did with it first
+        return ops.quantized.conv2d_prepack(weight, offset, *_geometry(arm))
+
+    convolve = ops.quantized.conv2d.new
+    add = ops.quantized.conv2d_add.default
+    clamp = torch.clamp
+
+    def fire(x: torch.Tensor, s: torch.Tensor | None = None) -> torch.Tensor:
+        x = quantised(x)
+        if s is None:
+            return clamp(convolve(x, packed(False), 1.0, 0), 0, levels)
+        # it adds into its argument, which other layers may still read
+        total = quantised(plain(s).clone())
+        return clamp(add(x, total, packed(True), 1.0, 0), 0, levels)
+
+    return fire
+
+
+# -- the operators of torch's compiler: plain bytes, a little more time per call ---------
+
+
+def _pointwise(
+    arm: Arm,
+    s8: torch.Tensor,
+    scale: torch.Tensor,
+    offset: torch.Tensor | None,
+    dtype: torch.dtype,
+    after: str,
+    numbers: list[float],
+) -> Callable[[torch.Tensor], torch.Tensor]:
+    geometry = _geometry(arm)
+    zero = torch.zeros(len(s8), dtype=torch.int32)
+    packed = ops.onednn.qconv_prepack(s8, scale, 1.0, 0, *geometry, None)
+    run = ops.onednn.qconv2d_pointwise.default
+    rest = (packed, scale, zero, offset, *geometry, 1.0, 0, dtype, after, numbers, "")
+
+    def convolve(x: torch.Tensor) -> torch.Tensor:
+        return run(plain(x), 1.0, 0, *rest)
+
+    return convolve
+
+
+def _compiler(
+    arm: Arm, s8: torch.Tensor, scale: torch.Tensor, offset: torch.Tensor, levels: int
+) -> Fire:
+    scale = scale.float()
+    alone = _pointwise(arm, s8, scale, offset, torch.uint8, "hardtanh", [0.0, float(levels)])
+    binary = ops.onednn.qconv2d_pointwise.binary
+    stride, padding, dilation, groups = _geometry(arm)
+    rest: dict[str, Any] = {
+        "qw": ops.onednn.qconv_prepack(s8, scale, 1.0, 0, stride, padding, dilation, groups, None),
+        "w_scale": scale,
+        "w_zero_point": torch.zeros(len(s8), dtype=torch.int32),
+        "bias": offset,
+        "stride": stride,
+        "padding": padding,
+        "dilation": dilation,
+        "groups": groups,
+        "x_scale": 1.0,
+        "x_zero_point": 0,
+        "accum_scale": 1.0,
+        "accum_zero_point": 0,
+        "output_zero_point": 0,
+        "output_dtype": torch.uint8,
+        "binary_attr": "sum",
+        "alpha": 1.0,
+        "unary_attr": "none",
+        "unary_scalars": [],
+        "unary_algorithm": "",
+    }
+    # renamed between torch 2.3 and 2.13; 1 either way
+    names = {argument.name for argument in binary._schema.arguments}
+    rest["output_scale" if "output_scale" in names else "inv_output_scale"] = 1.0
+
+    def fire(x: torch.Tensor, s: torch.Tensor | None = None) -> torch.Tensor:
+        if s is None:
+            return alone(x)
+        # the operator adds into its argument, and other layers may still read s
+        return binary(qx=plain(x), qaccum=plain(s).clone(), **rest).clamp_(max=levels)
+
+    return fire
+
+
+BACKENDS: dict[str, Callable[..., Fire]] = {"eager": _eager, "compiler": _compiler}

@@ -1,0 +1,64 @@
+"""What a layer of the engine offers: all timesteps of a batch at once, or one by one."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import numpy as np
+import torch
+
+__all__ = ["Counts", "Layer", "Payloads"]
+
+Payloads = list[torch.Tensor]
+Counts = np.ndarray | int  # values that left 24 bits: in the neurons, in each synapse; or none
+
+
+class Layer(ABC):
+    """A population with its synapses.
+
+    Attributes
+    ----------
+    name : str
+        As in the file.
+    shape : tuple of int
+        (C, H, W) or (F,).
+    """
+
+    def __init__(self, name: str, shape: tuple[int, ...]) -> None:
+        self.name = name
+        self.shape = shape
+
+    @abstractmethod
+    def run(self, sources: Payloads, timesteps: int) -> tuple[torch.Tensor, Counts]:
+        """Payloads of whole samples, time folded first into the batch.
+
+        Parameters
+        ----------
+        sources : list of Tensor, (T * B, C, H, W)
+            One payload tensor per synapse.
+        timesteps : int
+            T.
+
+        Returns
+        -------
+        z : Tensor, (T * B, C, H, W)
+        overflows : ndarray of int64 (1 + synapses,), or 0
+            Values that left 24 bits: in the neurons, in each synapse.
+        """
+
+    @abstractmethod
+    def start(self) -> Any:
+        """The state of one sample before its first timestep."""
+
+    @abstractmethod
+    def step(self, sources: Payloads, state: Any) -> tuple[torch.Tensor, Any, Counts]:
+        """One timestep of one sample: payload, new state, overflows."""
+
+    @abstractmethod
+    def state_array(self, state: Any) -> np.ndarray:
+        """A state as an array of the layer's shape, as the neuron Process keeps it."""
+
+    @abstractmethod
+    def state_from(self, v: np.ndarray) -> Any:
+        """The state that such an array describes."""

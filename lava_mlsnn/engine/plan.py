@@ -1,0 +1,106 @@
+"""Which form every layer of a network takes."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING
+
+from lava_mlsnn.engine.fused import fuse
+from lava_mlsnn.engine.general import General
+from lava_mlsnn.engine.layer import Layer
+from lava_mlsnn.engine.payload import BYTE_MAX
+from lava_mlsnn.engine.reference import Reference
+from lava_mlsnn.errors import ConfigError
+
+if TYPE_CHECKING:
+    from netx_export.ranges import LayerRange
+    from netx_export.spec import NetworkSpec
+
+__all__ = ["KINDS", "plan_layers"]
+
+KINDS = ("auto", "general", "reference", "floating")
+
+
+def plan_layers(
+    spec: NetworkSpec, kind: str = "auto", overflow: str = "wrap", trusted: bool = True
+) -> tuple[dict[int, Layer], list[bool]]:
+    """One :class:`Layer` per population, and which layers send bytes.
+
+    Parameters
+    ----------
+    spec : NetworkSpec
+        Multi-level neurons and readouts.
+    kind : {"auto", "general", "reference", "floating"}
+        The fastest exact form; the same without :class:`Fused`; 64-bit integers; or
+        float64 without any width, as the floating-point ProcessModels.
+    overflow : {"wrap", "saturate"}
+        For the layers whose worst case leaves 24 bits.
+    trusted : bool
+        Whether payloads that enter keep to the range that the file gives.
+    """
+    from netx_export.ranges import worst_case
+
+    if kind not in KINDS:
+        raise ConfigError(f"kind must be one of {', '.join(KINDS)}, got {kind!r}")
+    ranges = {r.index: r for r in worst_case(spec)}
+    payload = _payloads(spec, ranges)
+    loose = _loose(spec, ranges, trusted)
+    byte = [
+        kind != "floating" and index not in loose and low >= 0 and high <= BYTE_MAX
+        for index, (low, high) in enumerate(payload)
+    ]
+    layers: dict[int, Layer] = {}
+    for index, layer in spec.populations:
+        found, narrow, out = ranges[index], [byte[s] for s in layer.sources], byte[index]
+        shapes = [spec.layers[s].shape for s in layer.sources]
+        wrapless = kind == "floating"
+        general = functools.partial(General, layer, found, shapes, byte=out, wrapless=wrapless)
+        form: Layer | None = None
+        if wrapless:
+            form = general(narrow)
+        elif kind == "reference" or not found.fits or any(s in loose for s in layer.sources):
+            form = Reference(spec, layer, out, overflow)
+        elif kind == "auto" and spec.timesteps == 1 and all(narrow) and out:
+            form = fuse(layer, shapes, [payload[s][1] for s in layer.sources], general)
+        layers[index] = form or general(narrow)
+    return layers, byte
+
+
+def _payloads(spec: NetworkSpec, ranges: dict[int, LayerRange]) -> list[tuple[int, int]]:
+    """Smallest and largest payload of every layer."""
+    from netx_export.graph import order
+    from netx_export.spec import Flatten, Input
+
+    found = [(0, 0)] * len(spec.layers)
+    for index in order(spec.layers):
+        layer = spec.layers[index]
+        if isinstance(layer, Input):
+            found[index] = layer.payload
+        elif isinstance(layer, Flatten):
+            found[index] = found[layer.source]
+        else:
+            found[index] = ranges[index].payload
+    return found
+
+
+def _loose(spec: NetworkSpec, ranges: dict[int, LayerRange], trusted: bool) -> set[int]:
+    """Layers whose payload may leave what :func:`worst_case` says, since it wraps before.
+
+    Multi-level neurons send 0..N whatever came in: behind them all is well again.
+    """
+    from netx_export.graph import order
+    from netx_export.spec import Flatten, Input, MultiLevel
+
+    loose = set() if trusted else {0}
+    for index in order(spec.layers):
+        layer = spec.layers[index]
+        if isinstance(layer, Input):
+            continue
+        fed = any(s in loose for s in layer.sources)
+        if isinstance(layer, Flatten):
+            wraps = fed
+        else:
+            wraps = not isinstance(layer.neuron, MultiLevel) and (fed or not ranges[index].fits)
+        if wraps:
+            loose.add(index)
+    return loose

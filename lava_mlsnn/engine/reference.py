@@ -1,0 +1,140 @@
+"""A population in 64-bit integers, with the 24-bit ends written out (NumPy).
+
+The form that has no conditions: any weights and payloads, wrap and saturation as in
+the Lava Processes. The other two forms are tested against it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from lava_mlsnn.engine.layer import Counts, Layer, Payloads
+from lava_mlsnn.engine.payload import from_array, to_array
+from lava_mlsnn.integer.bits import fit_state, shift, wrap24
+from lava_mlsnn.integer.kernels import conv2d, dense, exact_dtype
+from lava_mlsnn.neuron.step import fixed_step
+
+if TYPE_CHECKING:
+    from netx_export.spec import NetworkSpec, Population, Synapse
+
+__all__ = ["Reference"]
+
+
+class Reference(Layer):
+    """See the module.
+
+    Parameters
+    ----------
+    spec : NetworkSpec
+        The network.
+    layer : Population
+        Which of its layers.
+    byte : bool
+        Whether payloads leave as bytes.
+    overflow : {"wrap", "saturate"}
+        What a state beyond 24 bits becomes; sums of synapses always wrap.
+    """
+
+    def __init__(
+        self, spec: NetworkSpec, layer: Population, byte: bool, overflow: str = "wrap"
+    ) -> None:
+        super().__init__(layer.name, layer.shape)
+        self.layer = layer
+        self.byte = byte
+        self.overflow = overflow
+        self._shapes = [spec.layers[s].shape for s in layer.sources]
+
+    def run(self, sources: Payloads, timesteps: int) -> tuple[torch.Tensor, Counts]:
+        """See :class:`Layer`."""
+        total, counts = self._total(sources)
+        total = total.reshape(timesteps, -1, *self.shape)
+        out = np.empty_like(total)
+        v = self.start()
+        for t, a in enumerate(total):
+            out[t], v, outside = self._fire(a, v)
+            counts[0] += outside
+        return self._payload(out.reshape(-1, *self.shape)), counts
+
+    def start(self) -> np.ndarray:
+        """V0, or 0 for a readout."""
+        from netx_export.spec import MultiLevel
+
+        neuron = self.layer.neuron
+        start = np.zeros(self.shape, np.int64)
+        if isinstance(neuron, MultiLevel):
+            start += self.layer.channels(neuron.v0)
+        return start
+
+    def step(self, sources: Payloads, state: Any) -> tuple[torch.Tensor, Any, Counts]:
+        """See :class:`Layer`."""
+        total, counts = self._total(sources)
+        z, v, outside = self._fire(total[0], state)
+        counts[0] += outside
+        return self._payload(z[None]), v, counts
+
+    def state_array(self, state: Any) -> np.ndarray:
+        """See :class:`Layer`."""
+        array: np.ndarray = state
+        return array
+
+    def state_from(self, v: np.ndarray) -> np.ndarray:
+        """See :class:`Layer`."""
+        return v.astype(np.int64)
+
+    def arm_overflows(self, k: int, source: torch.Tensor) -> int:
+        """How many sums of synapse k leave 24 bits for a payload of its source."""
+        x = to_array(source, self._shapes[k]).astype(np.int64)
+        return fit_state(_sum(self.layer.synapses[k], x))[1]
+
+    def _payload(self, z: np.ndarray) -> torch.Tensor:
+        return from_array(z, self.byte, torch.float64)
+
+    def _total(self, sources: Payloads) -> tuple[np.ndarray, np.ndarray]:
+        counts = np.zeros(1 + len(sources), np.int64)
+        arms = []
+        for k, (synapse, source) in enumerate(zip(self.layer.synapses, sources, strict=True)):
+            x = to_array(source, self._shapes[k]).astype(np.int64)
+            a, counts[1 + k] = fit_state(_sum(synapse, x))
+            arms.append(a)
+        total, counts[0] = fit_state(sum(arms[1:], arms[0]))
+        if self.layer.bias is not None:
+            total = total + self.layer.channels(self.layer.bias)
+        return total, counts
+
+    def _fire(self, a: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+        from netx_export.spec import MultiLevel, Readout
+
+        neuron = self.layer.neuron
+        if isinstance(neuron, MultiLevel):
+            vth = self.layer.channels(neuron.vth)
+            return fixed_step(v, a, vth, neuron.levels, self.overflow)
+        assert isinstance(neuron, Readout)
+        total = v + a if neuron.integrate else a
+        low, high = neuron.payload
+        outside = int(np.count_nonzero((total < low) | (total > high)))
+        z = wrap24(total)
+        return z, z if neuron.integrate else v, outside
+
+
+def _sum(synapse: Synapse, x: np.ndarray) -> np.ndarray:
+    from netx_export.spec import Conv, Dense
+
+    largest = int(np.abs(x).max(initial=0))
+    if isinstance(synapse, Conv):
+        a = conv2d(
+            x,
+            synapse.weight,
+            synapse.stride,
+            synapse.padding,
+            synapse.dilation,
+            synapse.groups,
+            exact_dtype(synapse.weight, largest),
+        )
+    elif isinstance(synapse, Dense):
+        a = dense(x, synapse.weight, exact_dtype(synapse.weight, largest))
+    else:
+        a = x * synapse.weight.astype(np.int64).reshape((-1,) + (1,) * (x.ndim - 2))
+    return shift(a, synapse.weight_exp)

@@ -1,0 +1,174 @@
+"""A whole network one timestep at a time, every layer at its place in the pipeline.
+
+What Lava's one Process per synapse and population computes: at timestep t a
+population sums what its sources sent at t - 1 - delay, so all layers of a timestep
+work on different samples and none waits for another. States, resets and the
+timesteps while the pipeline fills are those of that network, too.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from lava_mlsnn.engine.int8 import running
+from lava_mlsnn.engine.layer import Layer
+from lava_mlsnn.engine.network import flattened
+from lava_mlsnn.engine.payload import from_array, plain
+from lava_mlsnn.engine.plan import plan_layers
+from lava_mlsnn.engine.reference import Reference
+
+if TYPE_CHECKING:
+    from netx_export.spec import NetworkSpec
+
+__all__ = ["StreamEngine"]
+
+
+class StreamEngine:
+    """See the module.
+
+    Parameters
+    ----------
+    spec : NetworkSpec
+        Multi-level neurons and readouts.
+    floating : bool
+        float64 without any width, as the floating-point ProcessModels.
+    offset : int
+        Timesteps before the first sample enters.
+
+    Attributes
+    ----------
+    z : dict of int to Tensor
+        What every population sent in the present timestep.
+    overflows : dict of int to ndarray of int64, (1 + synapses,)
+        Values that left 24 bits in the sums that neurons took so far.
+    """
+
+    def __init__(self, spec: NetworkSpec, floating: bool = False, offset: int = 0) -> None:
+        from netx_export.graph import delays, depths, order
+
+        self.spec = spec
+        self.offset = offset
+        self.floating = floating
+        self.time = 0
+        self._trusted = True
+        self._depths = depths(spec)
+        self._delays = delays(spec)
+        self._order = order(spec.layers)
+        # one bit holds 0 and 1: what enters is cut to it, as the synapses do
+        self._binary = spec.input.payload == (0, 1)
+        self._forms, self._byte = self._plan()
+        self._past = self._silent_past()
+        self.states: dict[int, Any] = {i: form.start() for i, form in self._forms.items()}
+        self.overflows = {
+            i: np.zeros(1 + len(layer.sources), np.int64) for i, layer in spec.populations
+        }
+        self.z = {i: self._silence(i) for i in self._forms}
+
+    def _plan(self, trusted: bool = True) -> tuple[dict[int, Layer], list[bool]]:
+        kind = "floating" if self.floating else "auto"
+        with torch.inference_mode(), running():
+            return plan_layers(self.spec, kind, trusted=trusted)
+
+    def _silent_past(self) -> dict[int, deque[torch.Tensor]]:
+        reach = dict.fromkeys(self._order, 1)
+        for (index, k), delay in self._delays.items():
+            source = self.spec.layers[index].sources[k]
+            reach[source] = max(reach[source], 1 + delay)
+        return {i: deque([self._silence(i)] * n, maxlen=n) for i, n in reach.items()}
+
+    def _silence(self, index: int) -> torch.Tensor:
+        shape = self.spec.layers[index].shape
+        return from_array(np.zeros((1, *shape), np.int64), self._byte[index], torch.float64)
+
+    def advance(self) -> None:
+        """Compute one timestep of every population from what was sent before it."""
+        self.time += 1
+        period = self.spec.timesteps
+        with torch.inference_mode(), running():
+            for index, layer in self.spec.populations:
+                form = self._forms[index]
+                if (self.time - 1 - self.offset - self._depths[index]) % period == 0:
+                    self.states[index] = form.start()
+                sources = [
+                    self._past[source][-1 - self._delays[index, k]]
+                    for k, source in enumerate(layer.sources)
+                ]
+                self.z[index], self.states[index], counts = form.step(sources, self.states[index])
+                self.overflows[index] += counts
+
+    def receive(self, x: np.ndarray) -> None:
+        """Take in what arrived at the input in this timestep, and end the timestep.
+
+        Parameters
+        ----------
+        x : ndarray, (C, H, W) or (F,)
+            Payload; whole numbers unless ``floating``.
+        """
+        from netx_export.spec import Flatten, Input
+
+        x = x.astype(bool) if self._binary else x
+        self._watch(x)
+        with torch.inference_mode():
+            for index in self._order:
+                layer = self.spec.layers[index]
+                if isinstance(layer, Input):
+                    sent = self._entered(x)
+                elif isinstance(layer, Flatten):
+                    sent = flattened(self._past[layer.source][-1])
+                else:
+                    sent = self.z[index]
+                self._past[index].append(sent)
+
+    def _entered(self, x: np.ndarray) -> torch.Tensor:
+        if self.floating:
+            z = torch.from_numpy(np.ascontiguousarray(x, np.float64))[None]
+            return z if z.dim() == 4 else z[:, :, None, None]
+        return from_array(x[None], self._byte[0], torch.float64)
+
+    def _watch(self, x: np.ndarray) -> None:
+        """Stop relying on the input's range once a payload has left it."""
+        low, high = self.spec.input.payload
+        if not self._trusted or self.floating or (x.min() >= low and x.max() <= high):
+            return
+        self._trusted = False
+        forms, self._byte = self._plan(trusted=False)
+        for index, form in forms.items():
+            old = self._forms[index]
+            if type(form) is not type(old):
+                with torch.inference_mode(), running():
+                    v = old.state_array(self.states[index])
+                self.states[index] = form.state_from(v)
+                self._forms[index] = form
+
+    def overflow_counts(self, index: int) -> np.ndarray:
+        """Values that left 24 bits up to this timestep: in the neurons, in each synapse.
+
+        A synapse sums a payload when it arrives, one timestep and its delay before its
+        neurons take the sum: what is on its way is counted, too.
+        """
+        counts: np.ndarray = self.overflows[index].copy()
+        form = self._forms[index]
+        if isinstance(form, Reference):
+            for k, source in enumerate(self.spec.layers[index].sources):
+                past = self._past[source]
+                for age in range(1 + self._delays[index, k]):
+                    counts[1 + k] += form.arm_overflows(k, past[-1 - age])
+        return counts
+
+    def state(self, index: int) -> np.ndarray:
+        """Membrane of a population after this timestep, (C, H, W) or (F,)."""
+        with torch.inference_mode(), running():
+            return self._forms[index].state_array(self.states[index])
+
+    def set_state(self, index: int, v: np.ndarray) -> None:
+        """Put another membrane in its place."""
+        self.states[index] = self._forms[index].state_from(v)
+
+    def sent(self, index: int) -> np.ndarray:
+        """Payload of a population in this timestep, (C, H, W) or (F,)."""
+        z: np.ndarray = plain(self.z[index]).numpy()[0]
+        return z.reshape(self.spec.layers[index].shape)

@@ -1,0 +1,101 @@
+"""The exact sum of one synapse, in floats that hold it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from lava_mlsnn.engine.int8 import EXACT, pack_sum
+from lava_mlsnn.engine.payload import BYTE_MAX, plain, sample
+from lava_mlsnn.engine.probe import sums_exact
+from lava_mlsnn.engine.weights import Arm, halved, inside, ordinary
+
+__all__ = ["gain_sum", "weighted_sum"]
+
+Sum = Callable[[torch.Tensor], torch.Tensor]
+
+
+def weighted_sum(
+    arm: Arm,
+    shape: tuple[int, ...],
+    byte: bool,
+    bound: int,
+    dtype: torch.dtype,
+    whole: bool = True,
+) -> Sum:
+    """A function from payloads to ``floor(W x * 2**exponent)``, a fresh tensor.
+
+    Parameters
+    ----------
+    arm : Arm
+        Weights, exponent and geometry.
+    shape : tuple of int
+        (C, H, W) or (F,) of the source.
+    byte : bool
+        Whether the payloads are bytes.
+    bound : int
+        Largest magnitude of a sum, before and after its exponent.
+    dtype : torch.dtype
+        Float type of the result; must hold ``bound``.
+    whole : bool
+        Round a negative exponent down, as integers do.
+    """
+    up, down = max(arm.exponent, 0), min(arm.exponent, 0)
+    inner = _float_sum(arm, bound, up)
+    small = halved(arm.weight) if byte and bound < EXACT and ordinary(arm) else None
+    if small is not None and sums_exact():
+        narrow = pack_sum(arm, small[0], small[1] << up)
+        rows = np.abs(arm.weight).reshape(len(arm.weight), -1).sum(1)
+        top = (bound >> up) // max(1, int(rows.max()))
+        x = sample(shape, max(1, min(top, BYTE_MAX)))
+        if torch.equal(narrow(x), inner(x).float()):
+            inner = narrow
+
+    def total(x: torch.Tensor) -> torch.Tensor:
+        return _lowered(inner(x).to(dtype), down, whole)
+
+    return total
+
+
+def _lowered(a: torch.Tensor, down: int, whole: bool) -> torch.Tensor:
+    if down:
+        a = a.mul_(2.0**down)
+        if whole:
+            a = a.floor_()
+    return a
+
+
+def _float_sum(arm: Arm, bound: int, up: int) -> Sum:
+    # torch may be allowed to take fewer bits than float32 has
+    full = torch.get_float32_matmul_precision() == "highest"
+    # float64 does not run through oneDNN
+    wide = torch.float32 if bound < EXACT and full and inside(arm) else torch.float64
+    weight = torch.from_numpy(arm.weight).to(wide).mul_(2.0**up)
+    matrix = weight.flatten(1)
+    flat = weight.shape[2:] == (1, 1) and arm.padding == (0, 0) and arm.groups == 1
+    weight = weight.contiguous(memory_format=torch.channels_last)
+    geometry = (list(arm.stride), list(arm.padding), list(arm.dilation), arm.groups)
+
+    def total(x: torch.Tensor) -> torch.Tensor:
+        x = plain(x).to(wide)
+        if flat and x.shape[2:] == (1, 1):
+            return F.linear(x.flatten(1), matrix)[:, :, None, None]
+        with torch.backends.nnpack.flags(enabled=False):  # it may pick Winograd
+            return F.conv2d(x, weight, None, *geometry)
+
+    return total
+
+
+def gain_sum(weight: np.ndarray, exponent: int, dtype: torch.dtype, whole: bool = True) -> Sum:
+    """The same for a one-to-one synapse with a gain per channel."""
+    gain = torch.from_numpy(weight.astype(np.float64)).reshape(-1, 1, 1)
+    up, down = max(exponent, 0), min(exponent, 0)
+    gain = gain.mul_(float(1 << up)).to(dtype)
+
+    def scaled(x: torch.Tensor) -> torch.Tensor:
+        return _lowered(plain(x).to(dtype) * gain, down, whole)
+
+    return scaled

@@ -1,0 +1,111 @@
+"""Weights as 8-bit operands, and all the arms of one population as convolutions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from lava_mlsnn.integer.kernels import Pair
+
+if TYPE_CHECKING:
+    from netx_export.spec import Conv, Dense
+
+__all__ = ["Arm", "arm_of", "halved", "inside", "merged", "ordinary"]
+
+
+class Arm(NamedTuple):
+    """A weighted synapse as a convolution over (B, C, H, W)."""
+
+    source: int  # layer index
+    weight: np.ndarray  # int32 (C_out, C_in / groups, kH, kW)
+    exponent: int
+    stride: Pair
+    padding: Pair
+    dilation: Pair
+    groups: int
+
+
+def arm_of(synapse: Conv | Dense) -> Arm:
+    """A convolution as it is; a dense synapse as one over a map of 1 x 1."""
+    from netx_export.spec import Dense
+
+    if isinstance(synapse, Dense):
+        weight = synapse.weight[:, :, None, None]
+        return Arm(
+            synapse.source,
+            weight.copy(),
+            synapse.weight_exp,
+            (1, 1),
+            (0, 0),
+            (1, 1),
+            1,
+        )
+    return Arm(
+        synapse.source,
+        synapse.weight.copy(),  # torch's operators do not all look at strides
+        synapse.weight_exp,
+        synapse.stride,
+        synapse.padding,
+        synapse.dilation,
+        synapse.groups,
+    )
+
+
+def inside(arm: Arm) -> bool:
+    """Whether every window touches the map.
+
+    oneDNN 3.3 (torch 2.3) reads beyond its input, in any number type, where a whole
+    window lies in the padding.
+    """
+    return all(
+        p <= d * (k - 1)
+        for p, d, k in zip(arm.padding, arm.dilation, arm.weight.shape[2:], strict=True)
+    )
+
+
+def ordinary(arm: Arm) -> bool:
+    """Whether a geometry is one that torch's 8-bit convolutions are trusted with.
+
+    :func:`inside`, and more than one input channel: for one, with stride 2 and one
+    column of output, oneDNN 3.3 gives wrong sums.
+    """
+    return inside(arm) and arm.weight.shape[1] > 1
+
+
+def halved(weight: np.ndarray) -> tuple[np.ndarray, int] | None:
+    """Signed bytes, C-contiguous, and the power of two that they were divided by; or None.
+
+    Mixed-sign weights beyond -128..127 are even (Loihi stores an 8-bit mantissa),
+    so their halves fit.
+    """
+    low, high = int(weight.min()), int(weight.max())
+    if low >= -128 and high <= 127:
+        return weight.astype(np.int8, order="C"), 1
+    if low >= -256 and high <= 254 and not np.any(weight & 1):
+        return (weight >> 1).astype(np.int8, order="C"), 2
+    return None
+
+
+def merged(first: Arm, other: Arm) -> np.ndarray | None:
+    """The weight that computes both arms at once over their channels put side by side.
+
+    ``other`` is a 1 x 1 convolution, which reads every stride-th value of its source:
+    these values lie under the middle of the first kernel. None if it is not, or if
+    its weights are no multiples of the first one's unit.
+    """
+    plain = first.stride == (1, 1) and first.groups == other.groups == 1
+    size = first.weight.shape[2:]
+    middle = first.padding
+    same = plain and all(
+        2 * p == d * (k - 1) for p, d, k in zip(middle, first.dilation, size, strict=True)
+    )
+    pixel = other.weight.shape[2:] == (1, 1) and other.padding == (0, 0)
+    up = other.exponent - first.exponent
+    if not (same and pixel) or up < 0 or any(k % 2 == 0 for k in size):
+        return None
+    out, inner = other.weight.shape[:2]
+    wide = np.zeros((out, inner, *size), np.int64)
+    wide[:, :, size[0] // 2, size[1] // 2] = other.weight[:, :, 0, 0].astype(np.int64) << up
+    whole = np.concatenate([first.weight, wide], axis=1)
+    return whole.astype(np.int32) if halved(whole) is not None else None
