@@ -1,21 +1,20 @@
-"""The reference that training, Lava and Loihi are compared with."""
+"""The integer runner: whole datasets, without Lava."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lava_mlsnn.errors import ConfigError, RangeError, UnsupportedLayerError
-from lava_mlsnn.integer.bits import OVERFLOWS, fit_state, shift, wrap24
-from lava_mlsnn.integer.kernels import conv2d, dense, exact_dtype
-from lava_mlsnn.neuron.step import fixed_step
-from lava_mlsnn.runner.encode import check_payload
+from lava_mlsnn.integer.bits import OVERFLOWS
+from lava_mlsnn.runner.encode import check_payload, check_shape
 
 if TYPE_CHECKING:
-    from netx_export.spec import NetworkSpec, Population, Synapse
+    from netx_export.spec import NetworkSpec
 
 __all__ = ["IntegerRunner", "Trace"]
 
@@ -47,10 +46,11 @@ class Trace:
 
 
 class IntegerRunner:
-    """Runs a network's integers layer by layer.
+    """Runs a network's integers layer by layer, on all cores.
 
-    Per layer, synapse accumulators and states are 24-bit signed; sums go through
-    float BLAS only where every partial sum is exact (:mod:`lava_mlsnn.integer.kernels`).
+    Per layer, synapse accumulators and states are 24-bit signed. Which arithmetic
+    computes them, :mod:`lava_mlsnn.engine` chooses per layer; the integers are the
+    same in each.
 
     Parameters
     ----------
@@ -60,6 +60,11 @@ class IntegerRunner:
     on_overflow : {"raise", "wrap", "saturate"}
         What leaving 24 bits does: an error that names the layer, or what the
         Lava Process would do (counted in :attr:`Trace.overflows`).
+    threads : int
+        CPU threads of torch while it runs; 0 leaves torch's own number.
+    kind : {"auto", "general", "reference"}
+        Fastest exact form of every layer; without the 8-bit neurons; plain 64-bit
+        integers (slow, to compare with).
 
     Raises
     ------
@@ -67,13 +72,23 @@ class IntegerRunner:
         If the network has a neuron that only Lava runs.
     """
 
-    def __init__(self, spec: NetworkSpec, on_overflow: str = "raise") -> None:
-        from netx_export.graph import order
+    def __init__(
+        self,
+        spec: NetworkSpec,
+        on_overflow: str = "raise",
+        *,
+        threads: int = 0,
+        kind: str = "auto",
+    ) -> None:
         from netx_export.spec import StockNeuron, need_spec
 
         need_spec(spec)
         if on_overflow not in ("raise", *OVERFLOWS):
             raise ConfigError(f"on_overflow must be 'raise' or {OVERFLOWS}, got {on_overflow!r}")
+        if not isinstance(threads, int) or threads < 0:
+            raise ConfigError(f"threads must be a whole number of at least 0, got {threads!r}")
+        if kind == "floating":
+            raise ConfigError("the integer runner has no kind 'floating'; run it in Lava")
         if spec.input.neuron is not None:
             raise UnsupportedLayerError(
                 f"the integer runner has no {spec.input.neuron.type} neuron; run this file in Lava",
@@ -85,13 +100,14 @@ class IntegerRunner:
                     f"the integer runner has no {layer.neuron.type} neuron; run this file in Lava",
                     spec.label(index),
                 )
+        from lava_mlsnn.engine import Engine  # torch only from here on
+
         self.spec = spec
         self.on_overflow = on_overflow
-        self._order = order(spec.layers)
-        last_use = {s: i for i in self._order for s in spec.layers[i].sources}
-        self._dead_after: dict[int, list[int]] = {}
-        for source, user in last_use.items():
-            self._dead_after.setdefault(user, []).append(source)
+        self.threads = threads
+        with self._threads():
+            mode = "wrap" if on_overflow == "raise" else on_overflow
+            self._engine = Engine(spec, kind, mode)
 
     def run(self, x: np.ndarray, batch_size: int = 64, progress: Progress | None = None) -> Trace:
         """Run samples and keep only the output.
@@ -105,7 +121,7 @@ class IntegerRunner:
         progress : callable, optional
             Called as ``progress(done, total)`` after every batch.
         """
-        return self._run(x, batch_size, (), progress)
+        return self._joined(self.iter_traces(x, (), batch_size, progress), ())
 
     def trace(
         self,
@@ -115,118 +131,102 @@ class IntegerRunner:
         progress: Progress | None = None,
     ) -> Trace:
         """Like :meth:`run`, and keep the payloads of ``layers`` (default: all with neurons)."""
+        names = self._names(layers)
+        return self._joined(self.iter_traces(x, names, batch_size, progress), names)
+
+    def iter_traces(
+        self,
+        x: np.ndarray,
+        layers: list[str] | tuple[str, ...] | None = None,
+        batch_size: int = 64,
+        progress: Progress | None = None,
+    ) -> Iterator[Trace]:
+        """Like :meth:`trace`, batch by batch: memory stays bounded however many samples.
+
+        Layers are in the narrowest integers that the runner had them in; the arrays of
+        one batch are new ones.
+        """
+        if not isinstance(batch_size, int) or batch_size < 1:
+            raise ConfigError(f"batch_size must be at least 1, got {batch_size}")
+        x = np.asarray(x)
+        check_shape(self.spec.input, x)
+        names = self._names(layers)
+
+        def traces() -> Iterator[Trace]:
+            for start in range(0, len(x), batch_size):
+                part = check_payload(self.spec, x[start : start + batch_size])
+                kept: dict[str, np.ndarray] = {}
+                observe = kept.__setitem__ if len(names) == len(self.spec.populations) else None
+                if observe is None and names:
+
+                    def observe(name: str, z: np.ndarray, kept: Any = kept) -> None:
+                        if name in names:
+                            kept[name] = z
+
+                with self._threads():
+                    output, overflows = self._engine.run(part, observe)
+                self._refuse(overflows)
+                yield Trace(output, kept, overflows)
+                if progress is not None:
+                    progress(start + len(part), len(x))
+
+        return traces()
+
+    def profile(self, x: np.ndarray, batch_size: int = 64) -> dict[str, float]:
+        """Seconds spent in every layer while ``x`` runs, in the order of the file."""
+        seconds = {layer.name: 0.0 for layer in self.spec.layers}
+        for start in range(0, len(x), batch_size):
+            part = check_payload(self.spec, x[start : start + batch_size])
+            with self._threads():
+                self._engine.run(part, seconds=seconds)
+        return seconds
+
+    def _names(self, layers: list[str] | tuple[str, ...] | None) -> tuple[str, ...]:
         names = [p.name for _, p in self.spec.populations]
         for name in layers or ():
             if name not in names:
                 raise ConfigError(f"no layer is called {name!r}; there are {', '.join(names)}")
-        return self._run(x, batch_size, tuple(names if layers is None else layers), progress)
+        return tuple(names if layers is None else layers)
 
-    def _run(
-        self, x: np.ndarray, batch_size: int, keep: tuple[str, ...], progress: Progress | None
-    ) -> Trace:
-        if batch_size < 1:
-            raise ConfigError(f"batch_size must be at least 1, got {batch_size}")
-        x = check_payload(self.spec, x)
-        outputs: list[np.ndarray] = []
-        kept: dict[str, list[np.ndarray]] = {name: [] for name in keep}
+    def _joined(self, traces: Iterator[Trace], names: tuple[str, ...]) -> Trace:
+        timesteps, last = self.spec.timesteps, self.spec.output.shape
+        outputs = [np.zeros((0, *last, timesteps), np.int64)]
+        kept: dict[str, list[np.ndarray]] = {name: [] for name in names}
         overflows: dict[str, int] = {}
-        for start in range(0, len(x), batch_size):
-            part = x[start : start + batch_size]
-            outputs.append(self._batch(part, kept, overflows))
-            if progress is not None:
-                progress(start + len(part), len(x))
-        shape = (0, *self.spec.output.shape, self.spec.timesteps)
-        return Trace(
-            np.concatenate(outputs) if outputs else np.zeros(shape, np.int64),
-            {
-                name: np.concatenate(parts) if parts else np.zeros((0,), np.int64)
-                for name, parts in kept.items()
-            },
-            overflows,
-        )
+        for trace in traces:
+            outputs.append(trace.output)
+            for name, z in trace.layers.items():
+                kept[name].append(z.astype(np.int64))
+            for name, count in trace.overflows.items():
+                overflows[name] = overflows.get(name, 0) + count
+        layers = {
+            name: np.concatenate(parts) if parts else np.zeros((0,), np.int64)
+            for name, parts in kept.items()
+        }
+        return Trace(np.concatenate(outputs), layers, overflows)
 
-    def _batch(
-        self, x: np.ndarray, kept: dict[str, list[np.ndarray]], overflows: dict[str, int]
-    ) -> np.ndarray:
-        from netx_export.spec import Flatten, Input
+    def _refuse(self, overflows: dict[str, int]) -> None:
+        if self.on_overflow != "raise" or not overflows:
+            return
+        for index, layer in self.spec.populations:
+            if layer.name in overflows:
+                raise RangeError(
+                    f"{overflows[layer.name]} values left their integer width with this input; "
+                    "use fewer levels or smaller weights, or run with on_overflow='wrap' to see "
+                    "what the chip would do",
+                    self.spec.label(index),
+                )
 
-        # time first, so that a synapse sees T*N samples
-        values: dict[int, np.ndarray] = {}
-        for index in self._order:
-            layer = self.spec.layers[index]
-            if isinstance(layer, Input):
-                values[index] = np.moveaxis(x, -1, 0)
-            elif isinstance(layer, Flatten):
-                source = values[layer.source]
-                values[index] = source.reshape(*source.shape[:2], -1)
-            else:
-                values[index], count = self._population(index, layer, values)
-                if count:
-                    overflows[layer.name] = overflows.get(layer.name, 0) + count
-                if layer.name in kept:
-                    kept[layer.name].append(np.moveaxis(values[index], 0, -1))
-            for source_index in self._dead_after.get(index, ()):
-                del values[source_index]
-        return np.moveaxis(values[len(self.spec.layers) - 1], 0, -1)
+    @contextmanager
+    def _threads(self) -> Iterator[None]:
+        import torch
 
-    def _population(
-        self, index: int, layer: Population, values: dict[int, np.ndarray]
-    ) -> tuple[np.ndarray, int]:
-        from netx_export.spec import MultiLevel
-
-        count = 0
-        arms = []
-        for synapse in layer.synapses:
-            a, outside = fit_state(self._synapse(synapse, values[synapse.source]), "wrap")
-            arms.append(a)
-            count += outside
-        total, outside = fit_state(sum(arms[1:], arms[0]), "wrap")
-        count += outside
-        if layer.bias is not None:
-            total = total + layer.channels(layer.bias)
-        out = np.empty_like(total)
-        neuron = layer.neuron
-        mode = "wrap" if self.on_overflow == "raise" else self.on_overflow
-        if isinstance(neuron, MultiLevel):
-            vth = layer.channels(neuron.vth)
-            v: np.ndarray = layer.channels(neuron.v0)
-            for t, a in enumerate(total):
-                out[t], v, outside = fixed_step(v, a, vth, neuron.levels, mode)
-                count += outside
-        else:
-            v = np.zeros((), np.int64)
-            low, high = neuron.payload
-            for t, a in enumerate(total):
-                v = v + a if getattr(neuron, "integrate", False) else a
-                count += int(np.count_nonzero((v < low) | (v > high)))
-                out[t] = v = wrap24(v)
-        if count and self.on_overflow == "raise":
-            raise RangeError(
-                f"{count} values left their integer width with this input; use fewer levels or "
-                "smaller weights, or run with on_overflow='wrap' to see what the chip would do",
-                self.spec.label(index),
-            )
-        return out, count
-
-    def _synapse(self, synapse: Synapse, source: np.ndarray) -> np.ndarray:
-        from netx_export.spec import Conv, Dense
-
-        timesteps, n = source.shape[:2]
-        x = source.reshape(timesteps * n, *source.shape[2:])
-        largest = int(np.abs(x).max(initial=0))
-        if isinstance(synapse, Conv):
-            a = conv2d(
-                x,
-                synapse.weight,
-                synapse.stride,
-                synapse.padding,
-                synapse.dilation,
-                synapse.groups,
-                exact_dtype(synapse.weight, largest),
-            )
-        elif isinstance(synapse, Dense):
-            a = dense(x, synapse.weight, exact_dtype(synapse.weight, largest))
-        else:
-            gain = synapse.weight.astype(np.int64).reshape((-1,) + (1,) * (x.ndim - 2))
-            a = x * gain
-        return shift(a, synapse.weight_exp).reshape(timesteps, n, *a.shape[1:])
+        before = torch.get_num_threads()
+        if not self.threads or self.threads == before:
+            yield
+            return
+        torch.set_num_threads(self.threads)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
