@@ -1,5 +1,7 @@
 """CPU ProcessModels of :class:`Conv`: floating point and 24-bit fixed point."""
 
+import sys
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,7 +12,13 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from lava_mlsnn.integer.kernels import correlate
 from lava_mlsnn.proc.conv.process import Conv
-from lava_mlsnn.proc.synapse_model import AbstractPySynapseFixed, AbstractPySynapseFloat
+from lava_mlsnn.proc.synapse_model import (
+    AbstractPySynapseFixed,
+    AbstractPySynapseFloat,
+    largest_row_sum,
+)
+
+Sum = Callable[[np.ndarray], np.ndarray]
 
 
 def convolve(
@@ -49,11 +57,34 @@ class PyConvFloat(AbstractPySynapseFloat):
 @requires(CPU)
 @tag("bit_accurate_loihi", "fixed_pt")
 class PyConvFixed(AbstractPySynapseFixed):
-    """Convolution in exact integers."""
+    """Convolution in exact integers.
+
+    8-bit products where the convolution is large and the payloads are bytes, float32
+    otherwise; without torch where the convolution is small and nothing else has
+    loaded it. ``benchmarks`` measures why.
+    """
 
     weight: np.ndarray = LavaPyType(np.ndarray, np.int32, precision=8)
 
-    def weighted_sum(self, s: np.ndarray) -> np.ndarray:
-        """Exact convolution."""
-        out = convolve(self.proc_params, s, self.weight, self.exact(self.weight, s))
-        return out.astype(np.int64)
+    def prepare(self) -> int:
+        """See :class:`AbstractPySynapseFixed`."""
+        large = self.proc_params["large"]
+        self._bytes: Sum | None = None
+        self._floats: Sum | None = None
+        if large or "torch" in sys.modules:
+            from lava_mlsnn.proc.torch_conv import torch_sums
+
+            self._bytes, self._floats = torch_sums(self.proc_params, self.weight, large)
+        return largest_row_sum(self.weight)
+
+    def weighted_sum(self, s: np.ndarray, dtype: type[np.floating]) -> np.ndarray:
+        """See :class:`AbstractPySynapseFixed`."""
+        return convolve(self.proc_params, s, self.weight, dtype)
+
+    def small_sum(self, s: np.ndarray, low: int, high: int) -> np.ndarray:
+        """See :class:`AbstractPySynapseFixed`."""
+        if self._bytes is not None and low >= 0 and high <= 255:
+            return self._bytes(s)
+        if self._floats is not None:
+            return self._floats(s)
+        return self.weighted_sum(s, np.float32)

@@ -12,6 +12,8 @@ from lava_mlsnn.integer.kernels import Pair, conv_output_size
 from lava_mlsnn.proc.base import positive_shape
 from lava_mlsnn.proc.synapse import Synapse, weight_array
 
+LARGE = 1 << 20  # products in a timestep from which 8-bit arithmetic pays
+
 
 class Conv(Synapse):
     """Convolution of payloads in Lava's layout, one timestep of latency.
@@ -99,10 +101,19 @@ class Conv(Synapse):
             input_shape=input_shape,
             output_shape=(*size, weight.shape[0]),
             groups=int(groups),
+            large=size[0] * size[1] * weight.size >= LARGE,
             name=name,
             log_config=log_config,
             **geometry,
         )
+
+    def check_fixed(self) -> None:
+        """See :class:`CheckedProcess`."""
+        super().check_fixed()
+        if self.proc_params["large"]:  # once here instead of in every forked process
+            from lava_mlsnn.proc.torch_conv import warm_up
+
+            warm_up()
 
 
 def _pair(name: str, value: Any, low: int) -> Pair:

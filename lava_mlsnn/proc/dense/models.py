@@ -6,9 +6,14 @@ from lava.magma.core.model.py.type import LavaPyType
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
-from lava_mlsnn.integer.kernels import dense
 from lava_mlsnn.proc.dense.process import Dense
-from lava_mlsnn.proc.synapse_model import AbstractPySynapseFixed, AbstractPySynapseFloat
+from lava_mlsnn.proc.synapse_model import (
+    AbstractPySynapseFixed,
+    AbstractPySynapseFloat,
+    largest_row_sum,
+)
+
+SPARSE = 8  # of so many inputs at most one active: gathering its weights is faster
 
 
 @implements(proc=Dense, protocol=LoihiProtocol)
@@ -28,10 +33,25 @@ class PyDenseFloat(AbstractPySynapseFloat):
 @requires(CPU)
 @tag("bit_accurate_loihi", "fixed_pt")
 class PyDenseFixed(AbstractPySynapseFixed):
-    """Dense product in exact integers."""
+    """Dense product in exact integers.
+
+    Event-driven: where few inputs are active, only their weights are read.
+    """
 
     weights: np.ndarray = LavaPyType(np.ndarray, np.int32, precision=8)
 
-    def weighted_sum(self, s: np.ndarray) -> np.ndarray:
-        """Exact product."""
-        return dense(s[None], self.weights, self.exact(self.weights, s))[0]
+    def prepare(self) -> int:
+        """See :class:`AbstractPySynapseFixed`."""
+        self._columns = np.ascontiguousarray(self.weights.T, np.float32)  # (F_in, F_out)
+        return largest_row_sum(self.weights)
+
+    def weighted_sum(self, s: np.ndarray, dtype: type[np.floating]) -> np.ndarray:
+        """See :class:`AbstractPySynapseFixed`."""
+        return self.weights.astype(dtype) @ s.astype(dtype)
+
+    def small_sum(self, s: np.ndarray, low: int, high: int) -> np.ndarray:
+        """See :class:`AbstractPySynapseFixed`."""
+        active = np.flatnonzero(s)
+        if SPARSE * active.size < s.size:
+            return s[active].astype(np.float32) @ self._columns[active]
+        return s.astype(np.float32) @ self._columns

@@ -31,6 +31,14 @@ class PyIdentityFixed(AbstractPySynapseFixed):
 
     weight: np.ndarray = LavaPyType(np.ndarray, np.int32, precision=8)
 
-    def weighted_sum(self, s: np.ndarray) -> np.ndarray:
-        """Exact product."""
-        return s.astype(np.int64) * self.weight
+    def prepare(self) -> int:
+        """See :class:`AbstractPySynapseFixed`."""
+        return int(np.abs(self.weight).max())
+
+    def weighted_sum(self, s: np.ndarray, dtype: type[np.floating]) -> np.ndarray:
+        """See :class:`AbstractPySynapseFixed`."""
+        return s.astype(dtype) * self.weight
+
+    def small_sum(self, s: np.ndarray, low: int, high: int) -> np.ndarray:
+        """See :class:`AbstractPySynapseFixed`."""
+        return s.astype(np.int32, copy=False) * self.weight
