@@ -57,6 +57,7 @@ def run_lava(
     x: np.ndarray,
     *,
     tag: str = "fixed_pt",
+    per_layer: bool = False,
     probes: bool | Sequence[str] = False,
     progress: Callable[[int, int], None] | None = None,
     timeout: float | None = None,
@@ -77,6 +78,10 @@ def run_lava(
         axis T. A network of lava-dl's neurons takes any T.
     tag : {"fixed_pt", "floating_pt"}
         Which ProcessModels run.
+    per_layer : bool
+        One operating-system process per synapse and population, instead of one for
+        the whole network. The integers, latencies and states are the same, the time
+        is not. A network of lava-dl's neurons always runs so.
     probes : bool or sequence of str
         Layers to record: none, all that have neurons, or these.
     progress : callable, optional
@@ -118,13 +123,14 @@ def run_lava(
         return _empty(spec, names, tag)
     require_lava()
     options = {"spike_exp": spike_exp, "reset_interval": reset_interval}
-    return _run(spec, x, tag, names, progress, timeout, options)
+    run_cfg = {"select_tag": tag, "select_sub_proc_model": per_layer}
+    return _run(spec, x, run_cfg, names, progress, timeout, options)
 
 
 def _run(
     spec: NetworkSpec,
     x: np.ndarray,
-    tag: str,
+    run_cfg: dict[str, Any],
     names: list[str],
     progress: Callable[[int, int], None] | None,
     timeout: float | None,
@@ -138,7 +144,7 @@ def _run(
 
         steps = len(x) * spec.timesteps
         network = Network(spec, **options)
-        kind = np.dtype(np.int32 if tag == "fixed_pt" else np.float64)
+        kind = np.dtype(np.int32 if run_cfg["select_tag"] == "fixed_pt" else np.float64)
         # (N, C, H, W, T) to (N*T, W, H, C)
         source = Stream(data=_time_first(x, spec.input.shape).astype(kind))
         source.s_out.connect(network.inp)
@@ -151,7 +157,7 @@ def _run(
 
         output = record(network.out, len(spec.layers) - 1)
         sinks = {name: record(network.probe(name), network.index(name)) for name in names}
-        session = LavaSession(source, Loihi2SimCfg(select_tag=tag))
+        session = LavaSession(source, Loihi2SimCfg(**run_cfg))
     total = steps + latency(spec)
     with session:
         start = time.perf_counter()

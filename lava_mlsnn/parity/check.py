@@ -88,7 +88,7 @@ def check_parity(
         n = min(lava_samples, len(data))
         report.samples["lava"] = n
         follow = None if progress is None else lambda done, total: progress("lava", done, total)
-        result = run_lava(spec, x[:n], probes=True, progress=follow)
+        result = run_lava(spec, x[:n], per_layer=True, probes=True, progress=follow)
         traced = _runner_trace(runner, x[:n])
         note("lava", traced, {k: v for k, v in result.layers.items() if k in traced}, 0)
     report.differences = _merge(found, spec)

@@ -11,15 +11,12 @@ from lava_mlsnn.errors import at
 from netx_export.graph import delays, order
 from netx_export.network.layout import sent_bits, shape_to_lava
 from netx_export.network.neurons import STATE, NeuronContext, build_neuron
-from netx_export.network.process import Network
+from netx_export.network.process import Network, StockNetwork
 from netx_export.network.synapses import SynapseContext, build_synapse
 from netx_export.spec import Flatten, Input, Population, StockNeuron
 
 
-@implements(proc=Network, protocol=LoihiProtocol)
-@requires(CPU)
-@tag("floating_pt", "fixed_pt", "bit_accurate_loihi")
-class SubNetworkModel(AbstractSubProcessModel):
+class AbstractSubNetworkModel(AbstractSubProcessModel):
     """Builds the layers and connects them; the run configuration picks their models.
 
     Lava finds sub-Processes as attributes of this object, hence the ``setattr``.
@@ -99,3 +96,17 @@ class SubNetworkModel(AbstractSubProcessModel):
         port = self._sender(layer.source)
         # (W, H, C) back to (C, H, W), which is the order of torch's flatten.
         return port.transpose([2, 1, 0]).flatten() if len(port.shape) == 3 else port
+
+
+@implements(proc=Network, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("floating_pt", "fixed_pt", "bit_accurate_loihi")
+class SubNetworkModel(AbstractSubNetworkModel):
+    """A network of the project's own neurons, one Process per synapse and population."""
+
+
+@implements(proc=StockNetwork, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("floating_pt", "fixed_pt", "bit_accurate_loihi")
+class SubStockNetworkModel(AbstractSubNetworkModel):
+    """A network with neurons of lava-dl: the only model it has."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from lava.magma.core.process.ports.ports import InPort, OutPort
 from lava.magma.core.process.variable import Var
@@ -14,11 +15,17 @@ from netx_export.network.layout import shape_to_lava
 from netx_export.network.neurons import check_neuron
 from netx_export.network.table import network_table
 from netx_export.reader import read
-from netx_export.spec import MultiLevel, NetworkSpec, Readout
+from netx_export.spec import MultiLevel, NetworkSpec, Readout, StockNeuron
 
 
 class Network(CheckedProcess):
     """A whole network behind one input and one output port.
+
+    Two kinds of ProcessModels compute it, with the same integers, latencies, states and
+    resets; the run configuration chooses. ``Loihi2SimCfg(select_tag="fixed_pt")`` takes
+    the leaf model, which computes all layers in one operating-system process;
+    ``Loihi2SimCfg(select_tag="fixed_pt", select_sub_proc_model=True)`` builds one Process
+    per synapse and population. A network with neurons of lava-dl always takes the latter.
 
     A sample that enters ``inp`` at timestep t leaves ``out`` at t + ``latency``.
     With ``timesteps`` T, sample n (from 0) occupies the timesteps nT + 1 .. nT + T
@@ -58,6 +65,19 @@ class Network(CheckedProcess):
         If a neuron has no Lava Process.
     """
 
+    spec: NetworkSpec
+
+    def __new__(cls, spec: NetworkSpec | str | os.PathLike[str], **_: Any) -> Network:
+        """Return a StockNetwork where the file has neurons of lava-dl."""
+        if not isinstance(spec, NetworkSpec):
+            spec = read(spec)
+        neurons = [spec.input.neuron, *(p.neuron for _, p in spec.populations)]
+        if cls is Network and any(isinstance(n, StockNeuron) for n in neurons):
+            cls = StockNetwork
+        network = super().__new__(cls)
+        network.spec = spec
+        return network
+
     def __init__(
         self,
         spec: NetworkSpec | str | os.PathLike[str],
@@ -66,8 +86,7 @@ class Network(CheckedProcess):
         reset_offset: int = 0,
         reset_interval: int | None = None,
     ) -> None:
-        if not isinstance(spec, NetworkSpec):
-            spec = read(spec)
+        spec = self.spec
         if spec.input.neuron is not None:
             with at(spec.label(0)):
                 check_neuron(spec.input.neuron, None)
@@ -76,8 +95,7 @@ class Network(CheckedProcess):
                 check_neuron(layer.neuron, layer.bias)
         if reset_offset < 0:
             raise ConfigError(f"reset_offset must be at least 0, got {reset_offset}")
-        super().__init__()
-        self.spec = spec
+        super().__init__(spec=spec, reset_offset=reset_offset)
         self.spike_exp = spike_exp
         self.reset_offset = reset_offset
         self.reset_interval = reset_interval
@@ -141,3 +159,7 @@ class Network(CheckedProcess):
 
     def __str__(self) -> str:
         return network_table(self.spec)
+
+
+class StockNetwork(Network):
+    """A network with neurons of lava-dl, which only Processes of their own compute."""

@@ -18,22 +18,25 @@ from netx_export.network import Network
 from netx_export.run import run_lava
 
 pytestmark = [pytest.mark.lava, pytest.mark.timeout(120)]
+both_models = pytest.mark.parametrize("per_layer", [False, True], ids=["leaf", "per layer"])
 
 
+@both_models
 @pytest.mark.parametrize(
     "timesteps, levels, half, timed",
     [(1, 4, False, False), (4, 2, True, True), (2, 1, False, False)],
     ids=["T=1 streaming", "T=4 timed input, V0 = vth/2", "T=2 binary"],
 )
 def test_residual_network_equals_a_loop_over_layers(
-    residual, by_hand, timesteps, levels, half, timed
+    residual, by_hand, timesteps, levels, half, timed, per_layer
 ):
     spec = residual(timesteps, levels, seed=timesteps, half=half)
     rng = np.random.default_rng(7)
     shape = (3, 2, 7, 5, timesteps) if timed else (3, 2, 7, 5)
     x = rng.integers(0, levels + 1, shape)
     steps: list[tuple[int, int]] = []
-    result = run_lava(spec, x, probes=True, progress=lambda a, b: steps.append((a, b)), timeout=60)
+    follow = lambda a, b: steps.append((a, b))  # noqa: E731
+    result = run_lava(spec, x, per_layer=per_layer, probes=True, progress=follow, timeout=60)
     expected = by_hand(spec, x)
     assert list(result.layers) == list(expected)
     for name, layer in expected.items():
@@ -49,18 +52,21 @@ def test_residual_network_equals_a_loop_over_layers(
     np.testing.assert_array_equal(result.classes, runner.classes)
 
 
-def test_floating_point_gives_the_same_numbers(residual, by_hand):
+@both_models
+def test_floating_point_gives_the_same_numbers(residual, by_hand, per_layer):
     spec = residual(2)
     # the readout's shift by -1 is a floor in fixed point only
     object.__setattr__(spec.output.synapses[0], "weight_exp", 0)
     x = np.random.default_rng(3).integers(0, 5, (2, 2, 7, 5))
-    result = run_lava(spec, x, tag="floating_pt", probes=["b2.c2"], timeout=60)
+    options = {"tag": "floating_pt", "per_layer": per_layer, "timeout": 60}
+    result = run_lava(spec, x, probes=["b2.c2"], **options)
     expected = by_hand(spec, x)
     np.testing.assert_array_equal(result.layers["b2.c2"], expected["b2.c2"])
     np.testing.assert_array_equal(result.output, expected["out"])
 
 
-def test_network_is_a_process_for_a_users_own_script(residual, by_hand):
+@both_models
+def test_network_is_a_process_for_a_users_own_script(residual, by_hand, per_layer):
     """Probes, state through aliased Vars, and a start that is later than timestep 1."""
     spec = residual(2)
     late = 3
@@ -76,7 +82,8 @@ def test_network_is_a_process_for_a_users_own_script(residual, by_hand):
     network.out.connect(out.a_in)
     network.probe("b1.c2").connect(probe.a_in)
     try:
-        network.run(RunSteps(late + 4 + 6), Loihi2SimCfg(select_tag="fixed_pt"))
+        run_cfg = Loihi2SimCfg(select_tag="fixed_pt", select_sub_proc_model=per_layer)
+        network.run(RunSteps(late + 4 + 6), run_cfg)
         state = network.state("out").get()
         overflows = network.overflows7.get(), network.overflows3_1.get()
     finally:
@@ -89,12 +96,15 @@ def test_network_is_a_process_for_a_users_own_script(residual, by_hand):
     assert [v.item() for v in overflows] == [0, 0]
 
 
-def test_compiling_finds_the_models_without_a_warning(residual):
+@both_models
+@pytest.mark.parametrize("tag", ["fixed_pt", "floating_pt", None])
+def test_compiling_finds_the_models_without_a_warning(residual, per_layer, tag):
     """Lava executes every module next to the Process again and warns if one fails."""
+    run_cfg = Loihi2SimCfg(select_tag=tag, select_sub_proc_model=per_layer)
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
-        executable = Network(residual()).compile(Loihi2SimCfg(select_tag="fixed_pt"))
-    assert len(executable.proc_builders) == 6 + 8
+        executable = Network(residual()).compile(run_cfg)
+    assert len(executable.proc_builders) == (6 + 8 if per_layer else 1)
 
 
 def test_str_is_a_table_with_delays(residual):
