@@ -159,12 +159,19 @@ def run(
     ] = "runner",
     samples: o.Samples = 0,
     batch_size: Annotated[int, typer.Option("--batch-size", help="Samples at a time.")] = 64,
+    threads: Annotated[
+        int, typer.Option("--threads", min=0, help="CPU threads of the runner (0: all).")
+    ] = 0,
+    per_layer: Annotated[
+        bool,
+        typer.Option("--per-layer", help="Lava: one process per synapse and population (slow)."),
+    ] = False,
     as_json: o.Json = False,
 ) -> None:
     """Run test samples through a network file: accuracy and activity."""
     from lava_mlsnn.cli.network import run_network
 
-    run_network(Console(as_json), file, data, backend, samples, batch_size)
+    run_network(Console(as_json), file, data, backend, samples, batch_size, threads, per_layer)
 
 
 @app.command()

@@ -161,9 +161,10 @@ def _run(console: Console, spec: NetworkSpec, dataset: Dataset) -> tuple[float, 
     right = 0
     first = runner.trace(x[:1])
     with console.progress("running digits") as follow:
-        for start in range(0, len(x), 64):
-            trace = runner.trace(x[start : start + 64])
+        done = 0
+        for trace in runner.iter_traces(x, progress=follow):
             meter.add(trace.layers)
-            right += int((trace.classes == dataset.y_test[start : start + 64]).sum())
-            follow(min(start + 64, len(x)), len(x))
+            labels = dataset.y_test[done : done + len(trace.output)]
+            right += int((trace.classes == labels).sum())
+            done += len(labels)
     return right / len(x), meter, first

@@ -68,7 +68,14 @@ def test_samples(
 
 
 def run_network(
-    console: Console, file: Path, data: str, backend: str, samples: int, batch_size: int
+    console: Console,
+    file: Path,
+    data: str,
+    backend: str,
+    samples: int,
+    batch_size: int,
+    threads: int,
+    per_layer: bool,
 ) -> None:
     """Accuracy and activity of a file."""
     from lava_mlsnn.runner import IntegerRunner, encode
@@ -78,23 +85,21 @@ def run_network(
     if backend not in ("runner", "lava"):
         raise ConfigError(f"backend must be runner or lava, got {backend!r}")
     spec = read(file)
-    runner = None if backend == "lava" else IntegerRunner(spec)
+    runner = None if backend == "lava" else IntegerRunner(spec, threads=threads)
     x, y = test_samples(console, spec, data, samples)
     payload = encode(spec, x)
     meter = ActivityMeter(spec)
     start = time.perf_counter()
     with console.progress(f"running in {'Lava' if runner is None else 'the runner'}") as follow:
         if runner is None:
-            result = run_lava(spec, payload, probes=True, progress=follow)
+            result = run_lava(spec, payload, per_layer=per_layer, probes=True, progress=follow)
             classes = result.classes
             meter.add(result.layers)
         else:
-            parts = []
-            for at in range(0, len(payload), max(1, batch_size)):
-                trace = runner.trace(payload[at : at + batch_size], batch_size=batch_size)
+            parts = [np.zeros(0, np.int64)]
+            for trace in runner.iter_traces(payload, batch_size=batch_size, progress=follow):
                 parts.append(trace.classes)
                 meter.add(trace.layers)
-                follow(at + len(parts[-1]), len(payload))
             classes = np.concatenate(parts)
     seconds = time.perf_counter() - start
     accuracy = float((classes == y).mean())

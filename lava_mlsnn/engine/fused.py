@@ -18,13 +18,13 @@ import numpy as np
 import torch
 
 from lava_mlsnn.engine.int8 import pack_threshold, separates
-from lava_mlsnn.engine.layer import Counts, Layer, Payloads
+from lava_mlsnn.engine.layer import NOTHING, Layer, Payloads
 from lava_mlsnn.engine.payload import BYTE_MAX, plain, sample
 from lava_mlsnn.engine.probe import backend
 from lava_mlsnn.engine.weights import arm_of, halved, merged, ordinary
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Container
 
     from lava_mlsnn.engine.general import General
     from netx_export.spec import Population
@@ -64,22 +64,24 @@ class Fused(Layer):
         self._make_general = general
         self._general: General | None = None
 
-    def run(self, sources: Payloads, timesteps: int = 1) -> tuple[torch.Tensor, Counts]:
+    def run(
+        self, sources: Payloads, timesteps: int = 1, free: Container[int] = ()
+    ) -> tuple[torch.Tensor, np.ndarray]:
         """See :class:`Layer`; T is 1."""
         x = sources[self._conv]
         if self._beside is not None:
             index, (down, right) = self._beside
             x = torch.cat([plain(x), plain(sources[index])[:, :, ::down, ::right]], 1)
         if self._shortcut is None:
-            return self._fire(x), 0
-        return self._fire(x, sources[self._shortcut]), 0
+            return self._fire(x), NOTHING
+        return self._fire(x, sources[self._shortcut], self._shortcut in free), NOTHING
 
     def start(self) -> None:
         """Nothing is kept: the state after a timestep follows from its sources."""
 
-    def step(self, sources: Payloads, state: Any) -> tuple[torch.Tensor, Any, Counts]:
+    def step(self, sources: Payloads, state: Any) -> tuple[torch.Tensor, Any, np.ndarray]:
         """See :class:`Layer`; the state is the sources that it would follow from."""
-        return self.run(sources)[0], sources, 0
+        return self.run(sources)[0], sources, NOTHING
 
     def state_array(self, state: Any) -> np.ndarray:
         """The membrane after the last timestep, computed now."""

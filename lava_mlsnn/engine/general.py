@@ -7,12 +7,13 @@ where its division finds the right level (:mod:`lava_mlsnn.neuron.step`), else f
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from lava_mlsnn.engine.layer import Counts, Layer, Payloads
+from lava_mlsnn.engine.layer import NOTHING, Layer, Payloads
 from lava_mlsnn.engine.sums import Sum, gain_sum, weighted_sum
 from lava_mlsnn.engine.weights import arm_of
 from lava_mlsnn.integer.bits import STATE_MAX
@@ -94,14 +95,16 @@ class General(Layer):
             a += self.bias
         return a
 
-    def run(self, sources: Payloads, timesteps: int) -> tuple[torch.Tensor, Counts]:
+    def run(
+        self, sources: Payloads, timesteps: int, free: Container[int] = ()
+    ) -> tuple[torch.Tensor, np.ndarray]:
         """See :class:`Layer`."""
         total = self.total(sources)
         if not self.levels and not self.integrate:
-            return self._leave(total), 0
+            return self._leave(total), NOTHING
         steps = total.unflatten(0, (timesteps, -1))
         if not self.levels:
-            return self._leave(steps.cumsum(0).flatten(0, 1)), 0
+            return self._leave(steps.cumsum(0).flatten(0, 1)), NOTHING
         kind = torch.uint8 if self.byte else self.dtype
         out = torch.empty(steps.shape, dtype=kind)
         if total.is_contiguous(memory_format=torch.channels_last):
@@ -113,7 +116,7 @@ class General(Layer):
             z = self._spikes(h)
             out[t] = z
             v = h.sub_(z.mul_(self.vth)) if t + 1 < timesteps else None
-        return out.flatten(0, 1), 0
+        return out.flatten(0, 1), NOTHING
 
     def _spikes(self, h: torch.Tensor) -> torch.Tensor:
         return (h / self.vth).floor_().clamp_(0, self.levels)
@@ -127,19 +130,19 @@ class General(Layer):
             return self.v0[None]
         return torch.zeros((1, 1, 1, 1), dtype=self.dtype)
 
-    def step(self, sources: Payloads, state: Any) -> tuple[torch.Tensor, Any, Counts]:
+    def step(self, sources: Payloads, state: Any) -> tuple[torch.Tensor, Any, np.ndarray]:
         """See :class:`Layer`."""
         total = self.total(sources)
         if not self.levels:
             if self.integrate:
                 total = state = total + state
-            return self._leave(total), state, 0
+            return self._leave(total), state, NOTHING
         h = total.add_(state)
         z = self._spikes(h)
         sent = self._leave(z)
         if sent is z:
             sent = z.clone()
-        return sent, h.sub_(z.mul_(self.vth)), 0
+        return sent, h.sub_(z.mul_(self.vth)), NOTHING
 
     def state_array(self, state: Any) -> np.ndarray:
         """See :class:`Layer`."""

@@ -26,7 +26,7 @@ __all__ = ["BACKENDS", "pack_sum", "pack_threshold", "running", "separates"]
 ROUNDINGS = 12  # twice the float32 roundings on the way, a few to spare
 EXACT = 1 << 24  # float32 holds every integer up to here
 
-Fire = Callable[..., torch.Tensor]  # fire(x) or fire(x, shortcut), all bytes
+Fire = Callable[..., torch.Tensor]  # fire(x) or fire(x, shortcut, free), all bytes
 
 
 def separates(vth: np.ndarray, bias: np.ndarray, levels: int, shortcut: int = 0) -> bool:
@@ -85,7 +85,7 @@ def pack_threshold(
     Returns
     -------
     callable
-        ``fire(x)`` or ``fire(x, s)`` on byte payloads.
+        ``fire(x)`` or ``fire(x, s, free)`` on byte payloads; s may be overwritten if free.
     """
     scale = unit / vth.astype(np.float64)
     offset = torch.from_numpy(((bias + 0.5) / vth - 0.5).astype(np.float32))
@@ -126,21 +126,22 @@ def _eager(
     weight = torch._make_per_channel_quantized_tensor(s8, scale, zero, 0)
 
     @functools.cache
-    def packed(shortcut: bool) -> Any:
-        # one each: the operators remember what they did with it first
+    def packed(shortcut: bool, single: bool) -> Any:
+        # The operators keep what they prepared for their first call: with another
+        # operator that gives wrong results, with another batch size it is slower.
         return ops.quantized.conv2d_prepack(weight, offset, *_geometry(arm))
 
     convolve = ops.quantized.conv2d.new
     add = ops.quantized.conv2d_add.default
     clamp = torch.clamp
 
-    def fire(x: torch.Tensor, s: torch.Tensor | None = None) -> torch.Tensor:
+    def fire(x: torch.Tensor, s: torch.Tensor | None = None, free: bool = False) -> torch.Tensor:
         x = quantised(x)
         if s is None:
-            return clamp(convolve(x, packed(False), 1.0, 0), 0, levels)
+            return clamp(convolve(x, packed(False, x.shape[0] == 1), 1.0, 0), 0, levels)
         # it adds into its argument, which other layers may still read
-        total = quantised(plain(s).clone())
-        return clamp(add(x, total, packed(True), 1.0, 0), 0, levels)
+        total = quantised(s if free else plain(s).clone())
+        return clamp(add(x, total, packed(True, x.shape[0] == 1), 1.0, 0), 0, levels)
 
     return fire
 
@@ -201,11 +202,12 @@ def _compiler(
     names = {argument.name for argument in binary._schema.arguments}
     rest["output_scale" if "output_scale" in names else "inv_output_scale"] = 1.0
 
-    def fire(x: torch.Tensor, s: torch.Tensor | None = None) -> torch.Tensor:
+    def fire(x: torch.Tensor, s: torch.Tensor | None = None, free: bool = False) -> torch.Tensor:
         if s is None:
             return alone(x)
         # the operator adds into its argument, and other layers may still read s
-        return binary(qx=plain(x), qaccum=plain(s).clone(), **rest).clamp_(max=levels)
+        total = plain(s) if free else plain(s).clone()
+        return binary(qx=plain(x), qaccum=total, **rest).clamp_(max=levels)
 
     return fire
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Container
 from typing import Any
 
 import numpy as np
 import torch
 
-__all__ = ["Counts", "Layer", "Payloads"]
+__all__ = ["NOTHING", "Layer", "Payloads"]
 
 Payloads = list[torch.Tensor]
-Counts = np.ndarray | int  # values that left 24 bits: in the neurons, in each synapse; or none
+NOTHING = np.zeros(1, np.int64)  # no value left 24 bits, and none can
 
 
 class Layer(ABC):
@@ -30,7 +31,9 @@ class Layer(ABC):
         self.shape = shape
 
     @abstractmethod
-    def run(self, sources: Payloads, timesteps: int) -> tuple[torch.Tensor, Counts]:
+    def run(
+        self, sources: Payloads, timesteps: int, free: Container[int] = ()
+    ) -> tuple[torch.Tensor, np.ndarray]:
         """Payloads of whole samples, time folded first into the batch.
 
         Parameters
@@ -39,11 +42,13 @@ class Layer(ABC):
             One payload tensor per synapse.
         timesteps : int
             T.
+        free : container of int
+            Sources, by their place in the list, that nobody reads after this layer.
 
         Returns
         -------
         z : Tensor, (T * B, C, H, W)
-        overflows : ndarray of int64 (1 + synapses,), or 0
+        overflows : ndarray of int64, (1 + synapses,), or NOTHING
             Values that left 24 bits: in the neurons, in each synapse.
         """
 
@@ -52,7 +57,7 @@ class Layer(ABC):
         """The state of one sample before its first timestep."""
 
     @abstractmethod
-    def step(self, sources: Payloads, state: Any) -> tuple[torch.Tensor, Any, Counts]:
+    def step(self, sources: Payloads, state: Any) -> tuple[torch.Tensor, Any, np.ndarray]:
         """One timestep of one sample: payload, new state, overflows."""
 
     @abstractmethod

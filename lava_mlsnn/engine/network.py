@@ -2,23 +2,40 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
 
+from lava_mlsnn.engine.fused import Fused
 from lava_mlsnn.engine.int8 import running
+from lava_mlsnn.engine.layer import NOTHING
+from lava_mlsnn.engine.layer import Layer as Form
 from lava_mlsnn.engine.payload import from_array, plain, to_array
 from lava_mlsnn.engine.plan import plan_layers
 
 if TYPE_CHECKING:
-    from netx_export.spec import NetworkSpec
+    from netx_export.spec import Layer, NetworkSpec
 
 __all__ = ["Engine", "flattened"]
 
 Observe = Callable[[str, np.ndarray], None]
+
+CACHE = 1 << 23  # bytes; measured: beyond it a layer's passes over its sums wait for memory
+
+
+class _Step(NamedTuple):
+    """What is to be done for one layer."""
+
+    place: int
+    layer: Layer
+    sources: tuple[int, ...]
+    form: Form | None  # None: input or flatten
+    free: tuple[int, ...]  # places of sources that end here
+    dead: tuple[int, ...]  # layers that end here
 
 
 class Engine:
@@ -30,19 +47,46 @@ class Engine:
         Multi-level neurons and readouts.
     kind, overflow : str
         See :func:`lava_mlsnn.engine.plan.plan_layers`.
+
+    Attributes
+    ----------
+    samples : int
+        How many samples at a time are fastest: their largest layer stays in the cache.
     """
 
     def __init__(self, spec: NetworkSpec, kind: str = "auto", overflow: str = "wrap") -> None:
         from netx_export.graph import order
+        from netx_export.spec import Flatten
 
         self.spec = spec
         with torch.inference_mode(), running():
             self.layers, self.byte = plan_layers(spec, kind, overflow)
-        self.order = order(spec.layers)
-        last_use = {s: i for i in self.order for s in spec.layers[i].sources}
-        self._dead_after: dict[int, list[int]] = {}
+        widest = max(
+            math.prod(form.shape) * (2 if isinstance(form, Fused) else 4)
+            for form in self.layers.values()
+        )
+        self.samples = max(1, CACHE // (widest * spec.timesteps))
+        places = order(spec.layers)
+        last_use = {s: i for i in places for s in spec.layers[i].sources}
+        dead_after: dict[int, list[int]] = {}
         for source, user in last_use.items():
-            self._dead_after.setdefault(user, []).append(source)
+            dead_after.setdefault(user, []).append(source)
+        viewed = {layer.source for layer in spec.layers if isinstance(layer, Flatten)}
+        self._steps = [
+            _Step(
+                index,
+                layer,
+                layer.sources,
+                self.layers.get(index),
+                tuple(
+                    k
+                    for k, s in enumerate(layer.sources)
+                    if s in dead_after.get(index, ()) and s not in viewed
+                ),
+                tuple(dead_after.get(index, ())),
+            )
+            for index, layer in ((i, spec.layers[i]) for i in places)
+        ]
 
     def run(
         self,
@@ -68,33 +112,29 @@ class Engine:
         overflows : dict of str to int
             Values that left 24 bits, per layer; only layers with any.
         """
-        from netx_export.spec import Flatten, Input
-
         timesteps = self.spec.timesteps
         values: dict[int, torch.Tensor] = {}
         overflows: dict[str, int] = {}
         with torch.inference_mode(), running():
-            for index in self.order:
-                layer = self.spec.layers[index]
-                began = time.perf_counter()
-                if isinstance(layer, Input):
-                    folded = np.moveaxis(x, -1, 0).reshape(-1, *layer.shape)
-                    values[index] = from_array(folded, self.byte[index], torch.float64)
-                elif isinstance(layer, Flatten):
-                    values[index] = flattened(values[layer.source])
-                else:
-                    form = self.layers[index]
-                    sources = [values[s] for s in layer.sources]
-                    values[index], counts = form.run(sources, timesteps)
-                    count = int(np.sum(counts))
-                    if count:
-                        overflows[layer.name] = count
+            for index, layer, sources, form, free, dead in self._steps:
+                began = time.perf_counter() if seconds is not None else 0.0
+                if form is not None:
+                    # what is observed may be kept, so nothing is free to be overwritten
+                    free = free if observe is None else ()
+                    values[index], counts = form.run([values[s] for s in sources], timesteps, free)
+                    if counts is not NOTHING and np.any(counts):
+                        overflows[layer.name] = int(counts.sum())
                     if observe is not None:
                         observe(layer.name, self._samples(values[index], layer.shape))
+                elif sources:
+                    values[index] = flattened(values[sources[0]])
+                else:
+                    folded = np.moveaxis(x, -1, 0).reshape(-1, *layer.shape)
+                    values[index] = from_array(folded, self.byte[index], torch.float64)
                 if seconds is not None:
                     took = time.perf_counter() - began
                     seconds[layer.name] = seconds.get(layer.name, 0.0) + took
-                for source in self._dead_after.get(index, ()):
+                for source in dead:
                     del values[source]
             last = len(self.spec.layers) - 1
             output = self._samples(values[last], self.spec.output.shape)

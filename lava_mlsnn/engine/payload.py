@@ -56,8 +56,8 @@ def from_array(x: np.ndarray, byte: bool, dtype: torch.dtype = torch.float32) ->
 
 
 def sample(shape: tuple[int, ...], top: int) -> torch.Tensor:
-    """Two maps of bytes 0..top, always the same, to try an operator on."""
-    x = np.random.default_rng(0).integers(0, top + 1, (2, *shape))
+    """A map of bytes 0..top, always the same, to try an operator on."""
+    x = np.random.default_rng(0).integers(0, top + 1, (1, *shape))
     return from_array(x, byte=True)
 
 

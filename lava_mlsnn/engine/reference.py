@@ -6,12 +6,13 @@ the Lava Processes. The other two forms are tested against it.
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from lava_mlsnn.engine.layer import Counts, Layer, Payloads
+from lava_mlsnn.engine.layer import Layer, Payloads
 from lava_mlsnn.engine.payload import from_array, to_array
 from lava_mlsnn.integer.bits import fit_state, shift, wrap24
 from lava_mlsnn.integer.kernels import conv2d, dense, exact_dtype
@@ -47,7 +48,9 @@ class Reference(Layer):
         self.overflow = overflow
         self._shapes = [spec.layers[s].shape for s in layer.sources]
 
-    def run(self, sources: Payloads, timesteps: int) -> tuple[torch.Tensor, Counts]:
+    def run(
+        self, sources: Payloads, timesteps: int, free: Container[int] = ()
+    ) -> tuple[torch.Tensor, np.ndarray]:
         """See :class:`Layer`."""
         total, counts = self._total(sources)
         total = total.reshape(timesteps, -1, *self.shape)
@@ -68,7 +71,7 @@ class Reference(Layer):
             start += self.layer.channels(neuron.v0)
         return start
 
-    def step(self, sources: Payloads, state: Any) -> tuple[torch.Tensor, Any, Counts]:
+    def step(self, sources: Payloads, state: Any) -> tuple[torch.Tensor, Any, np.ndarray]:
         """See :class:`Layer`."""
         total, counts = self._total(sources)
         z, v, outside = self._fire(total[0], state)

@@ -12,10 +12,13 @@ from lava_mlsnn.engine.int8 import EXACT, pack_sum
 from lava_mlsnn.engine.payload import BYTE_MAX, plain, sample
 from lava_mlsnn.engine.probe import sums_exact
 from lava_mlsnn.engine.weights import Arm, halved, inside, ordinary
+from lava_mlsnn.integer.kernels import conv_output_size
 
 __all__ = ["gain_sum", "weighted_sum"]
 
 Sum = Callable[[torch.Tensor], torch.Tensor]
+
+LARGE = 1 << 18  # products of a map from which an 8-bit operator is worth its call
 
 
 def weighted_sum(
@@ -44,8 +47,9 @@ def weighted_sum(
         Round a negative exponent down, as integers do.
     """
     up, down = max(arm.exponent, 0), min(arm.exponent, 0)
-    inner = _float_sum(arm, bound, up)
-    small = halved(arm.weight) if byte and bound < EXACT and ordinary(arm) else None
+    inner = _window_sum(arm, shape, bound, up) or _float_sum(arm, bound, up)
+    worth = byte and bound < EXACT and _products(arm, shape) >= LARGE and ordinary(arm)
+    small = halved(arm.weight) if worth else None
     if small is not None and sums_exact():
         narrow = pack_sum(arm, small[0], small[1] << up)
         rows = np.abs(arm.weight).reshape(len(arm.weight), -1).sum(1)
@@ -66,6 +70,30 @@ def _lowered(a: torch.Tensor, down: int, whole: bool) -> torch.Tensor:
         if whole:
             a = a.floor_()
     return a
+
+
+def _products(arm: Arm, shape: tuple[int, ...]) -> int:
+    """Multiplications for one map."""
+    if len(shape) == 1:
+        return arm.weight.size
+    kernel = (arm.weight.shape[2], arm.weight.shape[3])
+    h, w = conv_output_size(shape[1:], kernel, arm.stride, arm.padding, arm.dilation)  # type: ignore[arg-type]
+    return arm.weight.size * h * w
+
+
+def _window_sum(arm: Arm, shape: tuple[int, ...], bound: int, up: int) -> Sum | None:
+    """Sum over the whole map, one channel to one channel: a global pool."""
+    weight = arm.weight
+    whole = weight.shape[2:] == tuple(shape[1:]) and arm.padding == (0, 0)
+    alone = weight.shape[1] == 1 and arm.groups == weight.shape[0] == shape[0]
+    if not (whole and alone) or np.any(weight != weight[:, :, :1, :1]) or bound >= EXACT:
+        return None
+    gain = torch.from_numpy(weight[:, 0, :1, :1].copy()).float().mul_(2.0**up)
+
+    def total(x: torch.Tensor) -> torch.Tensor:
+        return plain(x).sum((2, 3), keepdim=True, dtype=torch.float32).mul_(gain)
+
+    return total
 
 
 def _float_sum(arm: Arm, bound: int, up: int) -> Sum:

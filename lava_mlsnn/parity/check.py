@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -41,8 +42,9 @@ def check_parity(
         The training model that was exported: its eval forward is compared for all
         samples.
     lava_samples : int
-        How many of the samples also run in Lava, one Process per synapse and
-        population (0: none; needs Lava).
+        How many of the samples also run in Lava, twice: with one Process per synapse
+        and population, whose arithmetic shares nothing with the runner's 8-bit
+        neurons, and in the leaf model (0: none; needs Lava).
     progress : callable, optional
         ``progress(side, done, total)``.
 
@@ -86,11 +88,12 @@ def check_parity(
         from netx_export.run import run_lava
 
         n = min(lava_samples, len(data))
-        report.samples["lava"] = n
-        follow = None if progress is None else lambda done, total: progress("lava", done, total)
-        result = run_lava(spec, x[:n], per_layer=True, probes=True, progress=follow)
         traced = _runner_trace(runner, x[:n])
-        note("lava", traced, {k: v for k, v in result.layers.items() if k in traced}, 0)
+        for side, per_layer in (("lava", True), ("lava leaf", False)):
+            report.samples[side] = n
+            follow = None if progress is None else functools.partial(progress, side)
+            result = run_lava(spec, x[:n], per_layer=per_layer, probes=True, progress=follow)
+            note(side, traced, {k: v for k, v in result.layers.items() if k in traced}, 0)
     report.differences = _merge(found, spec)
     return report
 

@@ -20,7 +20,7 @@ class Difference:
     ----------
     layer : str
         Name.
-    side : {"training", "lava"}
+    side : {"training", "lava", "lava leaf"}
         What was compared with the integer runner.
     count, total : int
         Differing integers, and integers compared.

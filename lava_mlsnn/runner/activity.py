@@ -65,7 +65,8 @@ class ActivityMeter:
         for name in self._neurons:
             values = layers[name]
             self._events[name] += int(np.count_nonzero(values))
-            self._payload[name] += int(np.abs(values).sum())
+            unsigned = values.dtype.kind == "u"
+            self._payload[name] += int((values if unsigned else np.abs(values)).sum())
 
     def layers(self) -> list[LayerActivity]:
         """Per layer, in file order; empty without samples."""

@@ -117,7 +117,8 @@ class IntegerRunner:
         x : ndarray of int
             Payloads (N, C, H, W) / (N, F), shown in every timestep, or with a last axis T.
         batch_size : int
-            Samples at a time: bounds memory, does not change the result.
+            Samples at a time, or fewer where that is faster: bounds memory, does not
+            change the result.
         progress : callable, optional
             Called as ``progress(done, total)`` after every batch.
         """
@@ -152,9 +153,11 @@ class IntegerRunner:
         check_shape(self.spec.input, x)
         names = self._names(layers)
 
+        step = min(batch_size, self._engine.samples)
+
         def traces() -> Iterator[Trace]:
-            for start in range(0, len(x), batch_size):
-                part = check_payload(self.spec, x[start : start + batch_size])
+            for start in range(0, len(x), step):
+                part = check_payload(self.spec, x[start : start + step])
                 kept: dict[str, np.ndarray] = {}
                 observe = kept.__setitem__ if len(names) == len(self.spec.populations) else None
                 if observe is None and names:
@@ -175,8 +178,9 @@ class IntegerRunner:
     def profile(self, x: np.ndarray, batch_size: int = 64) -> dict[str, float]:
         """Seconds spent in every layer while ``x`` runs, in the order of the file."""
         seconds = {layer.name: 0.0 for layer in self.spec.layers}
-        for start in range(0, len(x), batch_size):
-            part = check_payload(self.spec, x[start : start + batch_size])
+        step = min(batch_size, self._engine.samples)
+        for start in range(0, len(x), step):
+            part = check_payload(self.spec, x[start : start + step])
             with self._threads():
                 self._engine.run(part, seconds=seconds)
         return seconds

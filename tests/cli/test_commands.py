@@ -129,7 +129,7 @@ def test_check_runs_in_lava_where_it_is_installed(mlsnn, trained):
     answer = mlsnn(
         *("check", trained[0] / "network.net", "--samples", 2, "--lava-samples", 2, "--json")
     )
-    assert answer.code == 0 and answer.json["samples"] == {"lava": 2}
+    assert answer.code == 0 and answer.json["samples"] == {"lava": 2, "lava leaf": 2}
 
 
 ERRORS = {
