@@ -12,14 +12,12 @@ if TYPE_CHECKING:
     from lava_mlsnn.training.loop import TrainConfig as TrainConfig
     from lava_mlsnn.training.loop import accuracy as accuracy
     from lava_mlsnn.training.loop import train as train
-    from lava_mlsnn.training.memory import keep_freed_memory as keep_freed_memory
     from lava_mlsnn.training.statistics import recalibrate as recalibrate
 
 _HOME = {
     "Dataset": "data",
     "TrainConfig": "loop",
     "accuracy": "loop",
-    "keep_freed_memory": "memory",
     "load_dataset": "data",
     "load_model": "checkpoint",
     "recalibrate": "statistics",
@@ -30,7 +28,6 @@ __all__ = [
     "Dataset",
     "TrainConfig",
     "accuracy",
-    "keep_freed_memory",
     "load_dataset",
     "load_model",
     "recalibrate",

@@ -17,7 +17,6 @@ from lava_mlsnn.models import ModelConfig, MultiLevelNetwork, build_model
 from lava_mlsnn.slayer import precision
 from lava_mlsnn.training.checkpoint import load_checkpoint, save_checkpoint
 from lava_mlsnn.training.data import Dataset, check_fits
-from lava_mlsnn.training.memory import keep_freed_memory
 from lava_mlsnn.training.statistics import recalibrate
 
 __all__ = ["EpochReport", "TrainConfig", "accuracy", "train"]
@@ -142,9 +141,6 @@ def train(
 ) -> MultiLevelNetwork:
     """Train a network on a dataset.
 
-    On the CPU the process keeps the memory that a step frees
-    (:func:`lava_mlsnn.training.keep_freed_memory`).
-
     Parameters
     ----------
     model_config : ModelConfig
@@ -181,8 +177,6 @@ def train(
     check_fits(dataset, model_config.input_shape, model_config.classes)
     if len(dataset.x_train) < 2:  # one sample has no batch statistics
         raise DataError(f"training needs at least 2 images, {dataset.name} has 1")
-    if torch.device(device).type == "cpu":
-        keep_freed_memory()
     before = torch.get_num_threads()
     torch.set_num_threads(threads or before)
     try:

@@ -1,5 +1,8 @@
 """Keep freed memory in the process between training steps (CPU, glibc).
 
+The first training forward on the CPU does this by itself, unless the environment
+says ``LAVA_MLSNN_KEEP_MEMORY=0``.
+
 A step frees its activations at its end. glibc hands what is free at the top of its
 heap back to the kernel, and the next step takes it again page by page, each with a
 fault and a fill with zeros: a quarter to a third of the CPU time of a small network.
@@ -10,9 +13,11 @@ stays what it was; between steps the process holds on to it.
 from __future__ import annotations
 
 import ctypes
+import functools
+import os
 import sys
 
-__all__ = ["keep_freed_memory"]
+__all__ = ["before_training", "keep_freed_memory"]
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h of glibc
 LARGEST_TRIM = 2**31 - 1  # both are a C int
@@ -37,3 +42,10 @@ def keep_freed_memory() -> bool:
         return bool(trims and mallopt(M_MMAP_THRESHOLD, LARGEST_MMAP))
     except (AttributeError, OSError):  # another C library
         return False
+
+
+@functools.cache
+def before_training() -> None:
+    """:func:`keep_freed_memory`, once and unless the environment forbids it."""
+    if os.environ.get("LAVA_MLSNN_KEEP_MEMORY") != "0":
+        keep_freed_memory()
