@@ -19,7 +19,6 @@ from benchmarks.sides import runner, torch_fp32, train_ours
 from benchmarks.sides.onnx_lines import line, steps_at
 from benchmarks.sides.relu_resnet import ReluResnet
 
-
 ROOT = Path(__file__).parents[2]
 
 
