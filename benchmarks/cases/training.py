@@ -12,6 +12,7 @@ from benchmarks.same import different_work
 NAME = "training"
 BLOCK = "forward+backward of a conv block, batch 32, 32->32, 16x16"
 OURS, PLAIN, NORM = "ours", "ours, plain contiguous input", "ours with BatchNorm"
+FLOOR = "torch conv2d alone (the floor)"
 JELLY = "SpikingJelly"
 # T, N, SpikingJelly's neuron, and the goals against sigma-delta, CUBA and SpikingJelly
 SETTINGS = ((1, 4, "ILIFNode", 10.0, 4.0, 1.5), (4, 1, "IFNode", 4.0, 4.0, 1.5))
@@ -61,7 +62,7 @@ def run(bench: Bench) -> list[Row]:
                 f"SpikingJelly 2.0 {node} with BatchNorm",
             ),
         ]
-        for name in (PLAIN, NORM):
+        for name in (PLAIN, NORM, FLOOR):
             if not results[name].failed:
                 found[0].others[name] = results[name].median
         rows += found
@@ -79,6 +80,8 @@ def _sides(bench: Bench, timesteps: int, levels: int, node: str) -> list[Side]:
         arguments: dict[str, Any] = {"timesteps": timesteps, "levels": levels, "norm": norm}
         arguments |= {"own_layout": own, **repeats}
         sides.append(Side(name, "benchmarks.sides.block_ours:run", arguments, bench.threads))
+    arguments = {"timesteps": timesteps, **repeats}
+    sides.append(Side(FLOOR, "benchmarks.sides.block_ours:floor", arguments, bench.threads))
     for kind in ("sigma_delta", "cuba"):
         arguments = {"kind": kind, "timesteps": timesteps, **repeats}
         sides.append(Side(kind, "benchmarks.sides.block_lava_dl:run", arguments, bench.threads))
