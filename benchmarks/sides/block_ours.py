@@ -41,7 +41,7 @@ class _Alone(torch.nn.Module):
 
 def floor(threads: int, timesteps: int, repeats: int) -> dict:
     """The part of the work that no block can leave out: torch's convolution alone."""
-    from lava_mlsnn.slayer.memory import keep_freed_memory
+    from lava_mlsnn.memory import keep_freed_memory
 
     torch.set_num_threads(threads)
     torch.manual_seed(0)

@@ -105,7 +105,10 @@ def merged(first: Arm, other: Arm) -> np.ndarray | None:
     if not (same and pixel) or up < 0 or any(k % 2 == 0 for k in size):
         return None
     out, inner = other.weight.shape[:2]
-    wide = np.zeros((out, inner, *size), np.int64)
-    wide[:, :, size[0] // 2, size[1] // 2] = other.weight[:, :, 0, 0].astype(np.int64) << up
+    raised = other.weight[:, :, 0, 0].astype(np.int64) << up
+    if raised.min() < -256 or raised.max() > 255:
+        return None
+    wide = np.zeros((out, inner, *size), np.int32)
+    wide[:, :, size[0] // 2, size[1] // 2] = raised
     whole = np.concatenate([first.weight, wide], axis=1)
-    return whole.astype(np.int32) if halved(whole) is not None else None
+    return whole if halved(whole) is not None else None

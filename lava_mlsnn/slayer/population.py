@@ -20,11 +20,11 @@ from typing import Any
 import torch
 
 from lava_mlsnn.errors import ConfigError, at
+from lava_mlsnn.memory import keep_freed_memory_once
 from lava_mlsnn.neuron.module import MultiLevelNeuron
 from lava_mlsnn.neuron.step import multilevel_step
 from lava_mlsnn.slayer.layout import fold_time, unfold_time
 from lava_mlsnn.slayer.memo import Memo
-from lava_mlsnn.slayer.memory import before_training
 from lava_mlsnn.slayer.quantise import Integers, Scaling, grid_weights, quantise
 from lava_mlsnn.slayer.synapse import Synapse
 
@@ -169,7 +169,7 @@ class Population(torch.nn.Module):
         timesteps = self.timesteps_seen = xs[0].shape[-1]
         folded = [fold_time(x) for x in xs]
         if self.training and xs[0].device.type == "cpu":
-            before_training()
+            keep_freed_memory_once()
         if not self.training and self.precision == "integer":
             return self._forward_integer(folded, timesteps)
         weights = self._training_weights() if self.training else [None] * len(folded)

@@ -10,8 +10,8 @@ import sys
 import pytest
 import torch
 
-from lava_mlsnn.slayer import memory
-from lava_mlsnn.slayer.memory import keep_freed_memory
+from lava_mlsnn import memory
+from lava_mlsnn.memory import keep_freed_memory
 
 GLIBC = platform.libc_ver()[0] == "glibc"
 

@@ -1,7 +1,7 @@
-"""Keep freed memory in the process between training steps (CPU, glibc).
+"""Keep freed memory in the process between steps (CPU, glibc).
 
-The first training forward on the CPU does this by itself, unless the environment
-says ``LAVA_MLSNN_KEEP_MEMORY=0``.
+The first training forward on the CPU and the first integer runner do this by
+themselves, unless the environment says ``LAVA_MLSNN_KEEP_MEMORY=0``.
 
 A step frees its activations at its end. glibc hands what is free at the top of its
 heap back to the kernel, and the next step takes it again page by page, each with a
@@ -17,7 +17,7 @@ import functools
 import os
 import sys
 
-__all__ = ["before_training", "keep_freed_memory"]
+__all__ = ["keep_freed_memory", "keep_freed_memory_once"]
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h of glibc
 LARGEST_TRIM = 2**31 - 1  # both are a C int
@@ -45,7 +45,7 @@ def keep_freed_memory() -> bool:
 
 
 @functools.cache
-def before_training() -> None:
+def keep_freed_memory_once() -> None:
     """:func:`keep_freed_memory`, once and unless the environment forbids it."""
     if os.environ.get("LAVA_MLSNN_KEEP_MEMORY") != "0":
         keep_freed_memory()
