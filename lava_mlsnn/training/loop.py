@@ -22,6 +22,7 @@ from lava_mlsnn.training.statistics import recalibrate
 __all__ = ["EpochReport", "TrainConfig", "accuracy", "train"]
 
 CALIBRATION_BATCHES = 200  # averages of more no longer move
+SHORT = 100  # batches after which a running average has forgotten its start
 
 
 @dataclass(frozen=True)
@@ -44,9 +45,12 @@ class TrainConfig:
         Random horizontal mirror of training images.
     seed : int
         Initial weights, order of samples, augmentation.
-    recalibrate : bool
+    recalibrate : bool or None
         Measure BatchNorm statistics over the training images after the last epoch, as
-        :func:`lava_mlsnn.training.recalibrate`.
+        :func:`lava_mlsnn.training.recalibrate`. None: after fewer than 100 batches, when
+        the running statistics still hold some of their start. A longer training has
+        adapted its rounded weights to the running statistics (digits, 10 seeds, 60
+        epochs: 0.15 points better with them).
     amp : bool
         Convolutions and dense layers in bfloat16 (autocast); neurons, BatchNorm,
         rounding to the grid and evaluation stay as they are. For GPUs.
@@ -60,7 +64,7 @@ class TrainConfig:
     shift: int = 0
     flip: bool = False
     seed: int = 0
-    recalibrate: bool = True
+    recalibrate: bool | None = None
     amp: bool = False
 
     def __post_init__(self) -> None:
@@ -242,7 +246,8 @@ def _train(
             raise RangeError(
                 f"the loss must stay finite, got {mean} in epoch {epoch + 1}; lower lr"
             )
-        if config.recalibrate and epoch + 1 == config.epochs:
+        short = config.recalibrate is None and config.epochs * batches < SHORT
+        if (config.recalibrate or short) and epoch + 1 == config.epochs:
             recalibrate(model, _calibration(x_all, config, device))
         if checkpoint is not None:
             state: dict[str, Any] = {

@@ -83,3 +83,13 @@ def test_the_last_checkpoint_holds_the_measured_statistics(tmp_path):
     path = tmp_path / "model.pt"
     model = train(MODEL, dataset(), RECIPE, checkpoint=path)
     assert same(model, load_model(path))
+
+
+def test_only_a_short_training_is_measured_unless_asked_for():
+    data = dataset(256)
+    config = replace(MODEL, width=2)
+    for batches, wanted in ((4, True), (120, False)):
+        recipe = replace(RECIPE, epochs=batches, batch_size=256, shift=0, flip=False)
+        by_default = train(config, data, recipe).state_dict()
+        other = train(config, data, replace(recipe, recalibrate=wanted)).state_dict()
+        assert all(torch.equal(value, other[name]) for name, value in by_default.items())
