@@ -9,6 +9,7 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from lava_mlsnn.errors import at
 from netx_export.graph import delays, order
+from netx_export.network.hardware import connect_synapse
 from netx_export.network.layout import sent_bits, shape_to_lava
 from netx_export.network.neurons import STATE, NeuronContext, build_neuron
 from netx_export.network.process import Network, StockNetwork
@@ -48,6 +49,7 @@ class AbstractSubNetworkModel(AbstractSubProcessModel):
             stock_reset=proc.reset_interval,
             is_input=index == 0,
             name=layer.name,
+            ucode=proc.ucode,
         )
 
     def _add_input(self, proc: Network, layer: Input) -> None:
@@ -66,6 +68,7 @@ class AbstractSubNetworkModel(AbstractSubProcessModel):
         self.senders[index] = neuron.s_out
         getattr(proc, f"v{index}").alias(getattr(neuron, STATE[type(neuron)]))
         children: list[AbstractProcess] = [neuron]
+        on_chip = proc.target == "loihi2"
         for k, synapse in enumerate(layer.synapses):
             context = SynapseContext(
                 source_shape=proc.spec.layers[synapse.source].shape,
@@ -74,12 +77,20 @@ class AbstractSubNetworkModel(AbstractSubProcessModel):
                 stock=isinstance(layer.neuron, StockNeuron),
                 name=f"{layer.name}.synapse{k}",
             )
+            if on_chip:
+                sender = self._sender(synapse.source)
+                parts = connect_synapse(synapse, context, sender, neuron.a_in, proc.ucode)
+                for place, part in enumerate(parts):
+                    setattr(self, f"synapse{index}_{k}_{place}", part)
+                continue
             process = build_synapse(synapse, context)
             setattr(self, f"synapse{index}_{k}", process)
             self._sender(synapse.source).connect(process.s_in)
             process.a_out.connect(neuron.a_in)  # several synapses into one port are summed
             children.append(process)
-        if not isinstance(layer.neuron, StockNeuron):
+        if on_chip:  # the chip counts no overflows
+            getattr(proc, f"overflows{index}").alias(neuron.overflows)
+        elif not isinstance(layer.neuron, StockNeuron):
             for name, child in zip(proc.overflow_names(index), children, strict=True):
                 getattr(proc, name).alias(child.overflows)
         # A port of this Process that leads nowhere would be a channel to a

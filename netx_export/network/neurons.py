@@ -6,6 +6,7 @@ CUBA has bias_exp 6 and du = iDecay - 1, sigma-delta has state_exp 6.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -39,6 +40,7 @@ class NeuronContext(NamedTuple):
     stock_reset: int | None  # timesteps between resets of a CUBA neuron
     is_input: bool
     name: str
+    ucode: str | os.PathLike[str] | None = None  # folder of the programs for Loihi 2
 
 
 def _multilevel(neuron: MultiLevel, context: NeuronContext) -> AbstractProcess:
@@ -50,6 +52,7 @@ def _multilevel(neuron: MultiLevel, context: NeuronContext) -> AbstractProcess:
         bias_mant=0 if context.bias is None else context.bias,
         reset_interval=context.timesteps,
         reset_offset=context.offset,
+        ucode=context.ucode,
         name=context.name,
     )
 
@@ -62,6 +65,7 @@ def _readout(neuron: Readout, context: NeuronContext) -> AbstractProcess:
         reset_interval=context.timesteps,
         reset_offset=context.offset,
         num_message_bits=neuron.num_message_bits,
+        ucode=context.ucode,
         name=context.name,
     )
 

@@ -17,6 +17,8 @@ from netx_export.network.table import network_table
 from netx_export.reader import read
 from netx_export.spec import MultiLevel, NetworkSpec, Readout, StockNeuron
 
+TARGETS = ("cpu", "loihi2")
+
 
 class Network(CheckedProcess):
     """A whole network behind one input and one output port.
@@ -45,6 +47,12 @@ class Network(CheckedProcess):
         For the CUBA neurons of lava-dl only: timesteps between two resets, as
         in its loader; None never resets them. The project's own neurons are
         always reset every ``spec.timesteps``.
+    target : {"cpu", "loihi2"}, optional
+        ``loihi2`` builds the synapses from Lava's own Processes, whose neuro-core
+        models the closed extension has; needs ``select_sub_proc_model=True``.
+    ucode : path or None, optional
+        For ``loihi2``: folder of the microcode programs, see
+        :mod:`lava_mlsnn.loihi2.files`.
 
     Attributes
     ----------
@@ -85,8 +93,12 @@ class Network(CheckedProcess):
         spike_exp: int = 6,
         reset_offset: int = 0,
         reset_interval: int | None = None,
+        target: str = "cpu",
+        ucode: str | os.PathLike[str] | None = None,
     ) -> None:
         spec = self.spec
+        if target not in TARGETS:
+            raise ConfigError(f"target must be one of {TARGETS}, got {target!r}")
         if spec.input.neuron is not None:
             with at(spec.label(0)):
                 check_neuron(spec.input.neuron, None)
@@ -99,6 +111,8 @@ class Network(CheckedProcess):
         self.spike_exp = spike_exp
         self.reset_offset = reset_offset
         self.reset_interval = reset_interval
+        self.target = target
+        self.ucode = ucode
         self.depths = depths(spec)
         self.inp = InPort(shape=shape_to_lava(spec.input.shape))
         self.out = OutPort(shape=shape_to_lava(spec.output.shape))
@@ -132,7 +146,8 @@ class Network(CheckedProcess):
 
     def overflow_names(self, index: int) -> list[str]:
         """Names of a population's overflow Vars: the neurons', then each synapse's."""
-        synapses = range(len(self.spec.layers[index].sources))
+        counted = self.target == "cpu"  # Lava's own synapses do not count
+        synapses = range(len(self.spec.layers[index].sources) if counted else 0)
         return [f"overflows{index}", *(f"overflows{index}_{k}" for k in synapses)]
 
     def overflows(self) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numpy as np
@@ -59,6 +60,8 @@ class MultiLevelIF(CheckedProcess):
         smallest signed width that holds N.
     overflow : {"wrap", "saturate"}, optional
         What an integration beyond 24 bits gives in the fixed-point model.
+    ucode : path or None, optional
+        For Loihi 2: folder of the microcode programs (:mod:`lava_mlsnn.loihi2.files`).
     name, log_config : optional
         As in every Lava Process.
 
@@ -92,6 +95,7 @@ class MultiLevelIF(CheckedProcess):
         reset_offset: int = 0,
         num_message_bits: int | None = None,
         overflow: str = "wrap",
+        ucode: str | os.PathLike[str] | None = None,
         name: str | None = None,
         log_config: LogConfig | None = None,
     ) -> None:
@@ -118,6 +122,7 @@ class MultiLevelIF(CheckedProcess):
             shape=shape,
             num_message_bits=bits,
             overflow=overflow,
+            ucode=ucode,
             name=name,
             log_config=log_config,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,8 @@ class Readout(CheckedProcess):
     num_message_bits : {8, 16, 24}, optional
         Signed width that the payload should keep to. A payload outside is counted
         in ``overflows`` and sent in 24 bits all the same.
+    ucode : path or None, optional
+        For Loihi 2: folder of the microcode programs (:mod:`lava_mlsnn.loihi2.files`).
     name, log_config : optional
         As in every Lava Process.
 
@@ -71,6 +74,7 @@ class Readout(CheckedProcess):
         reset_interval: int | None = None,
         reset_offset: int = 0,
         num_message_bits: int = 24,
+        ucode: str | os.PathLike[str] | None = None,
         name: str | None = None,
         log_config: LogConfig | None = None,
     ) -> None:
@@ -83,6 +87,7 @@ class Readout(CheckedProcess):
             shape=shape,
             integrate=bool(integrate),
             num_message_bits=num_message_bits,
+            ucode=ucode,
             name=name,
             log_config=log_config,
         )

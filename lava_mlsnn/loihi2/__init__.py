@@ -1,0 +1,36 @@
+"""Loihi 2 as far as public knowledge reaches; nothing here has run on silicon.
+
+Neuron programs as a specification with an interpreter, what a network asks of the
+neuro-cores, and whether it fits. Needs neither Lava nor torch. ``docs/loihi2.md`` says
+what was verified and what was not.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lava_mlsnn.loihi2.interpreter import execute as execute
+    from lava_mlsnn.loihi2.network import allocations_of as allocations_of
+    from lava_mlsnn.loihi2.network import programs_of as programs_of
+    from lava_mlsnn.loihi2.neuron import multilevel_program as multilevel_program
+    from lava_mlsnn.loihi2.neuron import readout_program as readout_program
+    from lava_mlsnn.loihi2.program import Program as Program
+    from lava_mlsnn.loihi2.proof import prove as prove
+
+_HOMES = {
+    "Program": "program",
+    "allocations_of": "network",
+    "execute": "interpreter",
+    "multilevel_program": "neuron",
+    "programs_of": "network",
+    "prove": "proof",
+    "readout_program": "neuron",
+}
+
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,6 @@
+class AbstractCProcessModel:
+    pass
+
+
+class CLoihiProcessModel(AbstractCProcessModel):
+    pass

@@ -1,0 +1,8 @@
+from dataclasses import dataclass
+
+
+@dataclass
+class LavaNcType:
+    cls: type
+    d_type: type
+    precision: int = None

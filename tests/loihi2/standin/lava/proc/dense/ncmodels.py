@@ -1,0 +1,15 @@
+"""Stand-in for the extension's own neuro-core model of a stock synapse."""
+
+from lava.magma.core.decorator import implements, requires, tag
+from lava.magma.core.model.nc.model import AbstractNcProcessModel
+from lava.magma.core.resources import Loihi2NeuroCore
+from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
+from lava.proc.dense.process import Dense
+
+
+@implements(proc=Dense, protocol=LoihiProtocol)
+@requires(Loihi2NeuroCore)
+@tag("fixed_pt", "ucoded")
+class NcDense(AbstractNcProcessModel):
+    def allocate(self, net):
+        net.synapses.allocate(shape=self.process.weights.shape, process=self.process)
