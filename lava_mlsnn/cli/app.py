@@ -155,7 +155,7 @@ def run(
     file: o.FileArgument,
     data: o.Data = "digits",
     backend: Annotated[
-        str, typer.Option("--backend", help="runner (fast, default) or lava.")
+        str, typer.Option("--backend", help="runner (fast, default), lava or loihi2.")
     ] = "runner",
     samples: o.Samples = 0,
     batch_size: Annotated[int, typer.Option("--batch-size", help="Samples at a time.")] = 64,
@@ -166,9 +166,28 @@ def run(
         bool,
         typer.Option("--per-layer", help="Lava: one process per synapse and population (slow)."),
     ] = False,
+    partition: Annotated[
+        str | None, typer.Option("--partition", help="Loihi 2: partition of SLURM.")
+    ] = None,
+    board: Annotated[str | None, typer.Option("--board", help="Loihi 2: board of SLURM.")] = None,
+    host: Annotated[
+        str | None, typer.Option("--host", help="Loihi 2: address of a host without SLURM.")
+    ] = None,
+    ucode: Annotated[
+        Path | None, typer.Option("--ucode", help="Loihi 2: folder of the microcode programs.")
+    ] = None,
     as_json: o.Json = False,
 ) -> None:
-    """Run test samples through a network file: accuracy and activity."""
+    """Run test samples through a network file: accuracy and activity.
+
+    On Loihi 2 (needs Lava's closed extension) also how many integers differ from the runner's.
+    """
+    if backend == "loihi2":
+        from lava_mlsnn.cli.hardware import run_on_chip
+
+        place = {"partition": partition, "board": board, "host": host, "ucode": ucode}
+        run_on_chip(Console(as_json), file, data, samples, place)
+        return
     from lava_mlsnn.cli.network import run_network
 
     run_network(Console(as_json), file, data, backend, samples, batch_size, threads, per_layer)
@@ -195,6 +214,21 @@ def check(
     from lava_mlsnn.cli.network import run_check
 
     run_check(Console(as_json), file, model, data, samples, lava_samples)
+
+
+@app.command()
+@guarded
+def program(
+    file: o.FileArgument,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder for one listing per program.")
+    ] = None,
+    as_json: o.Json = False,
+) -> None:
+    """List the neuron programs that a network needs on Loihi 2, instruction by instruction."""
+    from lava_mlsnn.cli.hardware import list_programs
+
+    list_programs(Console(as_json), file, out)
 
 
 @app.command()

@@ -83,7 +83,7 @@ def run_network(
     from netx_export import read, run_lava
 
     if backend not in ("runner", "lava"):
-        raise ConfigError(f"backend must be runner or lava, got {backend!r}")
+        raise ConfigError(f"backend must be runner, lava or loihi2, got {backend!r}")
     spec = read(file)
     runner = None if backend == "lava" else IntegerRunner(spec, threads=threads)
     x, y = test_samples(console, spec, data, samples)

@@ -35,7 +35,7 @@ def program_file(program: Program, folder: str | os.PathLike[str] | None = None)
         If no folder is given, or it holds no file or more than one for the program.
     """
     given = folder or os.environ.get(UCODE)
-    how = f"write it from 'mlsnn program {program.name}', whose listing says what it does"
+    how = "'mlsnn program FILE' lists what it does, instruction by instruction"
     if not given:
         raise ConfigError(
             f"the neurons need the microcode program {program.name!r}; name the folder that holds "

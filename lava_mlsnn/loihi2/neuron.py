@@ -101,7 +101,7 @@ def _subtract_each(levels: int) -> list[Instruction]:
     for size in chunks(levels):
         multiple = "vth" if size == 1 else "t"
         if size > 1:
-            note = f"t = {size} vth, or more than any H"
+            note = f"t = {size} vth"
             code.append(Instruction("mulshift", "t", "vth", size, note=note))
         code += _chunk(multiple, size)
     return code

@@ -12,7 +12,8 @@ COMMANDS = {
     "demo": ("--out", "--epochs", "--levels", "--timesteps", "--lava-samples", "--fresh"),
     "train": ("--data", "--arch", "--barrier", "--resume", "--weight-bits", "--device"),
     "export": ("--out", "--json"),
-    "run": ("--data", "--backend", "--samples", "--batch-size"),
+    "run": ("--data", "--backend", "--samples", "--batch-size", "--threads", "--per-layer"),
+    "program": ("--out", "--json"),
     "check": ("--model", "--lava-samples"),
     "info": ("--json",),
 }
@@ -220,3 +221,15 @@ def test_training_on_images_of_a_folder(mlsnn, tmp_path):
     assert mlsnn("export", "new/run/model.pt").code == 0
     assert mlsnn("run", "network.net", "--data", "data", "--json").json["samples"] == 8
     assert "(3, 5, 6)" in mlsnn("run", "network.net").error  # digits do not fit
+
+
+def test_the_programs_for_loihi_2_are_listed(mlsnn, trained, tmp_path):
+    network = trained[0] / "network.net"
+    answer = mlsnn("program", network, "--json")
+    names = [p["name"] for p in answer.json["programs"]]
+    assert (
+        answer.code == 0 and names and all(p["instructions"] > 2 for p in answer.json["programs"])
+    )
+    answer = mlsnn("program", network, "--out", tmp_path / "listings")
+    assert sorted(p.stem for p in (tmp_path / "listings").iterdir()) == sorted(names)
+    assert "closed extension" in mlsnn("run", network, "--backend", "loihi2").error

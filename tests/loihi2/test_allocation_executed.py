@@ -65,11 +65,22 @@ def test_residual_networks(tmp_path, levels, timesteps):
     assert_executed_equals_run(spec, x, tmp_path)
 
 
+@pytest.mark.parametrize("timesteps", [1, 4])
+@pytest.mark.parametrize("levels", [1, 4, 15])
+def test_vgg(tmp_path, levels, timesteps):
+    pool = "avg" if levels > 1 else "stride"
+    model = small_model(
+        arch="vgg-11", input_shape=(1, 8, 6), pool=pool, levels=levels, timesteps=timesteps
+    )
+    export_model(model, tmp_path / "a.net")
+    spec = read(tmp_path / "a.net")
+    x = encode(spec, images(spec.input.shape, 2, seed=1))
+    assert_executed_equals_run(spec, x, tmp_path)
+
+
 @pytest.mark.parametrize(
     "config",
     [
-        {"arch": "vgg-11", "input_shape": (3, 8, 6), "levels": 4},
-        {"arch": "vgg-11", "input_shape": (1, 8, 8), "pool": "stride", "levels": 1, "timesteps": 4},
         {"barrier": "respiking", "levels": 4},
         {"barrier": "sew", "levels": 4, "timesteps": 4},
         {"barrier": "ms", "levels": 4, "v0": "round"},
