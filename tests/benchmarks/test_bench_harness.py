@@ -173,12 +173,20 @@ def gone(pid):
         return True
 
 
+def gone_soon(pid):
+    """A killed process may take a moment to go, longer on a busy machine."""
+    end = time.monotonic() + 20
+    while not gone(pid) and time.monotonic() < end:
+        time.sleep(0.05)
+    return gone(pid)
+
+
 @pytest.mark.timeout(90)
 def test_a_side_that_does_not_end_is_ended_with_its_children(tmp_path, monkeypatch):
     side, file = sleeper(tmp_path, monkeypatch, 8)
     with pytest.raises(SideError, match="did not end within 8 s"):
         run_side(side, tmp_path, "key", 1)
-    assert gone(int(file.read_text()))
+    assert gone_soon(int(file.read_text()))
 
 
 INTERRUPTED = """
@@ -209,9 +217,7 @@ def test_no_worker_outlives_the_benchmark(tmp_path, monkeypatch, number):
         worker = psutil.Process(int(file.read_text())).ppid()
         process.send_signal(number)
         process.wait(30)
-        while not gone(worker) and time.monotonic() < end:
-            time.sleep(0.05)
-        assert gone(worker)
+        assert gone_soon(worker)
     finally:
         process.kill()
         process.wait()
