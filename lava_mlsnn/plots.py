@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lava_mlsnn.runner.activity import LayerActivity
+from lava_mlsnn.activity.record import LayerActivity
 from netx_export.atomic import write_atomic
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def save_figure(
     path: Path,
     image: np.ndarray,
     layers: dict[str, np.ndarray],
-    activities: list[LayerActivity],
+    activities: Sequence[LayerActivity],
     scores: np.ndarray,
     title: str,
 ) -> None:
@@ -38,8 +39,8 @@ def save_figure(
         The sample that is shown.
     layers : dict of str to ndarray
         Payloads of that sample, (..., T) per layer.
-    activities : list of LayerActivity
-        Averages over all samples.
+    activities : sequence of LayerActivity
+        Averages over all samples, of the layers to show.
     scores : ndarray, (classes,)
         Output of that sample.
     title : str
@@ -80,7 +81,7 @@ def save_figure(
     _write(path, figure)
 
 
-def _raster(axes: Axes, layers: dict[str, np.ndarray], activities: list[LayerActivity]) -> None:
+def _raster(axes: Axes, layers: dict[str, np.ndarray], activities: Sequence[LayerActivity]) -> None:
     """Payloads of one sample: a band of T rows per layer, its neurons folded to one width."""
     names = [item.layer for item in activities]
     bands = []

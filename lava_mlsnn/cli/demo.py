@@ -73,9 +73,9 @@ def run_demo(
     console.say(f"2/5 export {file}: {len(spec.populations)} layers, {file.stat().st_size} bytes")
 
     console.say(f"3/5 run all {len(dataset.x_test)} test digits in the integer runner")
-    integer, layers, picture = _run(console, spec, dataset)
+    integer, activity, picture = _run(console, spec, dataset)
     console.say(
-        f"    accuracy {100 * integer:.2f} %, {layers.events_per_neuron():.3f} events per neuron"
+        f"    accuracy {100 * integer:.2f} %, {activity.events_per_neuron:.3f} events per neuron"
     )
 
     n = min(lava_samples, len(dataset.x_test))
@@ -102,7 +102,7 @@ def run_demo(
         image,
         dataset.x_test[0],
         picture.layers,
-        layers.layers(),
+        activity.hidden,
         picture.output[0, :, -1],
         f"{config.arch}, N = {levels}, T = {timesteps}: one test digit (left), "
         f"mean of {len(dataset.x_test)} (right)",
@@ -114,12 +114,13 @@ def run_demo(
         "samples_lava": n,
         "differences": report.count,
         "integers_compared": report.compared,
-        "events_per_neuron": layers.events_per_neuron(),
+        "events_per_neuron": activity.events_per_neuron,
         "seconds": round(time.perf_counter() - start, 1),
         "seconds_training": round(trained, 1),
         "file": str(file),
         "picture": str(image),
         "config": config.to_dict(),
+        "activity": activity.to_dict(),
         "parity": report.to_dict(),
     }
     write_atomic(out / "summary.json", (json.dumps(summary, indent=2) + "\n").encode())
@@ -153,8 +154,8 @@ def _train(
 
 def _run(console: Console, spec: NetworkSpec, dataset: Dataset) -> tuple[float, Any, Any]:
     """Accuracy, activity and the trace of the first sample."""
+    from lava_mlsnn.activity import ActivityMeter
     from lava_mlsnn.runner import IntegerRunner, encode
-    from lava_mlsnn.runner.activity import ActivityMeter
 
     runner, meter = IntegerRunner(spec), ActivityMeter(spec)
     x = encode(spec, dataset.x_test)
@@ -162,9 +163,8 @@ def _run(console: Console, spec: NetworkSpec, dataset: Dataset) -> tuple[float, 
     first = runner.trace(x[:1])
     with console.progress("running digits") as follow:
         done = 0
-        for trace in runner.iter_traces(x, progress=follow):
-            meter.add(trace.layers)
+        for trace in meter.follow(runner.iter_traces(x, progress=follow), x):
             labels = dataset.y_test[done : done + len(trace.output)]
             right += int((trace.classes == labels).sum())
             done += len(labels)
-    return right / len(x), meter, first
+    return right / len(x), meter.result(), first

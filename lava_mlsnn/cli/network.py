@@ -23,9 +23,18 @@ from netx_export.spec import (
 )
 
 if TYPE_CHECKING:
+    from lava_mlsnn.activity import Activity
     from lava_mlsnn.parity import ParityReport
 
-__all__ = ["describe", "run_check", "run_export", "run_info", "run_network", "test_samples"]
+__all__ = [
+    "describe",
+    "run_check",
+    "run_export",
+    "run_info",
+    "run_network",
+    "show_activity",
+    "test_samples",
+]
 
 
 def run_export(console: Console, checkpoint: Path, out: Path) -> None:
@@ -53,13 +62,16 @@ def provenance(content: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_samples(
-    console: Console, spec: NetworkSpec, data: str, samples: int
+    console: Console, spec: NetworkSpec, data: str | None, samples: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Test samples of a dataset that fits the network, in an order fixed by a seed."""
+    """Test samples of a dataset that fits the network, in an order fixed by a seed.
+
+    Where none is named, of the one that the network was trained with.
+    """
     from lava_mlsnn.training.data import check_fits, load_dataset
 
     with console.progress("reading images") as follow:
-        dataset = load_dataset(data, follow)
+        dataset = load_dataset(data or str(spec.provenance.get("dataset", "digits")), follow)
     check_fits(dataset, spec.input.shape, spec.output.shape[0])
     # folders are read class by class: the first n would be of one class
     order = np.random.default_rng(0).permutation(len(dataset.x_test))
@@ -78,8 +90,8 @@ def run_network(
     per_layer: bool,
 ) -> None:
     """Accuracy and activity of a file."""
+    from lava_mlsnn.activity import ActivityMeter
     from lava_mlsnn.runner import IntegerRunner, encode
-    from lava_mlsnn.runner.activity import ActivityMeter
     from netx_export import read, run_lava
 
     if backend not in ("runner", "lava"):
@@ -94,43 +106,69 @@ def run_network(
         if runner is None:
             result = run_lava(spec, payload, per_layer=per_layer, probes=True, progress=follow)
             classes = result.classes
-            meter.add(result.layers)
+            meter.add(result.layers, payload)
         else:
             parts = [np.zeros(0, np.int64)]
-            for trace in runner.iter_traces(payload, batch_size=batch_size, progress=follow):
-                parts.append(trace.classes)
-                meter.add(trace.layers)
+            traces = runner.iter_traces(payload, batch_size=batch_size, progress=follow)
+            parts += [trace.classes for trace in meter.follow(traces, payload)]
             classes = np.concatenate(parts)
     seconds = time.perf_counter() - start
     accuracy = float((classes == y).mean())
-    layers = meter.layers()
+    activity = meter.result()
     console.say(
         f"{len(y)} samples in {seconds:.1f} s ({backend}): accuracy {100 * accuracy:.2f} %, "
-        f"{meter.events_per_neuron():.3f} events per neuron and sample"
+        f"{activity.events_per_neuron:.3f} events per neuron and sample"
     )
-    console.table(
-        "activity per sample",
-        ["layer", "neurons", "events", "payload", "events per neuron"],
-        [[a.layer, a.neurons, a.events, a.payload, a.events_per_neuron] for a in layers],
-    )
+    show_activity(console, activity)
     console.result(
         {
             "file": file,
             "backend": backend,
-            "samples": len(y),
             "accuracy": accuracy,
-            "events_per_neuron": meter.events_per_neuron(),
-            "layers": [
-                {"layer": a.layer, "neurons": a.neurons, "events": a.events, "payload": a.payload}
-                for a in layers
-            ],
             "seconds": seconds,
+            **activity.to_dict(),
         }
     )
 
 
+def show_activity(console: Console, activity: Activity) -> None:
+    """Tables of an activity: layers, blocks, and the three counts."""
+    columns = ["layer", "role", "neurons", "events", "payload", "events per neuron"]
+    columns += ["synops", "payload x fan-out"]
+    rows = [
+        [
+            *(a.layer, a.role, a.neurons, a.events, a.payload, a.events_per_neuron),
+            *(a.operations.events, a.operations.payload),
+        ]
+        for a in activity.layers
+    ]
+    console.table("activity per sample; synops: what a layer's synapses compute", columns, rows)
+    if activity.blocks:
+        console.table(
+            "along the stages, per neuron and timestep",
+            ["stage", "block", "layer", "events", "payload"],
+            [[b.stage, b.block, b.layer, b.density, b.magnitude] for b in activity.blocks],
+        )
+    counts = {
+        "into synapses": activity.into_synapses,
+        "block outputs": activity.block_outputs,
+        "all": activity.all,
+        "synaptic operations": activity.operations,
+    }
+    console.table(
+        "totals per sample",
+        ["count", "events", "payload"],
+        [[name, count.events, count.payload] for name, count in counts.items()],
+    )
+
+
 def run_check(
-    console: Console, file: Path, model: Path | None, data: str, samples: int, lava_samples: int
+    console: Console,
+    file: Path,
+    model: Path | None,
+    data: str | None,
+    samples: int,
+    lava_samples: int,
 ) -> None:
     """Ranges and parity of a file."""
     from lava_mlsnn import parity

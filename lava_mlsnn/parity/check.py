@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lava_mlsnn.errors import DataError, ParityError
+from lava_mlsnn.errors import DataError
 from lava_mlsnn.parity.report import ParityReport, compare
 from lava_mlsnn.runner import IntegerRunner, encode
 
@@ -134,50 +134,6 @@ def training_trace(
     model: torch.nn.Module, spec: NetworkSpec, data: np.ndarray
 ) -> dict[str, np.ndarray]:
     """Payloads of every layer in the training model's integer forward, (N, ..., T) int64."""
-    import torch
+    from lava_mlsnn.activity.hook import training_batches
 
-    from lava_mlsnn.slayer import precision
-    from lava_mlsnn.slayer.block import Input
-    from netx_export.handlers import blocks_of, walk
-
-    modules: dict[str, torch.nn.Module] = dict(walk(model).populations)
-    names = {p.name for _, p in spec.populations}
-    if set(modules) != names:
-        other = sorted(set(modules) ^ names)
-        raise ParityError(
-            f"model and file must have the same layers, these are in one only: {other}"
-        )
-    blocks = blocks_of(model)
-    for name, block in blocks.named_children():
-        if isinstance(block, Input):
-            modules[name] = block
-    layers: dict[str, np.ndarray] = {}
-
-    def keep(name: str) -> Callable[..., None]:
-        def hook(module: Any, inputs: Any, output: Any) -> None:
-            values = output[0] if isinstance(output, tuple) else output
-            whole = values.detach().double().cpu().numpy()
-            layers[name] = np.rint(whole).astype(np.int64)
-            if not np.array_equal(layers[name], whole):
-                raise ParityError("the training model sends values that are not integers", name)
-
-        return hook
-
-    handles = [m.register_forward_hook(keep(name)) for name, m in modules.items()]
-    was_training = model.training
-    model.eval()
-    try:
-        x = torch.from_numpy(np.asarray(data, np.float64))  # rounds as encode() does
-        if x.dim() == len(spec.input.shape) + 1:
-            x = x.unsqueeze(-1).expand(*x.shape, spec.timesteps)
-        device = next((p.device for p in model.parameters()), None)
-        with torch.no_grad(), precision(model, "integer"):
-            y: Any = x.to(device)
-            for block in blocks.children():
-                y = block(y)
-                y = y[0] if isinstance(y, tuple) else y
-    finally:
-        for handle in handles:
-            handle.remove()
-        model.train(was_training)
-    return layers
+    return next(training_batches(model, spec, data, len(data)))

@@ -82,12 +82,20 @@ def test_run_gives_accuracy_and_activity(mlsnn, trained):
     found = mlsnn("run", file, "--samples", 50, "--json").json
     assert found["samples"] == 50 and found["backend"] == "runner"
     assert 0 <= found["accuracy"] <= 1
-    total = sum(a["events"] for a in found["layers"]) / sum(a["neurons"] for a in found["layers"])
-    assert found["events_per_neuron"] == pytest.approx(total)
+    hidden = [a for a in found["layers"] if a["role"] in ("spikes", "relay")]
+    total = sum(a["events"] for a in hidden)
+    assert [a["role"] for a in found["layers"]][:: len(hidden) + 1] == ["input", "output"]
+    assert found["events_per_neuron"] == pytest.approx(total / sum(a["neurons"] for a in hidden))
+    assert found["all"]["events"] == pytest.approx(total)
+    done = sum(s["operations"]["events"] for a in found["layers"] for s in a["synapses"])
+    assert found["operations"]["events"] == pytest.approx(done) and done > total
+    assert [b["stage"] for b in found["blocks"]] == [1, 2, 3]
     other = mlsnn("run", file, "--samples", 50, "--batch-size", 7, "--json").json
     assert other["layers"] == found["layers"] and other["accuracy"] == found["accuracy"]
     answer = mlsnn("run", file, "--samples", 5)
-    assert answer.code == 0 and "5 samples" in answer.out and "events per neuron" in answer.out
+    assert answer.code == 0 and "5 samples" in answer.out
+    for words in ("events per neuron", "synops", "along the stages", "into synapses"):
+        assert words in answer.out
 
 
 def test_run_agrees_with_what_training_measured(mlsnn, trained):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from strategies import network_specs, payloads
 
 from lava_mlsnn.errors import ConfigError, DataError, RangeError, UnsupportedLayerError
-from lava_mlsnn.runner import ActivityMeter, IntegerRunner
+from lava_mlsnn.runner import IntegerRunner
 from netx_export.spec import (
     Conv,
     Dense,
@@ -57,28 +57,6 @@ def test_batches_and_tracing_do_not_change_the_result(spec, seed, batch_size):
     one = spec.populations[0][1].name
     assert set(runner.trace(x, [one]).layers) == {one}
     assert set(whole.layers) == {p.name for _, p in spec.populations}
-
-
-@given(network_specs(timesteps=2), st.integers(0, 100))
-@SLOW
-def test_activity_is_what_counting_gives(spec, seed):
-    x = payloads(spec, 5, seed)
-    trace = IntegerRunner(spec).trace(x)
-    meter = ActivityMeter(spec)
-    for part in (slice(0, 2), slice(2, 5)):
-        meter.add({name: values[part] for name, values in trace.layers.items()})
-    found = {a.layer: a for a in meter.layers()}
-    assert list(found) == [p.name for _, p in spec.populations][:-1]  # without the output
-    events = total = 0
-    for name, a in found.items():
-        values = trace.layers[name]
-        count = sum(1 for v in values.flat if v != 0)
-        assert a.neurons == values[0, ..., 0].size
-        assert a.events == pytest.approx(count / 5)
-        assert a.payload == pytest.approx(sum(abs(int(v)) for v in values.flat) / 5)
-        assert a.events_per_neuron == pytest.approx(count / 5 / a.neurons)
-        events, total = events + count, total + a.neurons
-    assert meter.events_per_neuron() == pytest.approx(events / (5 * total) if total else 0)
 
 
 def tiny(neuron, weight=1, bias=None, timesteps=1, top=127, exponent=0, arms=1):

@@ -1,0 +1,61 @@
+"""Where blocks end, read off a network's names and edges."""
+
+from __future__ import annotations
+
+from netx_export.spec import Conv, Dense, Flatten, NetworkSpec
+
+__all__ = ["block_outputs", "feeds_weights", "sender"]
+
+
+def sender(spec: NetworkSpec, index: int) -> int:
+    """The layer that sends what ``index`` passes on: flatten layers stripped."""
+    while isinstance(layer := spec.layers[index], Flatten):
+        index = layer.source
+    return index
+
+
+def feeds_weights(spec: NetworkSpec) -> set[int]:
+    """Layers that a convolution or dense synapse reads (identity synapses only pass on)."""
+    return {
+        sender(spec, synapse.source)
+        for _, layer in spec.populations
+        for synapse in layer.synapses
+        if isinstance(synapse, Conv | Dense)
+    }
+
+
+def block_outputs(spec: NetworkSpec) -> list[list[int]]:
+    """Outputs of the network's blocks, by stage.
+
+    Populations whose names share what stands before the last dot are a block
+    (``stage1_block1.conv2``); it sends from those of them that another block reads. A
+    population without a dot is a block if several synapses sum into it. The output is
+    none. Blocks with outputs of one shape, in the order of depth, are a stage.
+
+    Returns
+    -------
+    list of list of int
+        Layer indices. Source: ours (a file does not store blocks).
+    """
+    from netx_export.graph import depths
+
+    last = len(spec.layers) - 1
+    group = {i: p.name.rpartition(".")[0] or p.name for i, p in spec.populations}
+    read_outside = {
+        source
+        for i, layer in spec.populations
+        for source in (sender(spec, s) for s in layer.sources)
+        if source in group and group[source] != group[i]
+    }
+    outputs = [
+        i
+        for i, layer in spec.populations
+        if i != last and i in read_outside and ("." in layer.name or len(layer.synapses) > 1)
+    ]
+    depth = depths(spec)
+    stages: list[list[int]] = []
+    for i in sorted(outputs, key=lambda i: (depth[i], i)):
+        if not stages or spec.layers[stages[-1][-1]].shape != spec.layers[i].shape:
+            stages.append([])
+        stages[-1].append(i)
+    return stages

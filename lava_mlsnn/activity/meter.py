@@ -1,0 +1,222 @@
+"""One meter for the training model, the integer runner and Lava."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from lava_mlsnn.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    import torch
+
+    from lava_mlsnn.activity.record import Activity
+    from lava_mlsnn.runner.runner import Trace
+    from netx_export.spec import NetworkSpec
+
+__all__ = ["ActivityMeter", "measure"]
+
+T = TypeVar("T", bound="Trace")
+
+
+class ActivityMeter:
+    """Adds up the activity of traced batches.
+
+    For a layer with payloads z(n, i, t) of n samples, neurons i and timesteps t
+
+        events[i]  = sum over n, t of [z != 0]
+        payload[i] = sum over n, t of |z|
+        active[i]  = sum over n of [any t: z != 0]
+
+    Whole numbers, so that every side that has the same integers has the same counts.
+
+    Parameters
+    ----------
+    spec : NetworkSpec
+        The network.
+
+    Attributes
+    ----------
+    samples : int
+        Samples added.
+
+    Raises
+    ------
+    ConfigError
+        If ``spec`` is no network.
+    """
+
+    def __init__(self, spec: NetworkSpec) -> None:
+        from netx_export.spec import need_spec
+
+        self.spec = need_spec(spec)
+        self.samples = 0
+        self.timesteps = 0  # of what was added; networks of lava-dl's neurons take any
+        self._shapes = {spec.input.name: spec.input.shape}
+        self._shapes |= {p.name: p.shape for _, p in spec.populations}
+        self._sums = {name: np.zeros((3, *shape), np.int64) for name, shape in self._shapes.items()}
+
+    def add(self, layers: dict[str, np.ndarray], x: np.ndarray | None = None) -> None:
+        """Count a batch.
+
+        Parameters
+        ----------
+        layers : dict of str to ndarray, (N, C, H, W, T) or (N, F, T)
+            Whole-numbered payloads of every population, as ``IntegerRunner.iter_traces``,
+            ``run_lava(probes=True).layers`` and ``training_trace`` give them.
+        x : ndarray of int, optional
+            Payloads of the input, (N, ...) or with a last axis T; needed unless ``layers``
+            holds the input under its name.
+
+        Raises
+        ------
+        DataError
+            If a layer is missing, or an array is not N samples of it.
+        """
+        found = dict(layers)
+        if x is not None:
+            found[self.spec.input.name] = self._timed(np.asarray(x), found)
+        for name in self._shapes:
+            if name not in found:
+                hint = "; give the input's payloads as x" if name == self.spec.input.name else ""
+                raise DataError(f"activity needs the payloads of every layer{hint}", name)
+        first = found[self.spec.input.name]
+        timesteps = self.timesteps or first.shape[-1]
+        for name, shape in self._shapes.items():
+            if found[name].shape != (len(first), *shape, timesteps):
+                raise DataError(
+                    f"payloads must have shape {(len(first), *shape, timesteps)}, "
+                    f"got {found[name].shape}",
+                    name,
+                )
+        whole = {name: _integers(name, found[name]) for name in self._shapes}
+        self.samples += len(first)
+        self.timesteps = timesteps
+        for name, z in whole.items():
+            sums, fires = self._sums[name], z != 0
+            active = fires.any(axis=-1).sum(axis=0)
+            sums[0] += active if timesteps == 1 else fires.sum(axis=(0, -1))
+            sums[1] += (z if z.dtype.kind == "u" else np.abs(z)).sum(axis=(0, -1), dtype=np.int64)
+            sums[2] += active
+
+    def follow(self, traces: Iterable[T], x: np.ndarray) -> Iterator[T]:
+        """Count ``runner.iter_traces(x)`` while it is walked through.
+
+        Parameters
+        ----------
+        traces : iterable of Trace
+            Batches in the order of ``x``.
+        x : ndarray of int
+            All input payloads.
+        """
+        done = 0
+        for trace in traces:
+            self.add(trace.layers, x[done : done + len(trace.output)])
+            done += len(trace.output)
+            yield trace
+
+    def watch(self, model: torch.nn.Module) -> AbstractContextManager[None]:
+        """Count every forward of a training model inside the ``with`` block.
+
+        The model runs in ``eval()`` and integer precision there, and is left as it was.
+
+        Parameters
+        ----------
+        model : Module
+            The model that ``spec`` was made of.
+
+        Raises
+        ------
+        ParityError
+            If model and network have other layers, or the model sends fractions.
+        """
+        from lava_mlsnn.activity.hook import integer_payloads
+
+        return integer_payloads(model, self.spec, self.add)
+
+    def result(self) -> Activity:
+        """Means over the samples.
+
+        Raises
+        ------
+        DataError
+            If nothing was added.
+        """
+        from lava_mlsnn.activity.summary import summarise
+
+        if not self.samples:
+            raise DataError("activity needs at least one sample, got none")
+        return summarise(self.spec, self._sums, self.samples, self.timesteps)
+
+    def _timed(self, x: np.ndarray, layers: dict[str, np.ndarray]) -> np.ndarray:
+        """A static sample repeated over the timesteps that the others have."""
+        if x.ndim != len(self.spec.input.shape) + 1:
+            return x
+        other = next(iter(layers.values()), None)
+        timesteps = self.spec.timesteps if other is None else other.shape[-1]
+        return np.broadcast_to(x[..., None], (*x.shape, timesteps))
+
+
+def measure(
+    spec: NetworkSpec,
+    data: np.ndarray,
+    *,
+    model: torch.nn.Module | None = None,
+    backend: str = "runner",
+    **options: Any,
+) -> Activity:
+    """Activity of samples on one side.
+
+    Parameters
+    ----------
+    spec : NetworkSpec
+        The network.
+    data : ndarray, (N, C, H, W) or (N, F), or with a last axis T
+        Samples in the user's units; they are encoded as the file says.
+    model : Module, optional
+        For ``backend="model"``.
+    backend : {"runner", "model", "lava"}
+        Which side computes; the result is the same.
+    **options
+        For ``run_lava`` or ``IntegerRunner.iter_traces``.
+
+    Raises
+    ------
+    ConfigError
+        For an unknown backend, or one without its model.
+    DataError
+        For samples that do not fit.
+    """
+    from lava_mlsnn.runner import IntegerRunner, encode
+
+    meter = ActivityMeter(spec)
+    x = encode(spec, data)
+    if backend == "runner":
+        for _ in meter.follow(IntegerRunner(spec).iter_traces(x, **options), x):
+            pass
+    elif backend == "lava":
+        from netx_export.run import run_lava
+
+        meter.add(run_lava(spec, x, probes=True, **options).layers, x)
+    elif backend == "model" and model is not None:
+        from lava_mlsnn.activity.hook import training_batches
+
+        for layers in training_batches(model, spec, data):
+            meter.add(layers)
+    else:
+        raise ConfigError(
+            f"backend must be runner, lava, or model with a model given, got {backend!r}"
+        )
+    return meter.result()
+
+
+def _integers(name: str, z: np.ndarray) -> np.ndarray:
+    if z.dtype.kind in "iu":
+        return z
+    whole = np.rint(z).astype(np.int64)
+    if not np.array_equal(whole, z):
+        raise DataError("payloads must be whole numbers; count a fixed-point or integer run", name)
+    return whole
