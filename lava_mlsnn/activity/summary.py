@@ -32,11 +32,13 @@ def summarise(
     """
     layers = {
         index: LayerActivity(
-            layer.name,
-            _role(spec, index),
-            math.prod(layer.shape),
-            timesteps,
-            *(int(part.sum()) / samples for part in sums[layer.name]),
+            layer=layer.name,
+            role=_role(spec, index),
+            neurons=math.prod(layer.shape),
+            timesteps=timesteps,
+            events=int(sums[layer.name][EVENTS].sum()) / samples,
+            payload=int(sums[layer.name][PAYLOAD].sum()) / samples,
+            active=int(sums[layer.name][ACTIVE].sum()) / samples,
             synapses=tuple(
                 _synapse(spec, synapse, sums, samples)
                 for synapse in (layer.synapses if isinstance(layer, Population) else ())
