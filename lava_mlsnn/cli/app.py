@@ -238,3 +238,37 @@ def info(file: o.FileArgument, as_json: o.Json = False) -> None:
     from lava_mlsnn.cli.network import run_info
 
     run_info(Console(as_json), file)
+
+
+@app.command()
+@guarded
+def energy(
+    file: o.FileArgument,
+    data: o.Data = "digits",
+    samples: o.Samples = 0,
+    constants: Annotated[
+        Path | None, typer.Option("--constants", help="JSON file that replaces constants.")
+    ] = None,
+    payload: Annotated[
+        str, typer.Option("--payload", help="Graded spikes as mac, small, adds or burst.")
+    ] = "mac",
+    delay: Annotated[
+        str, typer.Option("--delay", help="Where shortcuts wait: queue or relay.")
+    ] = "queue",
+    forget: Annotated[
+        bool, typer.Option("--forget", help="T = 1: the potential is not written back.")
+    ] = False,
+    as_published: Annotated[
+        bool, typer.Option("--as-published", help="The original's counts, slips included.")
+    ] = False,
+    as_json: o.Json = False,
+) -> None:
+    """Estimate the energy of a sample, memory included, beside the same network as an ANN.
+
+    An analytical model (arXiv:2210.13107, 45 nm), not a measurement.
+    """
+    from lava_mlsnn.cli.energy import run_energy
+    from lava_mlsnn.energy import Design
+
+    design = Design(payload, not forget, delay, as_published)
+    run_energy(Console(as_json), file, data, samples, constants, design)
