@@ -42,7 +42,7 @@ from netx_export.spec import (
     Synapse,
 )
 
-__all__ = ["LayerRange", "check_ranges", "worst_case"]
+__all__ = ["LayerRange", "check_ranges", "signed_bits", "worst_case"]
 
 Interval = tuple[int, int]
 Bounds = tuple[np.ndarray, np.ndarray]  # lowest and highest per channel, int64
@@ -89,12 +89,15 @@ class LayerRange:
     @property
     def bits(self) -> int:
         """Signed width that accumulators and state need."""
-        return max(_bits(i) for i in (*self.synapses, self.accumulator, self.state))
+        return signed_bits(*self.synapses, self.accumulator, self.state)
 
 
-def _bits(interval: Interval) -> int:
-    low, high = interval
-    return max(high.bit_length(), (-low - 1).bit_length() if low < 0 else 0) + 1
+def signed_bits(*intervals: Interval) -> int:
+    """Width in two's complement that holds all of them."""
+    widths = [
+        max(high.bit_length(), (-low - 1).bit_length() if low < 0 else 0) for low, high in intervals
+    ]
+    return 1 + max(widths)
 
 
 def _hull(bounds: Bounds) -> Interval:
@@ -217,13 +220,13 @@ def _problem(found: LayerRange, layer: Population) -> str:
         if low < STATE_MIN or high > STATE_MAX:
             return (
                 f"{what} must fit 24 bits, but can reach {low}..{high}, which needs "
-                f"{_bits((low, high))}; use fewer levels before it, a smaller weight_exp, "
+                f"{signed_bits((low, high))}; use fewer levels before it, a smaller weight_exp, "
                 "or fewer inputs"
             )
     if isinstance(layer.neuron, Readout):
         low, high = layer.neuron.payload
         if found.payload[0] < low or found.payload[1] > high:
-            need = _bits(found.payload)
+            need = signed_bits(found.payload)
             wide = next(bits for bits in (16, 24) if bits >= need)
             return (
                 f"its payload must fit num_message_bits = {layer.neuron.num_message_bits}, but "

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from lava_mlsnn.cli import options as o
+from lava_mlsnn.cli import recipe_options as r
 from lava_mlsnn.cli.console import Console, guarded
 
 __all__ = ["app"]
@@ -95,12 +96,26 @@ def train(
     train_threshold: Annotated[
         bool, typer.Option("--train-threshold", help="Train one threshold per layer.")
     ] = False,
-    epochs: o.Epochs = 60,
-    batch_size: Annotated[int, typer.Option("--batch-size", help="Samples per step.")] = 64,
-    lr: Annotated[float, typer.Option("--lr", help="Peak learning rate.")] = 5e-3,
-    shift: Annotated[int, typer.Option("--shift", help="Random shift in pixels.")] = 0,
-    flip: Annotated[bool, typer.Option("--flip", help="Random mirror images.")] = False,
-    seed: o.Seed = 0,
+    recipe: r.Recipe = "plain",
+    epochs: r.Epochs = None,
+    batch_size: r.BatchSize = None,
+    lr: r.LearningRate = None,
+    optimiser: r.Optimiser = None,
+    schedule: r.Schedule = None,
+    warmup: r.Warmup = None,
+    weight_decay: r.WeightDecay = None,
+    label_smoothing: r.LabelSmoothing = None,
+    shift: r.Shift = None,
+    flip: r.Flip = None,
+    mixup: r.Mixup = None,
+    ema: r.Ema = None,
+    event_penalty: r.EventPenalty = None,
+    ann_epochs: r.AnnEpochs = None,
+    teacher: r.Teacher = None,
+    distil: r.Distil = None,
+    temperature: r.Temperature = None,
+    amp: r.Amp = None,
+    seed: r.Seed = None,
     device: Annotated[str, typer.Option("--device", help="cpu or cuda.")] = "cpu",
     threads: Annotated[
         int, typer.Option("--threads", min=0, help="CPU threads (0: all; small networks: 1).")
@@ -110,10 +125,13 @@ def train(
     ] = False,
     as_json: o.Json = False,
 ) -> None:
-    """Train a network; writes model.pt into the folder after every epoch."""
+    """Train a network; writes model.pt into the folder after every epoch.
+
+    Options of training that are left out come from the recipe ("plain": 60 epochs of AdamW).
+    """
     from lava_mlsnn.cli.train import run_train
     from lava_mlsnn.models import ModelConfig
-    from lava_mlsnn.training.loop import TrainConfig
+    from lava_mlsnn.training import recipes
 
     settings = {
         "arch": arch,
@@ -128,11 +146,37 @@ def train(
         "train_threshold": train_threshold,
     }
     ModelConfig.from_dict(settings)  # complain before reading a large dataset
-    recipe = TrainConfig(
-        epochs=epochs, batch_size=batch_size, lr=lr, shift=shift, flip=flip, seed=seed
+    training = recipes.recipe(
+        recipe,
+        epochs=epochs,
+        batch_size=batch_size,
+        lr=lr,
+        optimiser=optimiser,
+        schedule=schedule,
+        warmup=warmup,
+        weight_decay=weight_decay,
+        label_smoothing=label_smoothing,
+        shift=shift,
+        flip=flip,
+        mixup=mixup,
+        ema=ema,
+        event_penalty=event_penalty,
+        ann_epochs=ann_epochs,
+        distil=0.5 if teacher and distil is None else distil,
+        temperature=temperature,
+        amp=amp,
+        seed=seed,
     )
     run_train(
-        Console(as_json), out, data, settings, recipe, device=device, resume=resume, threads=threads
+        Console(as_json),
+        out,
+        data,
+        settings,
+        training,
+        teacher=teacher,
+        device=device,
+        resume=resume,
+        threads=threads,
     )
 
 
@@ -200,17 +244,47 @@ def check(
     model: Annotated[
         Path | None, typer.Option("--model", help="model.pt to compare with, too.")
     ] = None,
-    data: o.Data = "digits",
+    data: Annotated[
+        str | None, typer.Option("--data", help="As for 'train'; by default the file's own.")
+    ] = None,
     samples: o.Samples = 64,
     lava_samples: Annotated[
         int, typer.Option("--lava-samples", min=0, help="Samples that also run in Lava (0: none).")
     ] = 8,
+    target: Annotated[
+        str, typer.Option("--target", help="loihi2: does it fit the chip, instead of parity.")
+    ] = "",
+    system: Annotated[
+        str,
+        typer.Option("--system", help="loihi2, oheo-gulch, kapoho-point or hala-point."),
+    ] = "kapoho-point",
+    limit: Annotated[
+        list[str] | None, typer.Option("--limit", help="name=value, replaces a hardware limit.")
+    ] = None,
+    cores: Annotated[
+        int | None, typer.Option("--cores", min=1, help="Cores the mapping may use.")
+    ] = None,
+    mapping: Annotated[
+        Path | None, typer.Option("--mapping", help="Write the balanced mapping as JSON.")
+    ] = None,
     as_json: o.Json = False,
 ) -> None:
     """Check a file: 24-bit ranges, and the same integers in every layer on every side.
 
-    Exit code 1 if an integer differs or a range does not fit.
+    With --target loihi2 instead: per layer what the chip must hold, whether it fits and why
+    not, where it could lie, and an estimate of its speed.
+
+    Exit code 1 if an integer differs or something does not fit.
     """
+    if target not in ("", "loihi2"):
+        from lava_mlsnn.errors import ConfigError
+
+        raise ConfigError(f"target must be loihi2 or left out, got {target!r}")
+    if target:
+        from lava_mlsnn.cli.preflight import run_preflight
+
+        run_preflight(Console(as_json), file, data, samples, system, limit or [], cores, mapping)
+        return
     from lava_mlsnn.cli.network import run_check
 
     run_check(Console(as_json), file, model, data, samples, lava_samples)

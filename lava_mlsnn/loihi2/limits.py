@@ -134,10 +134,10 @@ class Limits:
         return self.table[name].value
 
     def why(self, name: str) -> str:
-        """The limit in a message: ``"4096 entries, assumed; --limit axons_in_per_core="``."""
+        """The limit in a message: ``"8 (assumed: --limit weight_exp_max=VALUE)"``."""
         limit = self.table[name]
-        how = "" if limit.status == "seen" else f"; change it with --limit {name}=VALUE"
-        return f"{limit.value:g} {limit.unit}".strip() + f", {limit.status}{how}"
+        known = limit.status if limit.status in ("seen", "given") else ""
+        return f"{limit.value:g} ({known or f'{limit.status}: --limit {name}=VALUE'})"
 
     @property
     def cores(self) -> int:

@@ -18,7 +18,7 @@ from lava_mlsnn.loihi2.program import Program
 if TYPE_CHECKING:
     from netx_export.spec import NetworkSpec, Population
 
-__all__ = ["allocations_of", "programs_of"]
+__all__ = ["allocation_of", "allocations_of", "programs_of"]
 
 
 def allocations_of(spec: NetworkSpec) -> dict[int, Allocation]:
@@ -35,11 +35,12 @@ def allocations_of(spec: NetworkSpec) -> dict[int, Allocation]:
     found = {}
     for index, layer in spec.populations:
         with at(spec.label(index)):
-            found[index] = _allocation(layer, spec.timesteps, depth[index])
+            found[index] = allocation_of(layer, spec.timesteps, depth[index])
     return found
 
 
-def _allocation(layer: Population, timesteps: int, depth: int) -> Allocation:
+def allocation_of(layer: Population, timesteps: int, depth: int) -> Allocation:
+    """Allocation of one population at a depth; errors as :func:`allocations_of`, unplaced."""
     from netx_export.spec import MultiLevel, Readout
 
     shape = layer.shape[::-1]  # Lava's order, channels last

@@ -40,6 +40,17 @@ class Piece:
     start: int
     stop: int
 
+    def boxes(self, height: int) -> list[tuple[range, range]]:
+        """The rows as at most three boxes of channels and lines."""
+        found, at = [], self.start
+        while at < self.stop:
+            channel, line = divmod(at, height)
+            whole = (self.stop - at) // height if line == 0 else 0
+            lines = range(line, height if whole else min(height, line + self.stop - at))
+            found.append((range(channel, channel + max(1, whole)), lines))
+            at += max(1, whole) * len(lines)
+        return found
+
 
 class Packer:
     """What fits where.
@@ -59,9 +70,7 @@ class Packer:
         If a single row does not fit a core.
     """
 
-    def __init__(
-        self, groups: tuple[Group, ...], loads: list[np.ndarray], limits: Limits
-    ) -> None:
+    def __init__(self, groups: tuple[Group, ...], loads: list[np.ndarray], limits: Limits) -> None:
         self.groups, self.costs = groups, cost_of_all(groups, limits)
         self.capacity = np.array([limits.capacity[name] for name in RESOURCES], np.int64)
         self.rows = [math.prod(g.shape[:2]) for g in groups]
@@ -148,7 +157,8 @@ class _Filling:
         self._open(0)
 
     def _open(self, core: int) -> None:
-        self.core, self.held, self.on_core = core, 0.0, set()
+        self.core, self.held = core, 0.0
+        self.on_core: set[int] = set()
         self.free = self.p.capacity.copy()
 
     def run(self) -> list[Piece] | None:

@@ -46,31 +46,22 @@ class Traffic:
         return float(self.sent.sum())
 
 
-def _channels(piece: Piece, height: int) -> tuple[int, int]:
-    return piece.start // height, (piece.stop - 1) // height + 1
-
-
-def _lines(piece: Piece, height: int) -> np.ndarray:
-    """Which of the H lines a piece has in any channel."""
-    return np.unique(np.arange(piece.start, min(piece.stop, piece.start + height)) % height)
-
-
 def needed(piece: Piece, group: Group, link: Link, source: tuple[int, int]) -> np.ndarray:
     """Rows (C, H) of a source that a piece must hear, as booleans."""
     channels, height = source
     mask = np.zeros(source, bool)
-    first, last = _channels(piece, group.shape[1])
     if link.kind == "dense":
         mask[:] = True
     elif link.kind == "identity":
         mask.reshape(-1)[piece.start : piece.stop] = True
     else:
-        lines = _lines(piece, group.shape[1])[:, None] * link.stride[0] - link.padding[0]
-        lines = (lines + np.arange(link.kernel[0]) * link.dilation[0]).reshape(-1)
-        lines = lines[(lines >= 0) & (lines < height)]
         per_out, per_in = group.shape[0] // link.groups, channels // link.groups
-        inputs = slice(first // per_out * per_in, ((last - 1) // per_out + 1) * per_in)
-        mask[inputs, np.unique(lines)] = True
+        for outputs, lines in piece.boxes(group.shape[1]):
+            taps = np.arange(link.kernel[0]) * link.dilation[0] - link.padding[0]
+            rows = np.unique(np.array(lines)[:, None] * link.stride[0] + taps)
+            rows = rows[(rows >= 0) & (rows < height)]
+            first, last = outputs.start // per_out, (outputs.stop - 1) // per_out + 1
+            mask[first * per_in : last * per_in, rows] = True
     return mask
 
 
@@ -95,7 +86,8 @@ def traffic_of(
     for p in mapping.pieces:
         for link in groups[p.group].links:
             source = link.source if link.source != HOST else len(groups)
-            heard = events[source] * needed(p, groups[p.group], link, events[source].shape)
+            channels, height = events[source].shape
+            heard = events[source] * needed(p, groups[p.group], link, (channels, height))
             sent[source] += heard.sum()
             arriving[p.core] += heard.sum()
             if link.source != HOST:
