@@ -48,6 +48,8 @@ class SynapseActivity:
     active_operations : float
         Neurons with an event in any timestep, times fan-out: what an ANN that skips
         zeros computes for a sample. Equal to ``operations.events`` at T = 1.
+    effective_operations : float
+        Events times the connections whose weight is not 0.
     """
 
     source: str
@@ -56,6 +58,7 @@ class SynapseActivity:
     arriving: Count
     operations: Count
     active_operations: float
+    effective_operations: float
 
 
 @dataclass(frozen=True)

@@ -87,7 +87,9 @@ def _synapse(
     spec: NetworkSpec, synapse: Synapse, sums: dict[str, np.ndarray], samples: int
 ) -> SynapseActivity:
     source = spec.layers[sender(spec, synapse.source)]
-    reached = fan_out(synapse, spec.layers[synapse.source].shape).ravel()
+    seen = spec.layers[synapse.source].shape
+    reached = fan_out(synapse, seen).ravel()
+    stored = fan_out(synapse, seen, nonzero=True).ravel()
     per_neuron = sums[source.name].reshape(3, -1)
     done = [_dot(part, reached) for part in per_neuron]
     sent = [int(part.sum()) for part in per_neuron]
@@ -98,6 +100,7 @@ def _synapse(
         Count(sent[EVENTS] / samples, sent[PAYLOAD] / samples),
         Count(done[EVENTS] / samples, done[PAYLOAD] / samples),
         done[ACTIVE] / samples,
+        _dot(per_neuron[EVENTS], stored) / samples,
     )
 
 

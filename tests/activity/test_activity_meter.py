@@ -62,6 +62,9 @@ def test_activity_is_what_counting_gives(spec, seed):
             assert s.operations.events == pytest.approx(done / 5)
             assert s.operations.payload == pytest.approx(weighed / 5)
             assert s.active_operations == pytest.approx(active / 5)
+            stored = fan_out(synapse, source.shape, nonzero=True)
+            effective = int(((sent != 0) * stored[None, ..., None]).sum())
+            assert s.effective_operations == pytest.approx(effective / 5)
             operations += done
     assert found.operations.events == pytest.approx(operations / 5)
     assert found.events_per_neuron == pytest.approx(events / (5 * total) if total else 0)
