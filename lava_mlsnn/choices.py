@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from lava_mlsnn.errors import ConfigError
 
-__all__ = ["BARRIERS", "POOLS", "STARTS", "SURROGATES", "check_choice"]
+__all__ = [
+    "BARRIERS",
+    "OPTIMISERS",
+    "POOLS",
+    "SCHEDULES",
+    "STARTS",
+    "SURROGATES",
+    "check_choice",
+]
 
 STARTS = ("floor", "round")  # V0 = 0, V0 = threshold / 2
 SURROGATES = ("ste", "ste_shifted", "sigmoid")  # lava_mlsnn.neuron.surrogate
 BARRIERS = ("integrating", "respiking", "sew", "ms", "none")  # lava_mlsnn.slayer.block.residual
 POOLS = ("avg", "stride")  # lava_mlsnn.models.vgg
+OPTIMISERS = ("adamw", "sgd")  # lava_mlsnn.training.schedule
+SCHEDULES = ("one-cycle", "cosine", "step")
 
 
 def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from lava_mlsnn.cli.console import Console
 from lava_mlsnn.errors import ConfigError
-from lava_mlsnn.training.loop import TrainConfig
+from lava_mlsnn.training.config import TrainConfig
 
 __all__ = ["make_folder", "run_train"]
 
@@ -32,6 +32,7 @@ def run_train(
     settings: dict[str, Any],
     recipe: TrainConfig,
     *,
+    teacher: Path | None,
     device: str,
     resume: bool,
     threads: int,
@@ -40,11 +41,13 @@ def run_train(
     import torch
 
     from lava_mlsnn.models import ModelConfig
+    from lava_mlsnn.training.checkpoint import load_model
     from lava_mlsnn.training.data import load_dataset
     from lava_mlsnn.training.loop import EpochReport, accuracy, train
 
     if device not in ("cpu", "cuda") or (device == "cuda" and not torch.cuda.is_available()):
         raise ConfigError(f"device must be cpu, or cuda where torch finds a GPU, got {device!r}")
+    teaches = None if teacher is None else load_model(teacher)
     make_folder(out)
     path = out / CHECKPOINT
     if path.exists() and not resume:
@@ -82,6 +85,7 @@ def run_train(
             recipe,
             checkpoint=path,
             resume=resume,
+            teacher=teaches,
             report=report,
             device=device,
             threads=threads,

@@ -78,6 +78,7 @@ class MultiLevelNeuron(torch.nn.Module):
         self.surrogate = surrogate
         self.alpha = alpha
         self.detach_reset = detach_reset
+        self.relu = False  # lava_mlsnn.training.ann_start: no levels, no state
         start = torch.tensor(float(threshold))
         if train_threshold:
             self.log_threshold = torch.nn.Parameter(start.log())
@@ -91,6 +92,8 @@ class MultiLevelNeuron(torch.nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Graded spikes of an input current, time last."""
+        if self.relu:
+            return torch.relu(x / self.threshold)
         a = x.movedim(-1, 0)
         if len(a) > 1 and a.stride(0) < math.prod(a.shape[1:]):
             a = a.contiguous()  # time first in memory too: one timestep is one dense block

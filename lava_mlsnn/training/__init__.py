@@ -6,31 +6,49 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lava_mlsnn.training.ann_start import as_relu as as_relu
+    from lava_mlsnn.training.ann_start import convert as convert
     from lava_mlsnn.training.checkpoint import load_model as load_model
+    from lava_mlsnn.training.config import TrainConfig as TrainConfig
     from lava_mlsnn.training.data import Dataset as Dataset
     from lava_mlsnn.training.data import load_dataset as load_dataset
-    from lava_mlsnn.training.loop import TrainConfig as TrainConfig
-    from lava_mlsnn.training.loop import accuracy as accuracy
+    from lava_mlsnn.training.ema import WeightAverage as WeightAverage
+    from lava_mlsnn.training.evaluate import accuracy as accuracy
     from lava_mlsnn.training.loop import train as train
+    from lava_mlsnn.training.penalty import EventPenalty as EventPenalty
+    from lava_mlsnn.training.recipes import RECIPES as RECIPES
+    from lava_mlsnn.training.recipes import recipe as recipe
     from lava_mlsnn.training.statistics import recalibrate as recalibrate
 
 _HOME = {
     "Dataset": "data",
-    "TrainConfig": "loop",
-    "accuracy": "loop",
+    "EventPenalty": "penalty",
+    "RECIPES": "recipes",
+    "TrainConfig": "config",
+    "WeightAverage": "ema",
+    "accuracy": "evaluate",
+    "as_relu": "ann_start",
+    "convert": "ann_start",
     "load_dataset": "data",
     "load_model": "checkpoint",
     "recalibrate": "statistics",
+    "recipe": "recipes",
     "train": "loop",
 }
 
 __all__ = [
+    "RECIPES",
     "Dataset",
+    "EventPenalty",
     "TrainConfig",
+    "WeightAverage",
     "accuracy",
+    "as_relu",
+    "convert",
     "load_dataset",
     "load_model",
     "recalibrate",
+    "recipe",
     "train",
 ]
 

@@ -1,135 +1,34 @@
-"""Training: one plain loop, resumable, with a one-cycle schedule."""
+"""Training: one plain loop, resumable to the bit; the recipe is a :class:`TrainConfig`."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 
 from lava_mlsnn.errors import ConfigError, DataError, RangeError
 from lava_mlsnn.models import ModelConfig, MultiLevelNetwork, build_model
-from lava_mlsnn.slayer import precision
+from lava_mlsnn.training.ann_start import as_relu, convert, first_frame
+from lava_mlsnn.training.augment import augment, mixup
 from lava_mlsnn.training.checkpoint import load_checkpoint, save_checkpoint
+from lava_mlsnn.training.config import EpochReport, TrainConfig
 from lava_mlsnn.training.data import Dataset, check_fits
+from lava_mlsnn.training.distil import Teacher, check_teacher, fingerprint, soft_loss
+from lava_mlsnn.training.ema import WeightAverage
+from lava_mlsnn.training.evaluate import accuracy
+from lava_mlsnn.training.penalty import EventPenalty
+from lava_mlsnn.training.schedule import make_optimiser, make_schedule
 from lava_mlsnn.training.statistics import recalibrate
 
 __all__ = ["EpochReport", "TrainConfig", "accuracy", "train"]
 
 CALIBRATION_BATCHES = 200  # averages of more no longer move
 SHORT = 100  # batches after which a running average has forgotten its start
-
-
-@dataclass(frozen=True)
-class TrainConfig:
-    """How to train.
-
-    Attributes
-    ----------
-    epochs, batch_size : int
-        Length and batch.
-    lr : float
-        Peak learning rate of the one-cycle schedule (AdamW).
-    weight_decay : float
-        Decoupled decay.
-    label_smoothing : float
-        0..1.
-    shift : int
-        Random shift of training images by up to this many pixels.
-    flip : bool
-        Random horizontal mirror of training images.
-    seed : int
-        Initial weights, order of samples, augmentation.
-    recalibrate : bool or None
-        Measure BatchNorm statistics over the training images after the last epoch, as
-        :func:`lava_mlsnn.training.recalibrate`. None: after fewer than 100 batches, when
-        the running statistics still hold some of their start. A longer training has
-        adapted its rounded weights to the running statistics (digits, 10 seeds, 60
-        epochs: 0.15 points better with them).
-    amp : bool
-        Convolutions and dense layers in bfloat16 (autocast); neurons, BatchNorm,
-        rounding to the grid and evaluation stay as they are. For GPUs.
-    """
-
-    epochs: int = 40
-    batch_size: int = 64
-    lr: float = 5e-3
-    weight_decay: float = 1e-4
-    label_smoothing: float = 0.05
-    shift: int = 0
-    flip: bool = False
-    seed: int = 0
-    recalibrate: bool | None = None
-    amp: bool = False
-
-    def __post_init__(self) -> None:
-        if self.epochs < 1 or self.batch_size < 2:
-            raise ConfigError(
-                f"training needs at least 1 epoch and batches of 2, got {self.epochs} and "
-                f"{self.batch_size}"
-            )
-        if not self.lr > 0:
-            raise ConfigError(f"lr must be positive, got {self.lr}")
-
-
-@dataclass(frozen=True)
-class EpochReport:
-    """What one epoch did."""
-
-    epoch: int  # 1-based
-    epochs: int
-    loss: float
-    accuracy: float  # on the training batches, 0..1
-
-
-def accuracy(
-    model: MultiLevelNetwork, x: np.ndarray, y: np.ndarray, kind: str = "integer"
-) -> float:
-    """Fraction of correct classes in ``"integer"`` or ``"float"`` precision, 0..1."""
-    device = next(model.parameters()).device
-    model.eval()
-    right = 0
-    with torch.no_grad(), precision(model, kind):
-        for start in range(0, len(x), 256):
-            scores = model(torch.from_numpy(x[start : start + 256]).to(device))
-            right += int((scores.argmax(1).cpu().numpy() == y[start : start + 256]).sum())
-    return right / max(1, len(x))
-
-
-def one_cycle(done: float) -> float:
-    """Learning rate factor after a fraction ``done`` of training: up, then down, by cosines."""
-    rise, start = 0.15, 0.04
-    if done < rise:
-        return start + (1 - start) * 0.5 * (1 - math.cos(math.pi * done / rise))
-    return 0.5 * (1 + math.cos(math.pi * min(1.0, (done - rise) / (1 - rise))))
-
-
-def _augment(x: torch.Tensor, config: TrainConfig, generator: torch.Generator) -> torch.Tensor:
-    n, _, height, width = x.shape
-    if config.shift:
-        s = config.shift
-        padded = F.pad(x, (s, s, s, s))
-        offsets = torch.randint(0, 2 * s + 1, (n, 2), generator=generator)
-        # every window of the size of an image, as a view; one is copied per image
-        windows = padded.unfold(2, height, 1).unfold(3, width, 1).movedim(1, 3)
-        x = windows[torch.arange(n), offsets[:, 0], offsets[:, 1]]
-    if config.flip:
-        mirror = torch.rand(n, generator=generator) < 0.5
-        x = torch.where(mirror[:, None, None, None], x.flip(-1), x)
-    return x
-
-
-def _calibration(x_all: torch.Tensor, config: TrainConfig, device: str) -> Iterator[torch.Tensor]:
-    """Training images as they are, in whole batches of one fixed order."""
-    order = torch.randperm(len(x_all), generator=torch.Generator().manual_seed(config.seed))
-    size = config.batch_size
-    for index in range(max(1, min(CALIBRATION_BATCHES, len(x_all) // size))):
-        yield x_all[order[index * size : (index + 1) * size]].to(device)
 
 
 def train(
@@ -139,6 +38,7 @@ def train(
     *,
     checkpoint: Path | None = None,
     resume: bool = False,
+    teacher: Teacher | None = None,
     report: Callable[[EpochReport], None] | None = None,
     device: str = "cpu",
     threads: int = 0,
@@ -158,6 +58,9 @@ def train(
     resume : bool
         Continue ``checkpoint`` if it exists (same configurations required). The
         result equals that of an uninterrupted run.
+    teacher : callable, optional
+        Scores (N, classes) of a batch, such as a network of
+        :func:`lava_mlsnn.training.load_model`; used where ``config.distil`` is not 0.
     report : callable, optional
         Called after every epoch.
     device : str
@@ -181,117 +84,186 @@ def train(
     check_fits(dataset, model_config.input_shape, model_config.classes)
     if len(dataset.x_train) < 2:  # one sample has no batch statistics
         raise DataError(f"training needs at least 2 images, {dataset.name} has 1")
+    teacher = check_teacher(teacher, config, device)
     before = torch.get_num_threads()
     torch.set_num_threads(threads or before)
+    torch.manual_seed(config.seed)
+    run = _Training(model_config, dataset, config, teacher, device)
     try:
-        return _train(
-            model_config,
-            dataset,
-            config,
-            checkpoint if resume else None,
-            checkpoint,
-            report,
-            device,
-        )
+        start = run.restore(checkpoint) if resume and checkpoint and checkpoint.exists() else 0
+        for epoch in range(start, config.epochs):
+            loss, right = run.epoch(epoch)
+            if checkpoint is not None:
+                save_checkpoint(checkpoint, run.result, run.state(epoch + 1))
+            if report is not None:
+                report(EpochReport(epoch + 1, config.epochs, loss, right))
+        return run.result.eval()
     finally:
+        run.close()
         torch.set_num_threads(before)
 
 
-def _train(
-    model_config: ModelConfig,
-    dataset: Dataset,
-    config: TrainConfig,
-    resume: Path | None,
-    checkpoint: Path | None,
-    report: Callable[[EpochReport], None] | None,
-    device: str,
-) -> MultiLevelNetwork:
-    torch.manual_seed(config.seed)
-    model = build_model(model_config).to(device)
-    optimiser = torch.optim.AdamW(
-        model.parameters(), lr=config.lr, weight_decay=config.weight_decay
-    )
-    x_all, y_all = torch.from_numpy(dataset.x_train), torch.from_numpy(dataset.y_train)
-    # a last batch of one sample has no batch statistics
-    batches = max(1, len(x_all) // config.batch_size)
-    # torch's OneCycleLR keeps a function in its state, which a safe checkpoint cannot hold
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimiser, lambda step: one_cycle(step / (config.epochs * batches))
-    )
-    generator = torch.Generator().manual_seed(config.seed)
-    start = 0
-    if resume is not None and resume.exists():
-        start = _restore(resume, model, optimiser, schedule, generator, config, dataset.name)
-    for epoch in range(start, config.epochs):
-        model.train()
+class _Training:
+    """What a training holds between epochs."""
+
+    def __init__(
+        self,
+        model_config: ModelConfig,
+        dataset: Dataset,
+        config: TrainConfig,
+        teacher: Teacher | None,
+        device: str,
+    ) -> None:
+        self.config, self.dataset, self.device = config, dataset.name, device
+        self.classes = len(dataset.classes)
+        self.model = build_model(model_config).to(device)
+        # a GPU holds the data itself; the order and all else random come from the CPU
+        self.x = torch.from_numpy(dataset.x_train).to(device)
+        self.y = torch.from_numpy(dataset.y_train).to(device)
+        # a last batch of one sample has no batch statistics
+        self.batches = max(1, len(self.x) // config.batch_size)
+        self.generator = torch.Generator().manual_seed(config.seed)
+        self.average = WeightAverage(self.model, config.ema) if config.ema else None
+        self.penalty = EventPenalty(self.model) if config.event_penalty else None
+        self.teacher = teacher
+        self._start_phase(config.ann_epochs or config.epochs)
+
+    @property
+    def result(self) -> MultiLevelNetwork:
+        """What is evaluated and exported."""
+        return self.model if self.average is None else self.average.mean
+
+    def close(self) -> None:
+        """Leave a network without hooks."""
+        if self.penalty is not None:
+            self.penalty.remove()
+
+    def _start_phase(self, epochs: int) -> None:
+        self.optimiser = make_optimiser(self.model, self.config)
+        self.schedule = make_schedule(self.optimiser, self.config, self.batches, epochs)
+
+    def epoch(self, epoch: int) -> tuple[float, float]:
+        """One pass over the data; mean loss and training accuracy."""
+        config = self.config
+        ann = epoch < config.ann_epochs
+        self.model.train()
         # summed where they are made: reading a number every step would wait for a GPU
-        total = torch.zeros((), dtype=torch.float64, device=device)
-        right = torch.zeros((), dtype=torch.int64, device=device)
-        order = torch.randperm(len(x_all), generator=generator)
-        for index in range(batches):
-            chosen = order[index * config.batch_size : (index + 1) * config.batch_size]
-            x = _augment(x_all[chosen], config, generator).to(device)
-            y = y_all[chosen].to(device)
-            with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=config.amp):
-                scores = model(x)
-            loss = F.cross_entropy(scores.float(), y, label_smoothing=config.label_smoothing)
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            optimiser.step()
-            schedule.step()
-            total += loss.detach()
-            right += (scores.argmax(1) == y).sum()
-        mean, seen = float(total) / batches, batches * min(config.batch_size, len(x_all))
+        total = torch.zeros((), dtype=torch.float64, device=self.device)
+        right = torch.zeros((), dtype=torch.int64, device=self.device)
+        order = torch.randperm(len(self.x), generator=self.generator)
+        with as_relu(self.model, ann):
+            for index in range(self.batches):
+                chosen = order[index * config.batch_size : (index + 1) * config.batch_size]
+                loss, correct = self._step(chosen.to(self.device), ann)
+                total += loss
+                right += correct
+        seen = self.batches * min(config.batch_size, len(self.x))
+        mean = float(total) / self.batches
         if not math.isfinite(mean):
             raise RangeError(
                 f"the loss must stay finite, got {mean} in epoch {epoch + 1}; lower lr"
             )
-        short = config.recalibrate is None and config.epochs * batches < SHORT
-        if (config.recalibrate or short) and epoch + 1 == config.epochs:
-            recalibrate(model, _calibration(x_all, config, device))
-        if checkpoint is not None:
-            state: dict[str, Any] = {
-                "epoch": epoch + 1,
-                "train_config": asdict(config),
-                "dataset": dataset.name,
-                "optimiser": optimiser.state_dict(),
-                "schedule": schedule.state_dict(),
-                "generator": generator.get_state(),
-            }
-            save_checkpoint(checkpoint, model, state)
-        if report is not None:
-            report(EpochReport(epoch + 1, config.epochs, mean, int(right) / seen))
-    return model.eval()
+        self._finish(epoch + 1)
+        return mean, int(right) / seen
 
+    def _step(self, chosen: torch.Tensor, ann: bool) -> tuple[torch.Tensor, torch.Tensor]:
+        """One batch: detached loss, number of right classes."""
+        config = self.config
+        x, y = augment(self.x[chosen], config, self.generator), self.y[chosen]
+        target = y
+        if config.mixup:
+            x, target = mixup(x, y, self.classes, config.mixup, self.generator)
+        shown = first_frame(x, len(self.model.config.input_shape)) if ann else x
+        with torch.autocast(torch.device(self.device).type, torch.bfloat16, enabled=config.amp):
+            scores = self.model(shown)
+        loss = F.cross_entropy(scores.float(), target, label_smoothing=config.label_smoothing)
+        if self.teacher is not None:
+            soft = soft_loss(scores.float(), self.teacher, x, config.temperature)
+            loss = (1 - config.distil) * loss + config.distil * soft
+        if self.penalty is not None:
+            events = self.penalty.take(len(x))
+            if not ann:
+                loss = loss + config.event_penalty * events
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimiser.step()
+        self.schedule.step()
+        if self.average is not None:
+            self.average.update(self.model)
+        return loss.detach(), (scores.argmax(1) == y).sum()
 
-def _restore(
-    path: Path,
-    model: MultiLevelNetwork,
-    optimiser: torch.optim.Optimizer,
-    schedule: Any,
-    generator: torch.Generator,
-    config: TrainConfig,
-    dataset: str,
-) -> int:
-    content = load_checkpoint(path)
-    if ModelConfig.from_dict(content["config"]) != model.config:
-        raise ConfigError(
-            f"{path} holds another network; resume with its options, or train into another folder"
+    def _finish(self, done: int) -> None:
+        """What the ends of a phase and of the training add."""
+        config = self.config
+        if done == config.ann_epochs:
+            self.model.load_state_dict(self.result.state_dict())
+            convert(self.model, self._calibration(), config.ann_percentile)
+            if self.average is not None:
+                self.average.restart(self.model)
+            self._start_phase(config.epochs - config.ann_epochs)
+        if done == config.epochs:
+            short = config.recalibrate is None and config.epochs * self.batches < SHORT
+            if config.recalibrate or short:
+                recalibrate(self.result, self._calibration())
+
+    def _calibration(self) -> Iterator[torch.Tensor]:
+        """Training images as they are, in whole batches of one fixed order."""
+        order = torch.randperm(
+            len(self.x), generator=torch.Generator().manual_seed(self.config.seed)
         )
-    stored = content.get("train_config")
-    # options that the checkpoint is older than had their default
-    if not isinstance(stored, dict) or {**asdict(TrainConfig()), **stored} != asdict(config):
-        raise ConfigError(
-            f"{path} was trained with other options; resume with the same, or train into "
-            "another folder"
-        )
-    if content.get("dataset") != dataset:
-        raise ConfigError(
-            f"{path} was trained on {content.get('dataset')!r}, not {dataset!r}; resume with "
-            "the same data, or train into another folder"
-        )
-    model.load_state_dict(content["model"])
-    optimiser.load_state_dict(content["optimiser"])
-    schedule.load_state_dict(content["schedule"])
-    generator.set_state(content["generator"])
-    return int(content["epoch"])
+        size = self.config.batch_size
+        for index in range(max(1, min(CALIBRATION_BATCHES, len(self.x) // size))):
+            yield self.x[order[index * size : (index + 1) * size].to(self.device)]
+
+    def state(self, done: int) -> dict[str, Any]:
+        """What a checkpoint holds beside the network."""
+        state = {
+            "epoch": done,
+            "train_config": asdict(self.config),
+            "dataset": self.dataset,
+            "optimiser": self.optimiser.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "generator": self.generator.get_state(),
+        }
+        if self.average is not None:
+            state["ema"] = self.average.state(self.model)
+        if self.teacher is not None:
+            state["teacher"] = fingerprint(self.teacher)
+        return state
+
+    def restore(self, path: Path) -> int:
+        """Go on from a checkpoint: epochs done; ConfigError if it is of another training."""
+        content = load_checkpoint(path)
+        if ModelConfig.from_dict(content["config"]) != self.model.config:
+            raise ConfigError(
+                f"{path} holds another network; resume with its options, or train into another "
+                "folder"
+            )
+        stored = content.get("train_config")
+        # options that the checkpoint is older than had their default
+        if not isinstance(stored, dict) or {**asdict(TrainConfig()), **stored} != asdict(
+            self.config
+        ):
+            raise ConfigError(
+                f"{path} was trained with other options; resume with the same, or train into "
+                "another folder"
+            )
+        for name, here, what in (
+            ("dataset", self.dataset, "data"),
+            ("teacher", fingerprint(self.teacher), "teacher"),
+        ):
+            if content.get(name, "") != here:
+                raise ConfigError(
+                    f"{path} was trained on {content.get(name)!r}, not {here!r}; resume with "
+                    f"the same {what}, or train into another folder"
+                )
+        done = int(content["epoch"])
+        if self.config.ann_epochs and done >= self.config.ann_epochs:
+            self._start_phase(self.config.epochs - self.config.ann_epochs)
+        self.model.load_state_dict(content["model"])
+        if self.average is not None:
+            self.average.load(content["ema"], self.model)
+        self.optimiser.load_state_dict(content["optimiser"])
+        self.schedule.load_state_dict(content["schedule"])
+        self.generator.set_state(content["generator"])
+        return done

@@ -4,6 +4,13 @@
 :class:`Builder`; new kinds are registered there.
 """
 
-from netx_export.handlers.export import blocks_of, export_block, export_model, to_spec, walk
+from netx_export.handlers.export import (
+    blocks_of,
+    connections,
+    export_block,
+    export_model,
+    to_spec,
+    walk,
+)
 
-__all__ = ["blocks_of", "export_block", "export_model", "to_spec", "walk"]
+__all__ = ["blocks_of", "connections", "export_block", "export_model", "to_spec", "walk"]

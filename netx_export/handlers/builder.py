@@ -12,6 +12,7 @@ from lava_mlsnn.slayer.synapse import Synapse as TorchSynapse
 from netx_export.spec import (
     Conv,
     Dense,
+    Flatten,
     Identity,
     Layer,
     MultiLevel,
@@ -20,7 +21,7 @@ from netx_export.spec import (
 )
 from netx_export.spec import Population as PopulationSpec
 
-__all__ = ["Builder"]
+__all__ = ["Builder", "Links"]
 
 
 def _whole(tensor: torch.Tensor) -> np.ndarray:
@@ -91,6 +92,27 @@ class Builder:
                 scale[:1] if np.all(scale == scale[0]) else scale,
             )
         )
+
+
+class Links(Builder):
+    """Which population is fed by which, and no integers: for models that have none yet."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.links: list[tuple[str, Population, tuple[str, ...]]] = []
+        self._feeds: list[str] = []  # per layer: the population behind it, "" for the input
+
+    def add(self, layer: Layer) -> int:
+        """As in the base; a flatten passes on what feeds it."""
+        self._feeds.append(self._feeds[layer.source] if isinstance(layer, Flatten) else "")
+        super().add(layer)
+        return len(self._feeds) - 1
+
+    def population(self, name: str, population: Population, *sources: int) -> int:
+        """Note a population and the names of its sources."""
+        self.links.append((name, population, tuple(self._feeds[s] for s in sources)))
+        self._feeds.append(name)
+        return len(self._feeds) - 1
 
 
 def _shared(values: np.ndarray, of: torch.Tensor | None = None) -> np.ndarray:

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from lava_mlsnn.errors import ConfigError, UnsupportedLayerError
+from lava_mlsnn.slayer.population import Population
 from netx_export.handlers.blocks import handle
-from netx_export.handlers.builder import Builder
+from netx_export.handlers.builder import Builder, Links
 from netx_export.spec import NetworkSpec
 
 if TYPE_CHECKING:
     import h5py
 
-__all__ = ["blocks_of", "export_block", "export_model", "to_spec", "walk"]
+__all__ = ["blocks_of", "connections", "export_block", "export_model", "to_spec", "walk"]
 
 
 def to_spec(
@@ -70,11 +71,31 @@ def blocks_of(model: torch.nn.Module) -> torch.nn.Sequential | torch.nn.ModuleLi
 
 def walk(model: torch.nn.Module) -> Builder:
     """Visit a model's blocks in order; raises as :func:`to_spec`."""
-    builder, last = Builder(), -1
+    builder = Builder()
+    _visit(model, builder)
+    return builder
+
+
+def connections(model: torch.nn.Module) -> list[tuple[str, Population, tuple[str, ...]]]:
+    """Every population of a model with its name and its sources' names, one per synapse.
+
+    The input is called "". Statistics need not exist yet.
+
+    Raises
+    ------
+    UnsupportedLayerError
+        As :func:`to_spec`.
+    """
+    links = Links()
+    _visit(model, links)
+    return links.links
+
+
+def _visit(model: torch.nn.Module, builder: Builder) -> None:
+    last = -1
     with torch.no_grad():
         for name, block in blocks_of(model).named_children():
             last = handle(builder, name, block, last)
-    return builder
 
 
 def export_model(

@@ -11,9 +11,10 @@ from small_models import assert_same_integers, images, small_model
 
 from lava_mlsnn.errors import ConfigError, DataError, FormatError, RangeError
 from lava_mlsnn.models import ModelConfig
+from lava_mlsnn.training.augment import augment
 from lava_mlsnn.training.checkpoint import load_checkpoint, load_model, save_checkpoint
 from lava_mlsnn.training.data import Dataset
-from lava_mlsnn.training.loop import TrainConfig, _augment, accuracy, train
+from lava_mlsnn.training.loop import TrainConfig, accuracy, train
 
 SHAPE = (1, 6, 5)
 MODEL = ModelConfig(width=2, input_shape=SHAPE, classes=2, input_levels=15)
@@ -144,7 +145,7 @@ def test_shifted_images_are_windows_of_the_padded_ones(shift):
         0, 2 * shift + 1, (9, 2), generator=torch.Generator().manual_seed(0)
     ).tolist()
     padded = torch.nn.functional.pad(x, (shift,) * 4)
-    moved = _augment(x, TrainConfig(shift=shift), generator)
+    moved = augment(x, TrainConfig(shift=shift), generator)
     for image, whole, (a, b) in zip(moved, padded, offsets, strict=True):
         assert torch.equal(image, whole[:, a : a + 5, b : b + 4])
 

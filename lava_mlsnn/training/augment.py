@@ -1,0 +1,71 @@
+"""Random changes of training batches: shift, mirror, and mixup of pairs.
+
+Mixup (Zhang et al., arXiv:1710.09412) draws one ``l ~ Beta(a, a)`` a batch and trains on
+``l x + (1 - l) x'`` with the targets ``l y + (1 - l) y'``, x' the batch in another order.
+``l`` is taken as the larger part, so that the label of x stays the likelier one.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from lava_mlsnn.training.config import TrainConfig
+
+__all__ = ["augment", "mixup"]
+
+
+def augment(x: torch.Tensor, config: TrainConfig, generator: torch.Generator) -> torch.Tensor:
+    """Shift and mirror images (N, C, H, W), or frames (N, C, H, W, T) all alike.
+
+    The generator is one of the CPU wherever x lies: results do not depend on the device.
+    """
+    if x.dim() == 5 and (config.shift or config.flip):
+        n, c, h, w, t = x.shape
+        flat = augment(x.movedim(-1, 2).reshape(n, c * t, h, w), config, generator)
+        return flat.reshape(n, c, t, h, w).movedim(2, -1)
+    n, _, height, width = x.shape[:4]
+    if config.shift:
+        s = config.shift
+        padded = F.pad(x, (s, s, s, s))
+        offsets = torch.randint(0, 2 * s + 1, (n, 2), generator=generator).to(x.device)
+        # every window of the size of an image, as a view; one is copied per image
+        windows = padded.unfold(2, height, 1).unfold(3, width, 1).movedim(1, 3)
+        x = windows[torch.arange(n, device=x.device), offsets[:, 0], offsets[:, 1]]
+    if config.flip:
+        mirror = (torch.rand(n, generator=generator) < 0.5).to(x.device)
+        x = torch.where(mirror[:, None, None, None], x.flip(-1), x)
+    return x
+
+
+def mixup(
+    x: torch.Tensor, y: torch.Tensor, classes: int, alpha: float, generator: torch.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Pairs of a batch, mixed.
+
+    Parameters
+    ----------
+    x : Tensor, (N, ...)
+        Inputs.
+    y : Tensor of int64, (N,)
+        Classes.
+    classes : int
+        How many there are.
+    alpha : float
+        Both parameters of the Beta distribution; small values mix little.
+    generator : torch.Generator
+        Of the CPU; decides the share and the pairs.
+
+    Returns
+    -------
+    tuple of Tensor
+        Inputs as x, and targets (N, classes) whose rows add up to 1.
+    """
+    # torch's Beta takes no generator
+    seed = int(torch.randint(2**62, (), generator=generator))
+    share = float(np.random.default_rng(seed).beta(alpha, alpha))
+    share = max(share, 1 - share)
+    other = torch.randperm(len(x), generator=generator).to(x.device)
+    targets = F.one_hot(y, classes).to(x.dtype)
+    return torch.lerp(x[other], x, share), torch.lerp(targets[other], targets, share)

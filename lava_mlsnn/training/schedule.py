@@ -1,0 +1,80 @@
+"""Optimisers and learning rates.
+
+With ``s`` the epochs done (a fraction inside an epoch), ``E`` all epochs and ``w`` the
+warm-up, the learning rate is ``lr`` times::
+
+    one-cycle  0.04 up to 1 in the first 15 %, then down to 0, both by cosines
+    cosine     (1 + cos(pi (s - w) / (E - w))) / 2
+    step       step_factor ** floor(s / step_epochs)
+
+and ``min(1, s / w)`` besides for the latter two, one optimiser step ahead, so that the
+first step is no step of size 0.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+
+from lava_mlsnn.training.config import TrainConfig
+
+__all__ = ["factor", "make_optimiser", "make_schedule", "one_cycle"]
+
+
+def one_cycle(done: float) -> float:
+    """Learning rate factor after a fraction ``done`` of training: up, then down, by cosines."""
+    rise, start = 0.15, 0.04
+    if done < rise:
+        return start + (1 - start) * 0.5 * (1 - math.cos(math.pi * done / rise))
+    return 0.5 * (1 + math.cos(math.pi * min(1.0, (done - rise) / (1 - rise))))
+
+
+def factor(config: TrainConfig, step: int, batches: int, epochs: int) -> float:
+    """Learning rate of a step, in units of ``config.lr``.
+
+    Parameters
+    ----------
+    config : TrainConfig
+        Its schedule and the schedule's numbers.
+    step : int
+        Optimiser steps done.
+    batches : int
+        Steps an epoch.
+    epochs : int
+        Length of the schedule.
+    """
+    if config.schedule == "one-cycle":
+        return one_cycle(step / (epochs * batches))
+    done, warmup = step / batches, min(config.warmup, float(epochs))
+    rise = min(1.0, (step + 1) / (warmup * batches)) if warmup else 1.0
+    if config.schedule == "step":
+        return rise * config.step_factor ** math.floor(done / config.step_epochs)
+    if done <= warmup or epochs <= warmup:
+        return rise
+    return rise * 0.5 * (1 + math.cos(math.pi * min(1.0, (done - warmup) / (epochs - warmup))))
+
+
+def make_optimiser(model: torch.nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
+    """AdamW, or SGD with Nesterov momentum."""
+    parameters = model.parameters()
+    if config.optimiser == "sgd":
+        return torch.optim.SGD(
+            parameters,
+            lr=config.lr,
+            momentum=config.momentum,
+            weight_decay=config.weight_decay,
+            nesterov=config.momentum > 0,
+        )
+    return torch.optim.AdamW(parameters, lr=config.lr, weight_decay=config.weight_decay)
+
+
+def make_schedule(
+    optimiser: torch.optim.Optimizer, config: TrainConfig, batches: int, epochs: int
+) -> Any:
+    """:func:`factor` as torch's scheduler, one step a batch."""
+    # torch's OneCycleLR keeps a function in its state, which a safe checkpoint cannot hold
+    return torch.optim.lr_scheduler.LambdaLR(
+        optimiser, lambda step: factor(config, step, batches, epochs)
+    )

@@ -1,0 +1,180 @@
+"""Every option of a recipe: what it does to a training, and that it can be resumed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from small_models import assert_same_integers, small_model
+from test_training_loop import MODEL, RECIPE, StoppedError, dataset, same
+
+from lava_mlsnn.errors import ConfigError
+from lava_mlsnn.training import WeightAverage, load_model, train
+from lava_mlsnn.training.augment import augment, mixup
+from lava_mlsnn.training.checkpoint import load_checkpoint
+from lava_mlsnn.training.distil import soft_loss
+
+OPTIONS = {
+    "sgd and cosine": {"optimiser": "sgd", "schedule": "cosine", "warmup": 1},
+    "step": {"schedule": "step", "step_epochs": 1},
+    "mixup": {"mixup": 0.4},
+    "ema": {"ema": 0.9},
+    "event penalty": {"event_penalty": 0.5},
+    "ann start": {"ann_epochs": 2},
+    "all": {
+        "optimiser": "sgd",
+        "schedule": "cosine",
+        "mixup": 0.4,
+        "ema": 0.9,
+        "event_penalty": 0.5,
+        "ann_epochs": 2,
+        "distil": 0.5,
+        "recalibrate": True,
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def teacher():
+    return small_model(seed=4, classes=2)
+
+
+@pytest.mark.parametrize("stop", [1, 2, 3])
+@pytest.mark.parametrize("name", OPTIONS)
+def test_a_resumed_training_is_the_uninterrupted_one_to_the_bit(tmp_path, name, stop, teacher):
+    data, path = dataset(), tmp_path / "model.pt"
+    recipe = replace(RECIPE, **OPTIONS[name])
+    whole = train(MODEL, data, recipe, teacher=teacher)
+    assert not same(whole, train(MODEL, data, RECIPE))  # the option does something
+
+    def interrupt(epoch):
+        if epoch.epoch == stop:
+            raise StoppedError
+
+    with pytest.raises(StoppedError):
+        train(MODEL, data, recipe, checkpoint=path, report=interrupt, teacher=teacher)
+    assert load_checkpoint(path)["epoch"] == stop
+    torch.rand(3)
+    resumed = train(MODEL, data, recipe, checkpoint=path, resume=True, teacher=teacher)
+    assert same(whole, resumed) and same(whole, load_model(path))
+    assert same(whole, train(MODEL, data, recipe, checkpoint=path, resume=True, teacher=teacher))
+    assert_same_integers(resumed, data.x_test)
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    n=st.integers(1, 9),
+    classes=st.integers(2, 5),
+    alpha=st.floats(0.05, 5),
+    seed=st.integers(0, 99),
+)
+def test_mixed_targets_add_up_to_one_and_lean_to_the_first_label(n, classes, alpha, seed):
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.rand(n, 2, 3, 3, generator=generator)
+    y = torch.randint(classes, (n,), generator=generator)
+    mixed, targets = mixup(x, y, classes, alpha, generator)
+    assert torch.allclose(targets.sum(1), torch.ones(n)) and bool((targets >= 0).all())
+    own = targets[torch.arange(n), y]
+    assert bool((own >= 0.5 - 1e-6).all()) and mixed.shape == x.shape
+    assert float(mixed.mean()) == pytest.approx(
+        float(x.mean()), rel=1e-4
+    )  # pairs are a permutation
+    assert bool((mixed <= x.amax(0) + 1e-6).all()) and bool((mixed >= x.amin(0) - 1e-6).all())
+
+
+def test_frames_are_shifted_and_mirrored_all_alike():
+    x = torch.rand(7, 2, 6, 5, 3)
+    recipe = replace(RECIPE, shift=2, flip=True)
+    moved = augment(x, recipe, torch.Generator().manual_seed(3))
+    assert moved.shape == x.shape and not torch.equal(moved, x)
+    for t in range(3):
+        frame = augment(x[..., t], recipe, torch.Generator().manual_seed(3))
+        assert torch.equal(moved[..., t], frame)
+
+
+def test_the_average_of_constant_weights_is_the_weights():
+    model = small_model()
+    average = WeightAverage(model, 0.99)
+    for _ in range(5):
+        average.update(model)
+    assert same(average.mean, model)
+
+
+@settings(deadline=None, max_examples=20)
+@given(decay=st.floats(0.5, 0.999), steps=st.integers(1, 25))
+def test_the_average_weighs_each_step_as_it_says(decay, steps):
+    model = torch.nn.BatchNorm1d(2)
+    average = WeightAverage(model, decay)
+    wanted = 1.0
+    for k in range(1, steps + 1):
+        model.weight.data.fill_(float(k))
+        model.running_mean.fill_(float(k))
+        model.num_batches_tracked.fill_(k)
+        average.update(model)
+        d = min(decay, k / (k + 9))
+        wanted = d * wanted + (1 - d) * k
+    assert float(average.mean.weight[0]) == pytest.approx(wanted, rel=1e-4)
+    assert int(average.mean.num_batches_tracked) == steps
+
+
+def test_the_checkpoint_of_an_averaged_training_holds_the_average(tmp_path):
+    data, path = dataset(), tmp_path / "model.pt"
+    recipe = replace(RECIPE, ema=0.9, recalibrate=False)
+    model = train(MODEL, data, recipe, checkpoint=path)
+    content = load_checkpoint(path)
+    assert same(model, load_model(path))
+    name = "blocks.stem.population.synapses.0.weight"
+    raw = content["ema"]["model"][name]
+    assert not torch.equal(raw, content["model"][name])
+    plain = train(MODEL, data, replace(recipe, ema=0.0))  # the average only watches
+    assert torch.equal(raw, plain.state_dict()[name])
+
+
+def test_a_teacher_without_weight_is_none(teacher):
+    data = dataset()
+
+    def broken(x):
+        raise AssertionError("not to be asked")
+
+    assert same(train(MODEL, data, RECIPE), train(MODEL, data, RECIPE, teacher=broken))
+    with pytest.raises(ConfigError, match=r"distil = 0.5 needs a teacher.*--teacher"):
+        train(MODEL, data, replace(RECIPE, distil=0.5))
+    with pytest.raises(ConfigError, match=r"scores of shape \(16, 2\).*got \(16, 3\)"):
+        train(MODEL, data, replace(RECIPE, distil=0.5), teacher=lambda x: torch.zeros(len(x), 3))
+
+
+def test_soft_targets_cost_nothing_where_the_scores_agree_and_point_to_the_teacher():
+    x = torch.rand(6, 3)
+    scores = x.clone().requires_grad_(True)
+    assert float(soft_loss(scores, lambda x: x + 5, x, 3.0)) == pytest.approx(0, abs=1e-6)
+    loss = soft_loss(scores, lambda x: -x, x, 3.0)
+    loss.backward()
+    p, q = torch.softmax(x / 3, 1), torch.softmax(-x / 3, 1)
+    assert float(loss) == pytest.approx(9 * float((q * (q / p).log()).sum(1).mean()), rel=1e-4)
+    assert torch.allclose(scores.grad, 3 * (p - q) / 6, atol=1e-6)
+
+
+def test_a_student_follows_its_teacher_against_the_labels():
+    """Labels all wrong, weight 1: the classes are the teacher's."""
+    data = dataset(128)
+
+    def right(x):
+        return 40 * torch.stack([x[..., 3:].mean((1, 2, 3)), x[..., :2].mean((1, 2, 3))], 1)
+
+    wrong = replace(data, y_train=1 - data.y_train)
+    recipe = replace(RECIPE, epochs=20, shift=0, flip=False, distil=1.0, temperature=1.0)
+    model = train(replace(MODEL, width=4), wrong, recipe, teacher=right)
+    scores = model(torch.from_numpy(data.x_train)).argmax(1).numpy()
+    assert (scores == data.y_train).mean() > 0.8
+
+
+def test_resuming_with_another_teacher_is_refused(tmp_path, teacher):
+    data, path = dataset(), tmp_path / "model.pt"
+    recipe = replace(RECIPE, epochs=1, distil=0.5)
+    train(MODEL, data, recipe, checkpoint=path, teacher=teacher)
+    other = small_model(seed=5, classes=2)
+    with pytest.raises(ConfigError, match="the same teacher"):
+        train(MODEL, data, recipe, checkpoint=path, resume=True, teacher=other)
