@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -27,6 +29,7 @@ from lava_mlsnn.energy.design import DELAYS, PAYLOADS
 from lava_mlsnn.energy.structure import width
 from lava_mlsnn.errors import ConfigError, UnsupportedLayerError
 from lava_mlsnn.runner import IntegerRunner
+from netx_export import write
 from netx_export.handlers import to_spec
 from netx_export.spec import Input, MultiLevel, StockNeuron
 
@@ -302,3 +305,19 @@ def test_levels_change_widths_only_where_they_are_used():
     queue = [sum(t.energy for t in e.terms if t.kind == "queue reads") for e in (small, large)]
     assert queue[0] < queue[1]
     assert np.isfinite(large.total)
+
+
+def test_the_model_needs_no_torch(tmp_path):
+    """A file and its dense ANN: NumPy is enough."""
+    write(to_spec(small_model(steps=1)), tmp_path / "a.net")
+    code = (
+        "import sys; sys.modules['torch'] = None; sys.modules['lava'] = None\n"
+        "from lava_mlsnn.activity import ActivityMeter\n"
+        "from lava_mlsnn.energy import ann_energy\n"
+        "from netx_export import read\n"
+        "spec = read(sys.argv[1]); ActivityMeter(spec)\n"
+        "print(ann_energy(spec).total > 0)"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "a.net")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "True"
