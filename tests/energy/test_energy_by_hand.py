@@ -253,3 +253,76 @@ def test_the_slope_of_a_memory_is_per_bit():
     slope, offset = np.polyfit(bits, [10, 20, 100], 1)
     assert slope == pytest.approx(Constants().sram_slope.value, rel=0.005)
     assert offset == pytest.approx(Constants().sram_offset.value, rel=0.005)
+
+
+RESETS = {
+    # design: per event (or per unit of payload), with a threshold of 24 bits
+    "mac": ("events", 100 + 2),
+    "small": ("events", 100 * 3 * 24 / 32**2 + 2),
+    "adds": ("payload", 2),
+    "burst": ("payload", 2),
+}
+
+
+@pytest.mark.parametrize("payload", RESETS)
+def test_the_reset_of_a_graded_neuron(payload):
+    spec = graded()
+    activity = measured(spec, PAYLOAD)
+    per, unit = RESETS[payload]
+    count = getattr(activity["middle"], per)
+    assert count > 0
+    energy = snn_energy(spec, activity, ROUND, Design(payload=payload))
+    assert terms(energy, "middle")["resets"] == pytest.approx((count, count * unit))
+
+
+def test_an_ann_stands_for_all_timesteps():
+    """N = 1 and T = 2 are 2 levels: 2 bits and 2 halvings, once."""
+    spec = dense_network(timesteps=2)
+    activity = measured(spec, np.array([[1, 1, 1, 0]]))
+    energy = zero_skip_energy(spec, activity, ROUND)
+    hidden, out = terms(energy, "hidden"), terms(energy, "out")
+    assert hidden["comparisons"] == (2 * 2, 2 * 2 * 2)
+    assert hidden["output writes"] == pytest.approx((2, 2 * (2 * 2 / 1000 + 1)))
+    assert hidden["additions"][0] == 6  # not twice
+    # sums 4 and 1 a timestep with threshold 2: neuron 1 sends in the second, V = 1 + 1
+    assert out["multiply-accumulates"][0] == 2 and activity["hidden"].active == 2
+
+
+def test_a_plain_sum():
+    """Two arms of gain 1: no weights; the ANN loads one arm and adds the other."""
+    arm = np.array([1])
+    spikes = Population(
+        "spikes", (1, 2, 2), (Identity(0, arm),), MultiLevel(1, np.array([1]), np.array([0]))
+    )
+    arms = (Identity(1, arm), Identity(0, arm))
+    spec = NetworkSpec((Input((1, 2, 2), 1), spikes, Population("sum", (1, 2, 2), arms, Readout())))
+    ours = terms(ann_energy(spec, ROUND), "sum")
+    assert ours["additions"] == (4, 8) and ours["input reads"][0] == 8
+    assert "weight reads" not in ours and "multiply-accumulates" not in ours
+    original = terms(ann_energy(spec, ROUND, Design(as_published=True)), "sum")
+    assert original["input reads"][0] == 2 * (1 + 2 + 2)  # axes summed
+    assert original["output writes"][0] == 1 and original["additions"][0] == 4
+    activity = measured(spec, np.array([[[[1, 0], [1, 1]]]]))
+    assert snn_energy(spec, activity, ROUND, Design(as_published=True)).total == 0
+    sums = terms(snn_energy(spec, activity, ROUND), "sum")
+    assert sums["additions"] == (6, 12) and "weight reads" not in sums
+
+
+@pytest.mark.parametrize("levels, counted", [(1, 2), (7, 1)], ids=["binary", "hybrid"])
+def test_the_original_s_strides_and_timesteps(levels, counted):
+    """3x3 of stride 2 on 5x5 to 3x3, T = 2, events in 2 places: 4 in all."""
+    conv = Conv(0, np.arange(9).reshape(1, 1, 3, 3), 0, (2, 2), (1, 1))
+    spec = NetworkSpec(
+        (Input((1, 5, 5), levels), Population("out", (1, 3, 3), (conv,), Readout())), 2
+    )
+    x = np.zeros((1, 1, 5, 5), int)
+    x[0, 0, 1, 1] = x[0, 0, 2, 3] = levels
+    found = terms(snn_energy(spec, measured(spec, x), ROUND, Design(as_published=True)), "out")
+    events = 2 * counted  # hybrid: one timestep's
+    assert found["queue reads"][0] == events and found["weight reads"][0] == events * 9
+    assert found["potential reads"][0] == 4 * 9 + 2 * 9  # always all
+    if levels == 1:
+        assert found["additions"][0] == 4 * 2 * 2  # ceil(3 / 2) squared
+    else:
+        assert found["multiply-accumulates"][0] == pytest.approx(9 * 9 * 2 / 25)
+    assert found["address multiply-accumulates"][0] == 2 * events
