@@ -1,0 +1,128 @@
+"""``mlsnn reproduce``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lava_mlsnn.cli.console import Console
+from lava_mlsnn.errors import ConfigError
+
+if TYPE_CHECKING:
+    from lava_mlsnn.reproduce.trial import Experiment, Trial
+    from lava_mlsnn.training.data import Dataset
+
+__all__ = ["list_experiments", "run_reproduce"]
+
+
+def list_experiments(console: Console) -> None:
+    """Names, questions, and how many trainings each takes."""
+    from lava_mlsnn.reproduce import EXPERIMENTS
+
+    rows: list[list[Any]] = [
+        [e.name, ", ".join(e.data), sum(g.seeds for g in e.groups), e.title]
+        for e in EXPERIMENTS.values()
+    ]
+    console.table("experiments", ["name", "data", "trainings", "title"], rows)
+    console.result({"experiments": [{"name": r[0], "data": r[1], "trainings": r[2]} for r in rows]})
+
+
+def _chosen(names: list[str], cifar10: str) -> list[Experiment]:
+    from lava_mlsnn.reproduce import EXPERIMENTS
+
+    unknown = [n for n in names if n not in EXPERIMENTS]
+    if unknown:
+        raise ConfigError(
+            f"an experiment is one of {', '.join(EXPERIMENTS)}, got {', '.join(unknown)}"
+        )
+    wanted = [EXPERIMENTS[n] for n in names] or [
+        e for e in EXPERIMENTS.values() if cifar10 or "cifar10" not in e.data
+    ]
+    missing = [e.name for e in wanted if "cifar10" in e.data and not cifar10]
+    if missing:
+        raise ConfigError(
+            f"{', '.join(missing)} needs CIFAR-10 as a folder of images; name it with --cifar10"
+        )
+    return wanted
+
+
+def _part(text: str) -> tuple[int, int]:
+    number, _, of = text.partition("/")
+    if not (number.isdigit() and of.isdigit() and 1 <= int(number) <= int(of)):
+        raise ConfigError(f"part must be K/N with 1 <= K <= N, such as 1/2, got {text!r}")
+    return int(number), int(of)
+
+
+def run_reproduce(
+    console: Console,
+    names: list[str],
+    work: Path,
+    out: Path,
+    cifar10: str,
+    part: str,
+    report_only: bool,
+) -> None:
+    """Run what is missing, then write the report of all that is finished."""
+    from lava_mlsnn.reproduce import EXPERIMENTS, run_trial, write_report
+    from lava_mlsnn.reproduce.run import finished
+
+    chosen = _chosen(names, cifar10 or ("-" if report_only else ""))
+    number, of = _part(part)
+    if not report_only:
+        trials = list(dict.fromkeys(_trials(chosen)))[number - 1 :: of]
+        missing = [t for t in trials if finished(t.trial, work) is None]
+        console.say(
+            f"{len(trials)} trainings, {len(trials) - len(missing)} of them finished before"
+        )
+        loaded: dict[tuple[str, int], Dataset] = {}
+        for index, item in enumerate(missing, 1):
+            trial = item.trial
+            dataset = _load(console, trial, cifar10, loaded)
+            title = f"{index} of {len(missing)}: {item.title}"
+            with console.progress(title) as follow:
+                record = run_trial(trial, dataset, work, follow)
+            console.say(
+                f"{title}: {100 * record['accuracy']['integer']:.2f} % in integers, "
+                f"{record['activity']['all']['events']:,.0f} events a sample, "
+                f"{record['training_seconds']:.0f} s"
+            )
+    found = write_report(list(EXPERIMENTS.values()), work, out)
+    console.say(f"wrote {found}")
+    console.result({"report": found, "work": work, "experiments": [e.name for e in chosen]})
+
+
+class _Item:
+    """A trial with its title; equal trials of two experiments are one."""
+
+    def __init__(self, trial: Trial, title: str) -> None:
+        self.trial, self.title = trial, title
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Item) and other.trial.key == self.trial.key
+
+    def __hash__(self) -> int:
+        return hash(self.trial.key)
+
+
+def _trials(chosen: list[Experiment]) -> Iterator[_Item]:
+    for experiment in chosen:
+        for group in experiment.groups:
+            for trial in group.trials():
+                title = f"{experiment.name}, {group.label}, seed {trial.recipe.seed}"
+                yield _Item(trial, title)
+
+
+def _load(
+    console: Console, trial: Trial, cifar10: str, loaded: dict[tuple[str, int], Dataset]
+) -> Dataset:
+    """The trial's data, read once; event data is binned into T frames."""
+    from lava_mlsnn.training.data import load_dataset
+
+    name = cifar10 if trial.data == "cifar10" else trial.data
+    timesteps = int(trial.model.get("timesteps", 1))
+    if (name, timesteps) not in loaded:
+        with console.progress("reading images") as follow:
+            loaded.clear()  # one at a time: CIFAR-10 is 700 MB
+            loaded[name, timesteps] = load_dataset(name, follow)
+    return loaded[name, timesteps]

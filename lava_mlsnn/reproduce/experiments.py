@@ -1,0 +1,323 @@
+"""The named experiments: which networks, which recipes, which claims.
+
+All digits trainings take one CPU thread and seconds to minutes; those on CIFAR-10 take
+half an hour each and are as long as two cores allowed, far from converged.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from lava_mlsnn.reproduce.judge import fewer, mean, not_below, ratio, within
+from lava_mlsnn.reproduce.trial import Claim, Experiment, Group, Results, Trial
+from lava_mlsnn.training.config import TrainConfig
+from lava_mlsnn.training.recipes import RECIPES
+
+__all__ = ["BARRIERS", "EXPERIMENTS"]
+
+SEEDS = 5
+BARRIERS = {
+    "integrating": "integrating barrier (Sparse-ResNet)",
+    "respiking": "re-spiking barrier",
+    "sew": "SEW-ADD",
+    "ms": "MS-ResNet",
+    "none": "no shortcut",
+}
+DIGITS = RECIPES["digits"]
+DEEP = replace(DIGITS, epochs=30)  # ResNet-20 and deeper on digits
+CIFAR = TrainConfig(epochs=8, batch_size=128, lr=5e-3, shift=4, flip=True)
+EVENTS = RECIPES["events"]
+SYNAPTIC = "activity.operations.events"
+ENTERING = "activity.into_synapses.events"
+
+
+def _group(
+    name: str,
+    label: str,
+    recipe: TrainConfig,
+    data: str = "digits",
+    seeds: int = SEEDS,
+    **model: Any,
+) -> Group:
+    return Group(name, label, Trial(data, model, recipe), seeds)
+
+
+def _levels() -> Experiment:
+    pairs = [(1, 1), (2, 1), (4, 1), (8, 1), (15, 1), (1, 2), (2, 2), (4, 2), (1, 4), (4, 4)]
+    groups = [
+        _group(f"n{n}-t{t}", f"N = {n}, T = {t}", DIGITS, levels=n, timesteps=t) for n, t in pairs
+    ]
+
+    def judge(r: Results) -> list[Claim]:
+        claims = [
+            not_below(r, "n4-t1", "n1-t4", "T = 1, N = 4 is not below T = 4, N = 1 in accuracy")
+        ]
+        for name in ("mac", "small", "adds", "burst"):
+            found = ratio(r, "n4-t1", "n1-t4", f"energy_nj.snn-{name}")
+            claims.append(
+                Claim(
+                    f"its energy is at most 0.5 times (payload as {name})",
+                    f"{mean(r['n4-t1'], f'energy_nj.snn-{name}'):,.0f} nJ against "
+                    f"{mean(r['n1-t4'], f'energy_nj.snn-{name}'):,.0f} nJ: {found:.3f} times",
+                    found <= 0.5,
+                )
+            )
+        found = mean(r["n4-t1"], "energy_nj.snn-mac") / mean(r["n4-t1"], "energy_nj.zero-skip")
+        claims.append(
+            Claim(
+                "the same network as an ANN that skips zeros costs more (no aim in the paper)",
+                f"SNN {found:.3f} times the zero-skipping ANN of the same N",
+                found < 1,
+            )
+        )
+        return claims
+
+    return Experiment(
+        "levels",
+        "Levels against timesteps",
+        "Does one timestep of N levels replace N binary timesteps, and what does it cost?",
+        tuple(groups),
+        judge,
+        ("accuracy", "energy"),
+    )
+
+
+def _against_sew(r: Results, ours: str = "integrating", where: str = "") -> list[Claim]:
+    return [
+        within(r, ours, "sew", 0.5, f"accuracy within 0.5 points of SEW-ADD{where}"),
+        fewer(r, ours, "sew", ENTERING, 0.8, f"20 % fewer events enter a synapse{where}"),
+        fewer(r, ours, "sew", SYNAPTIC, 0.8, f"20 % fewer synaptic operations{where}"),
+        fewer(r, ours, "sew", "activity.block_outputs.events", 0.8,
+              f"20 % fewer events at block outputs{where}"),
+        fewer(r, ours, "sew", "activity.all.events", 0.8, f"20 % fewer events in all{where}"),
+        fewer(r, ours, "sew", "activity.into_synapses.payload", 0.8,
+              f"20 % less payload enters a synapse{where}"),
+    ]  # fmt: skip
+
+
+def _blocks() -> Experiment:
+    groups = [
+        _group(name, label, DEEP, arch="sparse-resnet-20", barrier=name)
+        for name, label in BARRIERS.items()
+    ]
+    return Experiment(
+        "blocks",
+        "Sparse-ResNet against other blocks, digits",
+        "Does the barrier save events at the same accuracy? (ResNet-20, width 16, N = 4, T = 1)",
+        tuple(groups),
+        _against_sew,
+        ("accuracy", "events", "density"),
+    )
+
+
+def _blocks_in_time() -> Experiment:
+    groups = [
+        _group(
+            name, BARRIERS[name], DEEP, seeds=2,
+            arch="sparse-resnet-20", barrier=name, levels=1, timesteps=4,
+        )
+        for name in ("integrating", "sew")
+    ]  # fmt: skip
+    return Experiment(
+        "blocks-t4",
+        "Sparse-ResNet against SEW-ADD at T = 4, N = 1, digits",
+        "Does it hold for binary spikes in four timesteps?",
+        tuple(groups),
+        _against_sew,
+        ("accuracy", "events", "density"),
+    )
+
+
+def _depth() -> Experiment:
+    archs = {"sparse-resnet-8": 8, "sparse-resnet-18": 18, "sparse-resnet-34": 34}
+    groups = [
+        _group(
+            f"{name}-{depth}", f"{depth} layers, {BARRIERS[name]}", DEEP, seeds=2,
+            arch=arch, width=8, barrier=name,
+        )
+        for arch, depth in archs.items()
+        for name in ("integrating", "respiking", "sew")
+    ]  # fmt: skip
+
+    def judge(r: Results) -> list[Claim]:
+        claims = []
+        for depth in archs.values():
+            part = {name: r[f"{name}-{depth}"] for name in ("integrating", "sew")}
+            claims += _against_sew(part, where=f", {depth} layers")[:3]
+        return claims
+
+    return Experiment(
+        "depth",
+        "The avalanche and depth, digits",
+        "Does the saving grow with depth? (width 8, N = 4, T = 1)",
+        tuple(groups),
+        judge,
+        ("accuracy", "events", "density"),
+    )
+
+
+def _barriers() -> Experiment:
+    base: dict[str, Any] = {"arch": "sparse-resnet-20"}
+    again = {**base, "barrier": "respiking"}
+    groups = (
+        _group("integrating", "integrating, plain shortcut, V0 = 0", DEEP, seeds=3, **base,
+               barrier="integrating"),
+        _group("shortcut-neuron", "integrating, neuron on the shortcut", DEEP, seeds=3, **base,
+               barrier="integrating", shortcut_neuron=True),
+        _group("round", "integrating, V0 = vth / 2", DEEP, seeds=3, **base, v0="round"),
+        _group("trained", "integrating, trained thresholds", DEEP, seeds=3, **base,
+               train_threshold=True),
+        _group("respiking-1", "re-spiking, threshold 1", DEEP, seeds=3, **again),
+        _group("respiking-2", "re-spiking, threshold 2", DEEP, seeds=3, **again,
+               barrier_threshold=2.0),
+        _group("respiking-trained", "re-spiking, trained thresholds", DEEP, seeds=3, **again,
+               train_threshold=True),
+    )  # fmt: skip
+
+    def judge(r: Results) -> list[Claim]:
+        return [
+            not_below(r, "integrating", name, f"the default is not below: {label}")
+            for name, label in ((g.name, g.label) for g in groups[1:])
+        ]
+
+    return Experiment(
+        "barriers",
+        "Barrier threshold, the shortcut's neuron, V0 and trained thresholds, digits",
+        "Which reading of the paper is the better default?",
+        groups,
+        judge,
+        ("accuracy", "events"),
+    )
+
+
+def _bits() -> Experiment:
+    groups = (
+        _group("bits8", "8-bit weights", DIGITS, levels=4, timesteps=1),  # as in levels
+        *(
+            _group(f"bits{b}", f"{b}-bit weights", DIGITS, seeds=3, weight_bits=b)
+            for b in (6, 4, 3)
+        ),
+    )
+
+    def judge(r: Results) -> list[Claim]:
+        return [
+            within(r, f"bits{b}", "bits8", 0.5, f"{b} bits lose at most 0.5 points")
+            for b in (6, 4, 3)
+        ]
+
+    return Experiment(
+        "bits", "Weight bits, digits", "How few bits do the weights need?", groups, judge
+    )
+
+
+def _penalty() -> Experiment:
+    groups = [
+        _group("sew", "SEW-ADD, no price", DEEP, arch="sparse-resnet-20", barrier="sew"),
+        _group(
+            "integrating", "Sparse-ResNet, no price", DEEP,
+            arch="sparse-resnet-20", barrier="integrating",
+        ),
+    ]  # fmt: skip
+    prices = (0.3, 1.0, 3.0)
+    for name in ("integrating", "sew"):
+        for price in prices:
+            priced = replace(DEEP, event_penalty=price)
+            label = f"{'SEW-ADD' if name == 'sew' else 'Sparse-ResNet'}, price {price:g}"
+            groups.append(
+                _group(f"{name}-{price:g}", label, priced, seeds=3,
+                       arch="sparse-resnet-20", barrier=name)
+            )  # fmt: skip
+
+    def judge(r: Results) -> list[Claim]:
+        claims = []
+        for price in prices:
+            name = f"integrating-{price:g}"
+            claims.append(
+                within(r, name, "sew", 0.5, f"price {price:g}: accuracy within 0.5 of SEW-ADD")
+            )
+            claims.append(
+                fewer(r, name, "sew", SYNAPTIC, 0.5, f"price {price:g}: half its synaptic events")
+            )
+        return claims
+
+    return Experiment(
+        "penalty",
+        "A price on events, digits",
+        "Can training halve SEW-ADD's synaptic events at the same accuracy, and is it the block "
+        "or the price that does it?",
+        tuple(groups),
+        judge,
+        ("accuracy", "events"),
+    )
+
+
+def _cifar() -> Experiment:
+    model: dict[str, Any] = {"arch": "sparse-resnet-20", "width": 16}
+    groups = [
+        _group(name, BARRIERS[name], CIFAR, "cifar10", 1, **model, barrier=name)
+        for name in ("integrating", "sew")
+    ]
+    groups.append(
+        _group("integrating-priced", "integrating barrier, price 1",
+               replace(CIFAR, event_penalty=1.0), "cifar10", 1, **model, barrier="integrating")
+    )  # fmt: skip
+
+    def judge(r: Results) -> list[Claim]:
+        priced = "integrating-priced"
+        return [
+            *_against_sew(r),
+            within(r, priced, "sew", 0.5, "with a price: accuracy within 0.5 points of SEW-ADD"),
+            fewer(r, priced, "sew", SYNAPTIC, 0.5, "with a price: half of its synaptic events"),
+        ]
+
+    return Experiment(
+        "cifar10-blocks",
+        "Sparse-ResNet against SEW-ADD, CIFAR-10",
+        f"Does it hold on CIFAR-10? (ResNet-20, width 16, {CIFAR.epochs} epochs, 50,000 images, "
+        "one seed, far from converged)",
+        tuple(groups),
+        judge,
+        ("accuracy", "events", "density"),
+        "CIFAR-10 from re-encoded JPEG files: compare with runs on the same files only.",
+    )
+
+
+def _events() -> Experiment:
+    groups = [
+        _group(f"n{n}-t{t}", f"N = {n}, T = {t}", EVENTS, "digits-events", 3, levels=n, timesteps=t)
+        for n, t in ((4, 1), (8, 1), (15, 1), (1, 10))
+    ]
+
+    def judge(r: Results) -> list[Claim]:
+        return [
+            within(r, f"n{n}-t1", "n1-t10", 1.0,
+                   f"T = 1, N = {n} is within 1 point of T = 10, N = 1, with a tenth of the steps")
+            for n in (4, 8, 15)
+        ]  # fmt: skip
+
+    return Experiment(
+        "events",
+        "Event data in one timestep, simulated saccades over digits",
+        "Do 10 binary timesteps of event frames fit into one of N levels?",
+        tuple(groups),
+        judge,
+        ("accuracy", "energy"),
+        "Simulated events, no camera: docs/data.md says how. A recording is binned into T frames.",
+    )
+
+
+EXPERIMENTS: dict[str, Experiment] = {
+    e.name: e
+    for e in (
+        _levels(),
+        _blocks(),
+        _blocks_in_time(),
+        _depth(),
+        _barriers(),
+        _bits(),
+        _penalty(),
+        _cifar(),
+        _events(),
+    )
+}

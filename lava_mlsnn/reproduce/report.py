@@ -1,0 +1,198 @@
+"""Results as files: per experiment JSON, Markdown and plots, and one HTML page of all."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lava_mlsnn.errors import ConfigError
+from lava_mlsnn.reproduce.figures import draw
+from lava_mlsnn.reproduce.page import page
+from lava_mlsnn.reproduce.run import NETWORK, finished
+from lava_mlsnn.reproduce.tables import (
+    COLUMNS,
+    accuracy_rows,
+    activity_rows,
+    energy_rows,
+    markdown,
+)
+from lava_mlsnn.reproduce.trial import Claim, Experiment, Results
+
+__all__ = ["results_of", "write_report"]
+
+ROWS = {"accuracy": accuracy_rows, "activity": activity_rows, "energy": energy_rows}
+TITLES = {
+    "accuracy": "Accuracy over the test split",
+    "activity": "Activity, per sample",
+    "energy": "Energy, nJ per sample (analytical model)",
+}
+LARGEST = 5_000_000  # bytes of a network that is kept
+
+
+def results_of(experiment: Experiment, work: Path) -> Results:
+    """Records of the finished seeds of every group."""
+    return {
+        group.name: [r for t in group.trials() if (r := finished(t, work)) is not None]
+        for group in experiment.groups
+    }
+
+
+def complete(experiment: Experiment, results: Results) -> bool:
+    """Whether every seed of every group is there."""
+    return all(len(results[g.name]) == g.seeds for g in experiment.groups)
+
+
+def write_report(
+    experiments: Sequence[Experiment], work: Path, out: Path, keep_networks: bool = True
+) -> Path:
+    """Write what is finished; an experiment without any record is left out.
+
+    Parameters
+    ----------
+    experiments : sequence of Experiment
+        In the order of the page.
+    work : Path
+        Where the records are.
+    out : Path
+        Folder for ``<experiment>.json``, ``.md`` and ``-<plot>.png``, ``report.html``,
+        and ``networks/`` with the exported network of seed 0 of every group, up to 5 MB
+        each, and their model card.
+
+    Returns
+    -------
+    Path
+        The page.
+
+    Raises
+    ------
+    ConfigError
+        If nothing is finished, or the folder cannot be written.
+    """
+    from netx_export.atomic import write_atomic
+
+    parts = []
+    kept: list[tuple[str, Mapping[str, Any]]] = []
+    try:
+        (out / "networks").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"the folder cannot be made ({error.strerror}); name another with --out", str(out)
+        ) from None
+    for experiment in experiments:
+        results = results_of(experiment, work)
+        if not any(results.values()):
+            continue
+        whole = complete(experiment, results)
+        claims = experiment.judge(results) if whole else []
+        plots = {name: draw(name, experiment, results) for name in experiment.plots}
+        for name, data in plots.items():
+            write_atomic(out / f"{experiment.name}-{name}.png", data)
+        content = _json(experiment, results, claims, whole)
+        write_atomic(
+            out / f"{experiment.name}.json", (json.dumps(content, indent=1) + "\n").encode()
+        )
+        write_atomic(
+            out / f"{experiment.name}.md", _markdown(experiment, results, claims, whole).encode()
+        )
+        parts.append((experiment, results, claims, whole, plots))
+        if keep_networks:
+            kept += _keep(experiment, results, work, out / "networks")
+    if not parts:
+        raise ConfigError("no experiment has a finished trial; run 'mlsnn reproduce NAME' first")
+    if kept:
+        write_atomic(out / "networks" / "README.md", _card(kept).encode())
+    return write_atomic(out / "report.html", page(parts).encode())
+
+
+def _json(
+    experiment: Experiment, results: Results, claims: list[Claim], whole: bool
+) -> dict[str, Any]:
+    return {
+        "experiment": experiment.name,
+        "title": experiment.title,
+        "question": experiment.question,
+        "notes": experiment.notes,
+        "command": command(experiment),
+        "complete": whole,
+        "claims": [{"claim": c.text, "measured": c.measured, "met": c.met} for c in claims],
+        "groups": [
+            {"name": g.name, "label": g.label, "trials": list(results[g.name])}
+            for g in experiment.groups
+        ],
+    }
+
+
+def command(experiment: Experiment) -> str:
+    """What a reader types."""
+    folder = " --cifar10 FOLDER" if "cifar10" in experiment.data else ""
+    return f"mlsnn reproduce {experiment.name}{folder}"
+
+
+def _markdown(experiment: Experiment, results: Results, claims: list[Claim], whole: bool) -> str:
+    lines = [f"# {experiment.title}", "", experiment.question, ""]
+    lines += [experiment.notes, ""] if experiment.notes else []
+    lines += [f"`{command(experiment)}`", ""]
+    if not whole:
+        lines += ["**Not complete**: claims are judged when every seed is there.", ""]
+    if claims:
+        rows = [[c.text, c.measured, "yes" if c.met else "**no**"] for c in claims]
+        lines += [markdown(["claim", "measured", "met"], rows), ""]
+    for name, rows_of in ROWS.items():
+        lines += [
+            f"## {TITLES[name]}",
+            "",
+            markdown(COLUMNS[name], rows_of(experiment, results)),
+            "",
+        ]
+    lines += [f"![{name}]({experiment.name}-{name}.png)" for name in experiment.plots]
+    return "\n".join(lines) + "\n"
+
+
+def _keep(
+    experiment: Experiment, results: Results, work: Path, out: Path
+) -> list[tuple[str, Mapping[str, Any]]]:
+    """Copy the network of every group's first seed; (file name, record) of each."""
+    found = []
+    for group in experiment.groups:
+        trial = group.trials()[0]
+        record = next((r for r in results[group.name] if r["key"] == trial.key), None)
+        source = work / trial.key / NETWORK
+        if record is None or not source.exists() or source.stat().st_size > LARGEST:
+            continue
+        name = f"{experiment.name}-{group.name}.net"
+        shutil.copyfile(source, out / f".{name}.part")
+        (out / f".{name}.part").replace(out / name)
+        found.append((name, record))
+    return found
+
+
+def _card(kept: list[tuple[str, Mapping[str, Any]]]) -> str:
+    rows = [
+        [
+            name,
+            record["data"],
+            f"{100 * record['accuracy']['integer']:.2f}",
+            str(record["samples"]),
+            f"{record['parameters']:,}",
+            record["commit"],
+            record["network"]["sha256"][:16],
+        ]
+        for name, record in kept
+    ]
+    table = markdown(
+        ["file", "data", "accuracy, %", "test samples", "parameters", "commit", "sha256"], rows
+    )
+    return f"""# Networks of the report
+
+Exported integers of seed 0 of every group. `mlsnn run FILE` gives the accuracy in the table again,
+`mlsnn info FILE --json` prints configuration and recipe from the file's provenance. Trained to be
+compared with each other, not for the best accuracy, and of no use for decisions about people.
+Digits: 450
+held-out images of scikit-learn's 1,797. CIFAR-10: the 8,000 test images of the
+re-encoded JPEG files (`--data FOLDER`). License: BSD-3-Clause, as the project.
+
+{table}
+"""

@@ -1,0 +1,214 @@
+"""One trial: train (or go on), export, measure the file, write the record last."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lava_mlsnn.errors import FormatError
+from lava_mlsnn.reproduce.trial import Trial
+
+if TYPE_CHECKING:
+    from lava_mlsnn.training.data import Dataset
+
+__all__ = ["finished", "run_trial"]
+
+NETWORK, RECORD, CHECKPOINT = "network.net", "record.json", "model.pt"
+PAYLOADS = ("mac", "small", "adds", "burst")
+Progress = Callable[[int, int], None]
+
+
+def finished(trial: Trial, work: Path) -> dict[str, Any] | None:
+    """The record of a trial that was run before, or None.
+
+    Raises
+    ------
+    FormatError
+        If the record is damaged.
+    """
+    path = work / trial.key / RECORD
+    if not path.exists():
+        return None
+    try:
+        record = json.loads(path.read_text())
+        record["accuracy"]["integer"], record["activity"], record["energy_nj"]
+    except (ValueError, KeyError, TypeError):
+        raise FormatError(
+            "a record must be JSON as this command writes it; delete the file and run again",
+            str(path),
+        ) from None
+    found: dict[str, Any] = record
+    return found
+
+
+def run_trial(
+    trial: Trial, dataset: Dataset, work: Path, progress: Progress | None = None
+) -> dict[str, Any]:
+    """Run a trial, or read its record.
+
+    Parameters
+    ----------
+    trial : Trial
+        What to train.
+    dataset : Dataset
+        Its data.
+    work : Path
+        Folder for checkpoints, networks and records, one folder a trial.
+    progress : callable, optional
+        ``progress(epochs done, epochs)``.
+
+    Returns
+    -------
+    dict
+        Configuration, accuracy of the exported integers and of float weights over the
+        whole test split, activity per sample, energy in nJ per sample and machine, and
+        where all this comes from.
+    """
+    from lava_mlsnn.models import ModelConfig
+    from lava_mlsnn.training.evaluate import accuracy
+    from lava_mlsnn.training.loop import train
+    from netx_export import export_model
+    from netx_export.atomic import write_atomic
+
+    done = finished(trial, work)
+    if done is not None:
+        return done
+    folder = work / trial.key
+    folder.mkdir(parents=True, exist_ok=True)
+    config = ModelConfig.from_dict(
+        {
+            "input_shape": dataset.shape[:3],
+            "classes": len(dataset.classes),
+            "input_levels": dataset.input_levels,
+            **trial.model,
+        }
+    )
+    start = time.perf_counter()
+
+    def report(epoch: Any) -> None:
+        if progress is not None:
+            progress(epoch.epoch, epoch.epochs)
+
+    model = train(
+        config,
+        dataset,
+        trial.recipe,
+        checkpoint=folder / CHECKPOINT,
+        resume=True,
+        report=report,
+        threads=1,
+    )
+    seconds = time.perf_counter() - start
+    provenance = {
+        "dataset": trial.data,
+        "config": config.to_dict(),
+        "train_config": asdict(trial.recipe),
+        **where(),
+    }
+    path = folder / NETWORK
+    spec = export_model(model, path, provenance=provenance)
+    right, activity, energy = _measure(spec, dataset)
+    record = {
+        "key": trial.key,
+        "data": trial.data,
+        "model": trial.model,
+        "recipe": asdict(trial.recipe),
+        "seed": trial.recipe.seed,
+        "samples": len(dataset.y_test),
+        "accuracy": {
+            "integer": right,
+            "float": accuracy(model, dataset.x_test, dataset.y_test, "float"),
+        },
+        "activity": activity,
+        "energy_nj": energy,
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "training_seconds": seconds,
+        "network": {
+            "bytes": path.stat().st_size,
+            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        },
+        **where(),
+    }
+    write_atomic(folder / RECORD, (json.dumps(record, indent=1) + "\n").encode())
+    return record
+
+
+def _measure(spec: Any, dataset: Dataset) -> tuple[float, dict[str, Any], dict[str, float]]:
+    """Accuracy, activity and energy of the exported integers over the test split."""
+    from lava_mlsnn.activity import ActivityMeter
+    from lava_mlsnn.energy import Design, ann_energy, snn_energy, structure, zero_skip_energy
+    from lava_mlsnn.runner import IntegerRunner, encode
+
+    payload = encode(spec, dataset.x_test)
+    runner, meter, right, done = IntegerRunner(spec, threads=1), ActivityMeter(spec), 0, 0
+    for trace in meter.follow(runner.iter_traces(payload), payload):
+        labels = dataset.y_test[done : done + len(trace.output)]
+        right += int((trace.classes == labels).sum())
+        done += len(labels)
+    found = meter.result()
+    net = structure(spec)
+    energy = {
+        f"snn-{name}": snn_energy(net, found, design=Design(name)).nanojoule for name in PAYLOADS
+    }
+    energy["ann"] = ann_energy(net).nanojoule
+    energy["zero-skip"] = zero_skip_energy(net, found).nanojoule
+    neurons = sum(layer.neurons for layer in found.hidden)
+    activity = {
+        "neurons": neurons,
+        "input": asdict(found.layers[0].count),
+        "into_synapses": asdict(found.into_synapses),
+        "block_outputs": asdict(found.block_outputs),
+        "all": asdict(found.all),
+        "operations": asdict(found.operations),
+        "events_per_neuron_and_timestep": found.all.events / (neurons * found.timesteps),
+        "blocks": [asdict(block) for block in found.blocks],
+    }
+    return right / max(1, done), activity, energy
+
+
+def where() -> dict[str, Any]:
+    """Commit, date, versions, machine."""
+    import numpy as np
+    import torch
+
+    from lava_mlsnn import __version__
+
+    return {
+        "commit": commit(),
+        "date": date.today().isoformat(),
+        "versions": {
+            "lava_mlsnn": __version__,
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "numpy": np.__version__,
+        },
+        "machine": platform.machine(),
+    }
+
+
+def commit() -> str:
+    """Of the checkout that this package lies in, ``+`` if it was changed; empty without one."""
+    root = Path(__file__).parents[2]
+    if not (root / ".git").exists():
+        return ""
+    try:
+        head = subprocess.run(
+            ["git", "-C", root, "rev-parse", "--short=12", "HEAD"],
+            capture_output=True, text=True, check=True, timeout=10,
+        )  # fmt: skip
+        changed = subprocess.run(
+            ["git", "-C", root, "status", "--porcelain", "--untracked-files=no", "--",
+             "lava_mlsnn", "netx_export"],
+            capture_output=True, text=True, check=True, timeout=10,
+        )  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return head.stdout.strip() + ("+" if changed.stdout.strip() else "")
