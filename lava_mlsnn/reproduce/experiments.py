@@ -275,8 +275,8 @@ def _cifar() -> Experiment:
     return Experiment(
         "cifar10-blocks",
         "Sparse-ResNet against SEW-ADD, CIFAR-10",
-        f"Does it hold on CIFAR-10? (ResNet-20, width 16, N = 4, T = 1, V0 = vth / 2, {CIFAR.epochs} "
-        "epochs of 50,000 images, one seed, far from converged)",
+        "Does it hold on CIFAR-10? (ResNet-20, width 16, N = 4, T = 1, V0 = vth / 2, "
+        f"{CIFAR.epochs} epochs of 50,000 images, one seed, far from converged)",
         tuple(groups),
         judge,
         ("accuracy", "events", "density"),
