@@ -82,6 +82,8 @@ def demo(
 def train(
     out: o.Out = Path("runs/train"),
     data: o.Data = "digits",
+    data_root: o.DataRoot = None,
+    download: o.Download = False,
     arch: o.Arch = o.NETWORK.arch,
     width: o.Width = 0,
     levels: o.Levels = 4,
@@ -173,6 +175,8 @@ def train(
         data,
         settings,
         training,
+        root=data_root,
+        download=download,
         teacher=teacher,
         device=device,
         resume=resume,

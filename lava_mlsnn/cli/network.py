@@ -71,8 +71,9 @@ def test_samples(
     from lava_mlsnn.training.data import check_fits, load_dataset
 
     with console.progress("reading images") as follow:
-        dataset = load_dataset(data or str(spec.provenance.get("dataset", "digits")), follow)
-    check_fits(dataset, spec.input.shape, spec.output.shape[0])
+        name = data or str(spec.provenance.get("dataset", "digits"))
+        dataset = load_dataset(name, follow, timesteps=spec.timesteps)
+    check_fits(dataset, spec.input.shape, spec.output.shape[0], spec.timesteps)
     # folders are read class by class: the first n would be of one class
     order = np.random.default_rng(0).permutation(len(dataset.x_test))
     chosen = order[: samples or len(order)]

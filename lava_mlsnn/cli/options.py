@@ -14,6 +14,8 @@ __all__ = [
     "Arch",
     "Barrier",
     "Data",
+    "DataRoot",
+    "Download",
     "Epochs",
     "FileArgument",
     "Json",
@@ -32,7 +34,19 @@ FileArgument = Annotated[Path, typer.Argument(help="A NetX network file (.net)."
 Out = Annotated[Path, typer.Option("--out", help="Folder for the results.")]
 Data = Annotated[
     str,
-    typer.Option("--data", help="'digits', or a folder with train/<class>/ and test/<class>/."),
+    typer.Option(
+        "--data",
+        help="'digits', 'cifar10', 'cifar100', 'fashion-mnist', or a folder with train/<class>/ "
+        "and test/<class>/, each also with '-events' (simulated); 'n-mnist', 'dvs-gesture', "
+        "'cifar10-dvs'.",
+    ),
+]
+DataRoot = Annotated[
+    Path | None,
+    typer.Option("--data-root", help="Where named datasets lie (LAVA_MLSNN_DATA, or 'data')."),
+]
+Download = Annotated[
+    bool, typer.Option("--download", help="Fetch a named dataset that is missing.")
 ]
 Samples = Annotated[int, typer.Option("--samples", min=0, help="Test samples (0: all).")]
 Arch = Annotated[str, typer.Option("--arch", help=f"One of {', '.join(ARCHITECTURES)}.")]

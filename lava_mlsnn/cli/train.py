@@ -32,6 +32,8 @@ def run_train(
     settings: dict[str, Any],
     recipe: TrainConfig,
     *,
+    root: Path | None,
+    download: bool,
     teacher: Path | None,
     device: str,
     resume: bool,
@@ -57,7 +59,9 @@ def run_train(
             str(path),
         )
     with console.progress("reading images") as follow:
-        dataset = load_dataset(data, follow)
+        dataset = load_dataset(
+            data, follow, timesteps=settings["timesteps"], root=root, download=download
+        )
     config = ModelConfig.from_dict(
         {
             "input_shape": dataset.shape,

@@ -11,13 +11,13 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
+from lava_mlsnn.data import Dataset, check_fits
 from lava_mlsnn.errors import ConfigError, DataError, RangeError
 from lava_mlsnn.models import ModelConfig, MultiLevelNetwork, build_model
 from lava_mlsnn.training.ann_start import as_relu, convert, first_frame
 from lava_mlsnn.training.augment import augment, mixup
 from lava_mlsnn.training.checkpoint import load_checkpoint, save_checkpoint
 from lava_mlsnn.training.config import EpochReport, TrainConfig
-from lava_mlsnn.training.data import Dataset, check_fits
 from lava_mlsnn.training.distil import Teacher, check_teacher, fingerprint, soft_loss
 from lava_mlsnn.training.ema import WeightAverage
 from lava_mlsnn.training.evaluate import accuracy
@@ -81,7 +81,7 @@ def train(
     RangeError
         If the loss leaves the floating range.
     """
-    check_fits(dataset, model_config.input_shape, model_config.classes)
+    check_fits(dataset, model_config.input_shape, model_config.classes, model_config.timesteps)
     if len(dataset.x_train) < 2:  # one sample has no batch statistics
         raise DataError(f"training needs at least 2 images, {dataset.name} has 1")
     teacher = check_teacher(teacher, config, device)

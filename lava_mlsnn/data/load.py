@@ -1,0 +1,81 @@
+"""Datasets by name."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from lava_mlsnn.data.dataset import Dataset
+from lava_mlsnn.data.folder import Progress
+from lava_mlsnn.errors import DataError
+
+__all__ = ["ROOT_VARIABLE", "load_dataset"]
+
+ROOT_VARIABLE = "LAVA_MLSNN_DATA"
+EVENTS = "-events"
+
+
+def load_dataset(
+    name: str,
+    progress: Progress | None = None,
+    *,
+    timesteps: int = 1,
+    root: str | os.PathLike[str] | None = None,
+    download: bool = False,
+) -> Dataset:
+    """Load a dataset by name.
+
+    Parameters
+    ----------
+    name : str
+        ``"digits"``: scikit-learn's 1,797 images of 8x8 pixels with 17 grey levels,
+        450 held out by a fixed seed. ``"cifar10"``, ``"cifar100"``, ``"fashion-mnist"``:
+        through torchvision. ``"n-mnist"``, ``"dvs-gesture"``, ``"cifar10-dvs"``:
+        recordings of event cameras, through tonic. Or the path of a folder with
+        ``train/<class>/*.png`` and ``test/<class>/*.png`` (any image format that
+        Pillow reads, all of one size). Any of the image sets with ``-events`` behind
+        its name: a simulated recording, see :mod:`lava_mlsnn.data.saccades`.
+    progress : callable, optional
+        ``progress(done, total)`` while images are read.
+    timesteps : int
+        T of frames of events; images have none.
+    root : path, optional
+        Where torchvision's and tonic's files lie; default: the environment variable
+        ``LAVA_MLSNN_DATA``, or ``data``.
+    download : bool
+        Fetch what is missing there.
+
+    Raises
+    ------
+    DataError
+        If data or the package that reads it is missing, or data is unreadable.
+    """
+    from lava_mlsnn.data.recordings import RECORDINGS, load_recordings
+    from lava_mlsnn.data.vision import VISION, load_vision
+
+    place = Path(os.path.expanduser(root or os.environ.get(ROOT_VARIABLE) or "data"))
+    if name == "digits":
+        from lava_mlsnn.data.digits import load_digits
+
+        return load_digits()
+    if name in VISION:
+        return load_vision(name, place, download)
+    if name in RECORDINGS:
+        return load_recordings(name, place, timesteps, download, progress)
+    path = Path(os.path.expanduser(name))
+    if os.path.isdir(path):  # unlike the Path methods, no error for a name that cannot be
+        from lava_mlsnn.data.folder import load_folder
+
+        return load_folder(path, progress)
+    images = name.rstrip("/").removesuffix(EVENTS)
+    known = images == "digits" or images in VISION or os.path.isdir(os.path.expanduser(images))
+    if images != name and known:
+        from lava_mlsnn.data.events import simulated
+
+        source = load_dataset(images, progress, root=root, download=download)
+        return simulated(source, name, timesteps, progress)
+    names = ", ".join(repr(n) for n in ("digits", *VISION, *RECORDINGS))
+    raise DataError(
+        f"a dataset is {names} or a folder with train/<class>/ and test/<class>/ images "
+        f"(images also with '-events'); there is no folder {name!r}"
+    )

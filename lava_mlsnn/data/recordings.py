@@ -1,0 +1,140 @@
+"""Recordings of event cameras through tonic: N-MNIST, DVS128 Gesture, CIFAR10-DVS.
+
+tonic is under the GPL, and is therefore no dependency: it is called where it is
+installed, and nothing of it is in here. Frames are made by :func:`bin_events`, over
+the whole of each recording.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lava_mlsnn.data.binning import bin_events
+from lava_mlsnn.data.dataset import Dataset
+from lava_mlsnn.data.events import EVENT_LEVELS, as_frames
+from lava_mlsnn.data.folder import Progress
+from lava_mlsnn.errors import DataError, at
+
+__all__ = ["RECORDINGS", "load_recordings"]
+
+# name: (class of tonic, downsampling)
+RECORDINGS = {
+    "n-mnist": ("NMNIST", 1),
+    "dvs-gesture": ("DVSGesture", 2),
+    "cifar10-dvs": ("CIFAR10DVS", 2),
+}
+TRAIN_SHARE = 0.9  # CIFAR10-DVS has no split of its own: the first 900 of each class train
+
+
+def load_recordings(
+    name: str,
+    root: Path,
+    timesteps: int,
+    download: bool = False,
+    progress: Progress | None = None,
+) -> Dataset:
+    """A dataset of tonic as T frames; its files lie under ``root`` as tonic puts them.
+
+    Parameters
+    ----------
+    name : str
+        A key of :data:`RECORDINGS`.
+    root : Path
+        tonic's ``save_to``.
+    timesteps : int
+        T.
+    download : bool
+        Let tonic fetch what is missing.
+    progress : callable, optional
+        ``progress(done, total)`` in recordings.
+
+    Raises
+    ------
+    DataError
+        If tonic or the recordings are missing, or a recording cannot be read.
+    """
+    try:
+        from tonic import datasets
+    except ImportError:
+        raise DataError(
+            f"{name} is read by tonic, which is not installed; "
+            "pip install 'lava-mlsnn[events]' (tonic is under the GPL)"
+        ) from None
+    title, downsample = RECORDINGS[name]
+    kind = _careful(getattr(datasets, title), name, root, download)
+    if name == "cifar10-dvs":
+        parts = _split(kind(str(root)))
+    else:
+        both = [kind(str(root), train=train) for train in (True, False)]
+        parts = [(d, _sorted(d)) for d in both]
+    total, done = sum(len(order) for _, order in parts), 0
+    width, height, _ = kind.sensor_size
+    arrays: list[np.ndarray] = []
+    for source, order in parts:
+        shape = (2, -(-height // downsample), -(-width // downsample), timesteps)
+        x = np.empty((len(order), *shape), np.float32)
+        for place, index in enumerate(order):
+            with at(f"recording {source.data[index]}"):
+                x[place] = _frames(source, index, (height, width), timesteps, downsample)
+            done += 1
+            if progress is not None and (done % 100 == 0 or done == total):
+                progress(done, total)
+        arrays += [x, np.array([source.targets[i] for i in order], np.int64)]
+    classes = kind.classes
+    if isinstance(classes, dict):  # name: index
+        classes = sorted(classes, key=lambda c: classes[c])
+    x_train, y_train, x_test, y_test = arrays
+    names = tuple(str(c) for c in classes)
+    return Dataset(name, x_train, y_train, x_test, y_test, names, EVENT_LEVELS)
+
+
+def _careful(kind: Any, name: str, root: Path, download: bool) -> Any:
+    """Tonic's class, which fetches nothing unasked and takes what there is."""
+    if download:
+        return kind
+
+    def check(self: Any) -> bool:
+        folder = Path(self.location_on_system) / self.folder_name
+        endings = (".bin", ".npy", ".aedat4")
+        if any(f.suffix in endings for f in folder.rglob("*")):
+            return True
+        raise DataError(
+            f"{name} was not found in {folder}; name its folder with --data-root or "
+            "LAVA_MLSNN_DATA, or let tonic fetch it with --download"
+        )
+
+    return type(kind.__name__, (kind,), {"_check_exists": check})
+
+
+def _sorted(source: Any) -> list[int]:
+    """Recordings by path: tonic lists them as the file system does."""
+    return sorted(range(len(source.data)), key=lambda i: str(source.data[i]))
+
+
+def _split(source: Any) -> list[tuple[Any, Sequence[int]]]:
+    train: list[int] = []
+    test: list[int] = []
+    targets = np.asarray(source.targets)
+    for label in np.unique(targets):
+        of = [i for i in _sorted(source) if targets[i] == label]
+        cut = int(len(of) * TRAIN_SHARE)
+        train += of[:cut]
+        test += of[cut:]
+    return [(source, train), (source, test)]
+
+
+def _frames(
+    source: Any, index: int, shape: tuple[int, int], timesteps: int, downsample: int
+) -> np.ndarray:
+    try:
+        events, _ = source[index]
+        t, x, y, p = (np.asarray(events[key]) for key in "txyp")
+    except Exception as error:  # readers of five formats, which raise what they like
+        text = " ".join(str(error).split())[:150]
+        raise DataError(f"it cannot be read ({type(error).__name__}: {text})") from None
+    counts = bin_events(t, x, y, p, shape=shape, timesteps=timesteps, downsample=downsample)
+    return as_frames(counts)

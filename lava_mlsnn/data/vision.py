@@ -1,0 +1,60 @@
+"""CIFAR-10, CIFAR-100 and Fashion-MNIST through torchvision."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from lava_mlsnn.data.dataset import Dataset
+from lava_mlsnn.errors import DataError
+
+__all__ = ["VISION", "load_vision"]
+
+VISION = {"cifar10": "CIFAR10", "cifar100": "CIFAR100", "fashion-mnist": "FashionMNIST"}
+
+
+def load_vision(name: str, root: Path, download: bool = False) -> Dataset:
+    """A dataset of torchvision, whose files lie under ``root`` as torchvision puts them.
+
+    Parameters
+    ----------
+    name : str
+        A key of :data:`VISION`.
+    root : Path
+        torchvision's ``root``.
+    download : bool
+        Let torchvision fetch what is missing.
+
+    Raises
+    ------
+    DataError
+        If torchvision or the files are missing, or the files are damaged.
+    """
+    try:
+        from torchvision import datasets
+    except ImportError:
+        raise DataError(
+            f"{name} is read by torchvision, which is not installed; "
+            "pip install 'lava-mlsnn[vision]'"
+        ) from None
+    kind = getattr(datasets, VISION[name])
+    arrays: list[np.ndarray] = []
+    classes: list[str] = []
+    try:
+        for train in (True, False):
+            found = kind(str(root), train=train, download=download)
+            images = np.asarray(found.data)
+            images = images[:, None] if images.ndim == 3 else images.transpose(0, 3, 1, 2)
+            # one copy: 50,000 colour images are 600 MB
+            arrays.append(np.divide(images, np.float32(255), dtype=np.float32))
+            arrays.append(np.asarray(found.targets, np.int64))
+            classes = list(found.classes)
+    except (RuntimeError, OSError, EOFError, ValueError, KeyError) as error:
+        first = " ".join(str(error).split())[:150]
+        raise DataError(
+            f"{name} was not found whole in {root} ({first}); name its folder with --data-root or "
+            "LAVA_MLSNN_DATA, or let torchvision fetch it with --download"
+        ) from None
+    x_train, y_train, x_test, y_test = arrays
+    return Dataset(name, x_train, y_train, x_test, y_test, tuple(classes), 127)

@@ -1,0 +1,83 @@
+"""Events to frames: nothing is lost, and T only divides time."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lava_mlsnn.data import bin_events
+from lava_mlsnn.errors import ConfigError, DataError
+
+SHAPE = (5, 7)
+
+
+@st.composite
+def recordings(draw):
+    n = draw(st.integers(0, 60))
+    rng = np.random.default_rng(draw(st.integers(0, 999)))
+    longest = draw(st.sampled_from([1, 50, 10**7, 2**40]))
+    kind = draw(st.sampled_from([np.int64, np.float64, np.uint64]))
+    t = rng.integers(0, longest, n).astype(kind)
+    p = rng.integers(0, 2, n).astype(draw(st.sampled_from([bool, np.int8])))
+    return t, rng.integers(0, SHAPE[1], n), rng.integers(0, SHAPE[0], n), p
+
+
+@given(recordings(), st.integers(1, 12), st.integers(1, 4))
+def test_no_event_is_lost_and_one_frame_is_the_sum_of_many(events, timesteps, k):
+    frames = bin_events(*events, shape=SHAPE, timesteps=timesteps, downsample=k)
+    assert frames.shape == (2, -(-SHAPE[0] // k), -(-SHAPE[1] // k), timesteps)
+    assert frames.sum() == len(events[0]) and frames[1].sum() == np.count_nonzero(events[3])
+    one = bin_events(*events, shape=SHAPE, timesteps=1, downsample=k)
+    assert np.array_equal(frames.sum(-1, keepdims=True), one)
+
+
+@given(recordings(), st.integers(1, 12), st.integers(0, 99))
+def test_the_order_of_events_does_not_matter(events, timesteps, seed):
+    order = np.random.default_rng(seed).permutation(len(events[0]))
+    frames = bin_events(*events, shape=SHAPE, timesteps=timesteps)
+    again = bin_events(*(e[order] for e in events), shape=SHAPE, timesteps=timesteps)
+    assert np.array_equal(frames, again)
+
+
+@given(recordings(), st.integers(1, 6), st.integers(1, 4), st.integers(2, 3))
+def test_downsampling_adds_up_windows_and_levels_cut_counts(events, timesteps, levels, k):
+    whole = bin_events(*events, shape=SHAPE, timesteps=timesteps)
+    small = bin_events(*events, shape=SHAPE, timesteps=timesteps, downsample=k)
+    h, w = small.shape[1:3]
+    padded = np.zeros((2, h * k, w * k, timesteps), int)
+    padded[:, : SHAPE[0], : SHAPE[1]] = whole
+    assert np.array_equal(padded.reshape(2, h, k, w, k, timesteps).sum((2, 4)), small)
+    cut = bin_events(*events, shape=SHAPE, timesteps=timesteps, levels=levels)
+    assert np.array_equal(cut, np.minimum(whole, levels))
+
+
+def test_places_times_and_polarities_are_where_they_belong():
+    t, x, y, p = np.array([100, 149, 150, 200]), [0, 6, 3, 3], [4, 0, 2, 2], [1, 0, 1, 1]
+    frames = bin_events(t, x, y, p, shape=SHAPE, timesteps=2)
+    assert frames[1, 4, 0].tolist() == [1, 0] and frames[0, 0, 6].tolist() == [1, 0]
+    assert frames[1, 2, 3].tolist() == [0, 2] and frames.sum() == 4
+    late = bin_events(t, x, y, p, shape=SHAPE, timesteps=2, span=(0, 200))
+    assert late[..., 1].sum() == 4
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"x": [7]}, r"x of events must lie in 0\.\.6, got 7\.\.7"),
+        ({"y": [-1]}, r"y of events must lie in 0\.\.4, got -1"),
+        ({"span": (5, 9)}, r"t of events must lie in 5\.\.9"),
+        ({"p": [1, 0]}, "one length"),
+    ],
+)
+def test_events_that_cannot_be_are_named(change, says):
+    events = {"t": [2], "x": [0], "y": [0], "p": [1], **change}
+    with pytest.raises(DataError, match=says):
+        bin_events(**events, shape=SHAPE, timesteps=2)
+
+
+def test_a_t_below_1_is_named():
+    for bad in ({"timesteps": 0}, {"timesteps": 2, "downsample": 0}):
+        with pytest.raises(ConfigError, match="at least 1"):
+            bin_events([1], [0], [0], [1], shape=SHAPE, **bad)
