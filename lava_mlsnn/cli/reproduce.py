@@ -42,7 +42,8 @@ def _chosen(names: list[str], cifar10: str) -> list[Experiment]:
     missing = [e.name for e in wanted if "cifar10" in e.data and not cifar10]
     if missing:
         raise ConfigError(
-            f"{', '.join(missing)} needs CIFAR-10 as a folder of images; name it with --cifar10"
+            f"{', '.join(missing)} needs CIFAR-10; name a folder of images with --cifar10, or give "
+            "--cifar10 cifar10 for torchvision's files"
         )
     return wanted
 
@@ -117,12 +118,12 @@ def _load(
     console: Console, trial: Trial, cifar10: str, loaded: dict[tuple[str, int], Dataset]
 ) -> Dataset:
     """The trial's data, read once; event data is binned into T frames."""
-    from lava_mlsnn.training.data import load_dataset
+    from lava_mlsnn.training import load_dataset
 
     name = cifar10 if trial.data == "cifar10" else trial.data
     timesteps = int(trial.model.get("timesteps", 1))
     if (name, timesteps) not in loaded:
         with console.progress("reading images") as follow:
             loaded.clear()  # one at a time: CIFAR-10 is 700 MB
-            loaded[name, timesteps] = load_dataset(name, follow)
+            loaded[name, timesteps] = load_dataset(name, follow, timesteps=timesteps)
     return loaded[name, timesteps]

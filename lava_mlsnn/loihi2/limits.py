@@ -229,8 +229,11 @@ def _value(name: str, given: str) -> float:
         value = math.nan
     low = -math.inf if name in SIGNED else 0 if name in ZERO else 1
     whole = name in BROKEN or value == math.floor(value) if math.isfinite(value) else False
-    if not whole or value < low or abs(value) > 1e15:
+    most = 1e4 if name.endswith("_bits") else 1e9  # sums of them stay in 64 bits
+    if not whole or value < low or abs(value) > most:
         kind = "a number" if name in BROKEN else "a whole number"
-        least = "" if name in SIGNED else f" of at least {low:g}"
-        raise ConfigError(f"limit {name} must be {kind}{least}, got {given.strip()!r}")
+        least = -most if name in SIGNED else low
+        raise ConfigError(
+            f"limit {name} must be {kind} in {least:g}..{most:g}, got {given.strip()!r}"
+        )
     return value

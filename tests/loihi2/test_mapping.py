@@ -186,10 +186,11 @@ def test_an_estimate_by_hand():
         ("loihi3", [], "system must be one of loihi2"),
         ("loihi2", ["cores"], "a limit is name=value"),
         ("loihi2", ["core_count=3"], "a limit is name=value"),
-        ("loihi2", ["neurons_per_core=0"], "at least 1"),
+        ("loihi2", ["neurons_per_core=0"], r"in 1\.\."),
         ("loihi2", ["neurons_per_core=1.5"], "whole number"),
         ("loihi2", ["step_ns=nan"], "must be a number"),
-        ("loihi2", ["delay=-1"], "at least 0"),
+        ("loihi2", ["delay=-1"], r"in 0\.\.1e\+09"),
+        ("loihi2", ["axon_bits=1e15"], r"in 0\.\.10000"),
         ("loihi2", ["neurons_per_chip=5"], "at least cores_per_chip"),
     ],
 )

@@ -32,7 +32,8 @@ def changed(path, name, value):
 
 
 CASES = [
-    ("weights out of range", "layer/1/weight", 300, "layer 1 (stem)", "it must lie in -256..255, got -18..300"),
+    ("weights out of range", "layer/1/weight", 300, "layer 1 (stem)",
+     "it must lie in -256..255, got -18..300"),
     ("odd weights of mixed sign", "layer/1/weight", 201, "layer 1 (stem)", "must be even"),
     ("exponent", "layer/1/weight_exp", 40, "layer 1 (stem)", "weight_exp"),
     ("delay 64", None, None, "layer 66 (sum)", "can wait 62 timesteps at most"),
