@@ -100,9 +100,10 @@ def _say(console: Console, report: Preflight) -> None:
         console.say(f"does not fit: {finding}")
     if report.fits:
         cores = report.placed["balanced"].mapping.cores
+        chips = -(-cores // report.limits["cores_per_chip"])
         console.say(
-            f"fits {report.limits.system}: {cores} of {report.limits.cores} cores; estimates, none "
-            "of them measured on silicon"
+            f"fits {report.limits.system}: {cores} of {report.limits.cores} cores, {chips} of "
+            f"{report.limits.chips} chips; estimates, none of them measured on silicon"
         )
 
 

@@ -79,11 +79,13 @@ class Placed:
     mapping: Mapping
     traffic: Traffic
     estimate: Estimate
+    cores_per_chip: int
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
         return {
             "cores": self.mapping.cores,
+            "chips": -(-self.mapping.cores // self.cores_per_chip),
             "busiest_ns": self.mapping.busiest,
             "imbalance": self.mapping.imbalance,
             **self.estimate.to_dict(),
@@ -220,7 +222,7 @@ def _place(
     for name, mapping in mappings.items():
         traffic = traffic_of(mapping, groups, spec, activity)
         figures = estimate(mapping, traffic, work, limits, spec.timesteps, latency(spec))
-        placed[name] = Placed(mapping, traffic, figures)
+        placed[name] = Placed(mapping, traffic, figures, limits["cores_per_chip"])
     return placed
 
 
