@@ -350,3 +350,37 @@ def energy(
 
     design = Design(payload, not forget, delay, as_published)
     run_energy(Console(as_json), file, data, samples, constants, design)
+
+
+@app.command()
+@guarded
+def reproduce(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Experiments; none: all that the data permits.")
+    ] = None,
+    work: Annotated[
+        Path, typer.Option("--work", help="Folder of trainings; a stopped run goes on there.")
+    ] = Path("runs/reproduce"),
+    out: Annotated[Path, typer.Option("--out", help="Folder for tables, plots and page.")] = Path(
+        "results"
+    ),
+    cifar10: Annotated[
+        str,
+        typer.Option("--cifar10", help="CIFAR-10: a folder of images, or cifar10 (torchvision)."),
+    ] = "",
+    part: Annotated[
+        str, typer.Option("--part", help="K/N: every N-th training, for N processes side by side.")
+    ] = "1/1",
+    report_only: Annotated[
+        bool, typer.Option("--report-only", help="Train nothing; write what is finished.")
+    ] = False,
+    show: Annotated[bool, typer.Option("--list", help="Show the experiments.")] = False,
+    as_json: o.Json = False,
+) -> None:
+    """Measure the paper's claims: train, export, count events and energy, write a report."""
+    from lava_mlsnn.cli.reproduce import list_experiments, run_reproduce
+
+    if show:
+        list_experiments(Console(as_json))
+        return
+    run_reproduce(Console(as_json), names or [], work, out, cifar10, part, report_only)
