@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,8 +11,8 @@ from lava_mlsnn.cli.console import Console
 from lava_mlsnn.errors import ConfigError
 
 if TYPE_CHECKING:
+    from lava_mlsnn.data import Dataset
     from lava_mlsnn.reproduce.trial import Experiment, Trial
-    from lava_mlsnn.training.data import Dataset
 
 __all__ = ["list_experiments", "run_reproduce"]
 
@@ -50,7 +51,8 @@ def _chosen(names: list[str], cifar10: str) -> list[Experiment]:
 
 def _part(text: str) -> tuple[int, int]:
     number, _, of = text.partition("/")
-    if not (number.isdigit() and of.isdigit() and 1 <= int(number) <= int(of)):
+    whole = text.isascii() and number.isdigit() and of.isdigit() and len(text) < 20
+    if not whole or not 1 <= int(number) <= int(of):
         raise ConfigError(f"part must be K/N with 1 <= K <= N, such as 1/2, got {text!r}")
     return int(number), int(of)
 
@@ -65,21 +67,33 @@ def run_reproduce(
     report_only: bool,
 ) -> None:
     """Run what is missing, then write the report of all that is finished."""
+    from lava_mlsnn.cli.train import make_folder
     from lava_mlsnn.reproduce import EXPERIMENTS, run_trial, write_report
-    from lava_mlsnn.reproduce.run import finished
+    from lava_mlsnn.reproduce.records import finished
 
     chosen = _chosen(names, cifar10 or ("-" if report_only else ""))
     number, of = _part(part)
     if not report_only:
+        for folder, option in ((work, "--work"), (out, "--out")):
+            make_folder(folder)
+            if not os.access(folder, os.W_OK):
+                raise ConfigError(
+                    f"the folder must be writable; name another with {option}", str(folder)
+                )
         trials = list(dict.fromkeys(_trials(chosen)))[number - 1 :: of]
-        missing = [t for t in trials if finished(t.trial, work) is None]
+        records = {item: finished(item.trial, work) for item in trials}
+        missing = [item for item, record in records.items() if record is None]
         console.say(
             f"{len(trials)} trainings, {len(trials) - len(missing)} of them finished before"
         )
+        if any(item.trial.data == "cifar10" for item in missing):
+            _check_images(cifar10)
+        known = {r["data"]: r["data_sha256"] for r in records.values() if r is not None}
         loaded: dict[tuple[str, int], Dataset] = {}
         for index, item in enumerate(missing, 1):
             trial = item.trial
             dataset = _load(console, trial, cifar10, loaded)
+            _check_same(known, trial, dataset, work)
             title = f"{index} of {len(missing)}: {item.title}"
             with console.progress(title) as follow:
                 record = run_trial(trial, dataset, work, follow)
@@ -91,6 +105,30 @@ def run_reproduce(
     found = write_report(list(EXPERIMENTS.values()), work, out)
     console.say(f"wrote {found}")
     console.result({"report": found, "work": work, "experiments": [e.name for e in chosen]})
+
+
+def _check_images(name: str) -> None:
+    """Complain about CIFAR-10 before hours of other trainings, not after them."""
+    from lava_mlsnn.data import load_dataset
+
+    folder = Path(name).expanduser()
+    if not ((folder / "train").is_dir() and (folder / "test").is_dir()):
+        load_dataset(name)  # says what is wrong, or reads torchvision's files
+
+
+def _check_same(known: dict[str, str], trial: Trial, dataset: Dataset, work: Path) -> None:
+    """Results of other files under one name must not stand in one table."""
+    from lava_mlsnn.reproduce.records import fingerprint
+
+    if dataset.frames:
+        return  # binned differently for every T
+    found = fingerprint(dataset)
+    if known.setdefault(trial.data, found) != found:
+        raise ConfigError(
+            f"finished trials used other files of {trial.data} than {dataset.name}; name those, "
+            "or another folder with --work",
+            str(work),
+        )
 
 
 class _Item:
@@ -118,7 +156,7 @@ def _load(
     console: Console, trial: Trial, cifar10: str, loaded: dict[tuple[str, int], Dataset]
 ) -> Dataset:
     """The trial's data, read once; event data is binned into T frames."""
-    from lava_mlsnn.training import load_dataset
+    from lava_mlsnn.data import load_dataset
 
     name = cifar10 if trial.data == "cifar10" else trial.data
     timesteps = int(trial.model.get("timesteps", 1))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 from lava_mlsnn.errors import ConfigError
 from lava_mlsnn.reproduce.figures import draw
 from lava_mlsnn.reproduce.page import page
-from lava_mlsnn.reproduce.run import NETWORK, finished
+from lava_mlsnn.reproduce.records import finished, network_of
 from lava_mlsnn.reproduce.tables import (
     COLUMNS,
     accuracy_rows,
@@ -70,21 +69,26 @@ def write_report(
     ------
     ConfigError
         If nothing is finished, or the folder cannot be written.
+    FormatError
+        If a record or network is damaged.
     """
     from netx_export.atomic import write_atomic
 
-    parts = []
-    kept: list[tuple[str, Mapping[str, Any]]] = []
+    found = [(e, results) for e in experiments if any((results := results_of(e, work)).values())]
+    if not found:
+        raise ConfigError(
+            f"no experiment has a finished trial in {work}; run 'mlsnn reproduce NAME' first, or "
+            "name another folder with --work"
+        )
     try:
         (out / "networks").mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(
             f"the folder cannot be made ({error.strerror}); name another with --out", str(out)
         ) from None
-    for experiment in experiments:
-        results = results_of(experiment, work)
-        if not any(results.values()):
-            continue
+    parts = []
+    kept: list[tuple[str, Mapping[str, Any]]] = []
+    for experiment, results in found:
         whole = complete(experiment, results)
         claims = experiment.judge(results) if whole else []
         plots = {name: draw(name, experiment, results) for name in experiment.plots}
@@ -100,8 +104,6 @@ def write_report(
         parts.append((experiment, results, claims, whole, plots))
         if keep_networks:
             kept += _keep(experiment, results, work, out / "networks")
-    if not parts:
-        raise ConfigError("no experiment has a finished trial; run 'mlsnn reproduce NAME' first")
     if kept:
         write_atomic(out / "networks" / "README.md", _card(kept).encode())
     return write_atomic(out / "report.html", page(parts).encode())
@@ -155,17 +157,19 @@ def _keep(
     experiment: Experiment, results: Results, work: Path, out: Path
 ) -> list[tuple[str, Mapping[str, Any]]]:
     """Copy the network of every group's first seed; (file name, record) of each."""
+    from netx_export.atomic import write_atomic
+
     found = []
     for group in experiment.groups:
         trial = group.trials()[0]
         record = next((r for r in results[group.name] if r["key"] == trial.key), None)
-        source = work / trial.key / NETWORK
-        if record is None or not source.exists() or source.stat().st_size > LARGEST:
+        if record is None:
             continue
-        name = f"{experiment.name}-{group.name}.net"
-        shutil.copyfile(source, out / f".{name}.part")
-        (out / f".{name}.part").replace(out / name)
-        found.append((name, record))
+        content = network_of(trial, record, work)
+        if len(content) <= LARGEST:
+            name = f"{experiment.name}-{group.name}.net"
+            write_atomic(out / name, content)
+            found.append((name, record))
     return found
 
 

@@ -13,40 +13,17 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lava_mlsnn.errors import FormatError
+from lava_mlsnn.errors import ConfigError
+from lava_mlsnn.reproduce.records import NETWORK, PAYLOADS, RECORD, fingerprint, finished
 from lava_mlsnn.reproduce.trial import Trial
 
 if TYPE_CHECKING:
-    from lava_mlsnn.training.data import Dataset
+    from lava_mlsnn.data import Dataset
 
-__all__ = ["finished", "run_trial"]
+__all__ = ["run_trial"]
 
-NETWORK, RECORD, CHECKPOINT = "network.net", "record.json", "model.pt"
-PAYLOADS = ("mac", "small", "adds", "burst")
+CHECKPOINT = "model.pt"
 Progress = Callable[[int, int], None]
-
-
-def finished(trial: Trial, work: Path) -> dict[str, Any] | None:
-    """The record of a trial that was run before, or None.
-
-    Raises
-    ------
-    FormatError
-        If the record is damaged.
-    """
-    path = work / trial.key / RECORD
-    if not path.exists():
-        return None
-    try:
-        record = json.loads(path.read_text())
-        record["accuracy"]["integer"], record["activity"], record["energy_nj"]
-    except (ValueError, KeyError, TypeError):
-        raise FormatError(
-            "a record must be JSON as this command writes it; delete the file and run again",
-            str(path),
-        ) from None
-    found: dict[str, Any] = record
-    return found
 
 
 def run_trial(
@@ -82,7 +59,12 @@ def run_trial(
     if done is not None:
         return done
     folder = work / trial.key
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"the folder cannot be made ({error.strerror}); name another with --work", str(folder)
+        ) from None
     config = ModelConfig.from_dict(
         {
             "input_shape": dataset.shape[:3],
@@ -119,6 +101,7 @@ def run_trial(
     record = {
         "key": trial.key,
         "data": trial.data,
+        "data_sha256": fingerprint(dataset),
         "model": trial.model,
         "recipe": asdict(trial.recipe),
         "seed": trial.recipe.seed,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -12,11 +13,11 @@ import torch
 
 from lava_mlsnn.cli import reproduce as cli
 from lava_mlsnn.cli.console import Console
-from lava_mlsnn.errors import ConfigError, FormatError
+from lava_mlsnn.errors import ConfigError, FormatError, MLSNNError
 from lava_mlsnn.reproduce import EXPERIMENTS, Experiment, Trial, run_trial, write_report
 from lava_mlsnn.reproduce.figures import PLOTS
 from lava_mlsnn.reproduce.judge import fewer, mean, not_below, spread, text, within
-from lava_mlsnn.reproduce.run import finished
+from lava_mlsnn.reproduce.records import NUMBERS, finished
 from lava_mlsnn.reproduce.trial import Group
 from lava_mlsnn.runner import IntegerRunner, encode
 from lava_mlsnn.training.config import TrainConfig
@@ -111,13 +112,65 @@ def test_seeds_and_settings_make_the_key():
     assert trial.key == Trial("digits", {"width": 2}, TrainConfig(epochs=2, batch_size=128)).key
 
 
-def test_a_damaged_record_is_named(work, tmp_path):
+def copied(work, tmp_path):
+    """A finished trial in a folder of its own, to be damaged."""
     trial = work[1].groups[0].trials()[0]
-    (tmp_path / trial.key).mkdir()
-    for content in ("{", "{}", "[1]"):
-        (tmp_path / trial.key / "record.json").write_text(content)
-        with pytest.raises(FormatError, match="delete the file"):
-            finished(trial, tmp_path)
+    shutil.copytree(work[0] / trial.key, tmp_path / trial.key)
+    return trial, tmp_path / trial.key
+
+
+@pytest.mark.parametrize("content", ["", "{", "{}", "[1]", "[" * 100_000, None])
+def test_a_record_that_is_none_is_named(work, tmp_path, content):
+    trial, folder = copied(work, tmp_path)
+    (folder / "record.json").unlink()
+    if content is None:
+        (folder / "record.json").mkdir()
+    else:
+        (folder / "record.json").write_text(content)
+    with pytest.raises(FormatError, match="delete the file and run again"):
+        finished(trial, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        *((name, "x") for name in NUMBERS),
+        ("accuracy.integer", 7.0),
+        ("accuracy.integer", float("nan")),
+        ("key", "other"),
+        ("seed", 99),
+        ("activity", {}),
+        ("energy_nj", None),
+        ("energy_nj.ann", -1),
+        ("activity.blocks", [1]),
+        ("network", {}),
+        ("data_sha256", None),
+    ],
+)
+def test_a_changed_record_is_refused(work, tmp_path, path, value):
+    trial, folder = copied(work, tmp_path)
+    record = json.loads((folder / "record.json").read_text())
+    inner = record
+    *parents, last = path.split(".")
+    for name in parents:
+        inner = inner[name]
+    inner[last] = value
+    (folder / "record.json").write_text(json.dumps(record))
+    with pytest.raises(FormatError, match="delete the file and run again"):
+        finished(trial, tmp_path)
+
+
+@pytest.mark.parametrize("damage", ["other", "missing"])
+def test_a_network_that_was_not_measured_is_not_kept(work, tmp_path, damage):
+    trial, folder = copied(work, tmp_path)
+    if damage == "missing":
+        (folder / "network.net").unlink()
+    else:
+        (folder / "network.net").write_bytes(b"other")
+    with pytest.raises(FormatError, match="delete the folder and run again"):
+        write_report([experiment(tiny())], tmp_path, tmp_path / "out")
+    assert not list((tmp_path / "out").rglob("*.part"))
+    assert finished(trial, tmp_path) is not None
 
 
 def test_the_report_is_whole_self_contained_and_escaped(work, tmp_path):
@@ -218,9 +271,28 @@ def test_the_command_trains_what_is_missing_in_two_parts(tmp_path, monkeypatch, 
         ({"names": ["cifar10-blocks"]}, "needs CIFAR-10; name a folder"),
         ({"names": ["levels"], "part": "3/2"}, "part must be K/N"),
         ({"names": ["levels"], "part": "x"}, "part must be K/N"),
+        ({"names": ["levels"], "part": "\u00b2/3"}, "part must be K/N"),
+        ({"names": ["cifar10-blocks"], "cifar10": "nowhere"}, "nowhere"),
         ({"report_only": True}, "no experiment has a finished trial"),
     ],
 )
 def test_wrong_options(tmp_path, options, words):
-    with pytest.raises(ConfigError, match=words):
+    with pytest.raises(MLSNNError, match=words):
         run(tmp_path, **options)
+    assert not (tmp_path / "out" / "networks").exists()
+
+
+def test_a_work_folder_that_is_a_file_is_refused_before_training(tmp_path):
+    (tmp_path / "work").write_text("")
+    with pytest.raises(ConfigError, match="cannot be made"):
+        run(tmp_path, ["levels"])
+
+
+def test_other_files_of_the_same_name_are_not_mixed(tmp_path, monkeypatch, digits):
+    found = experiment(tiny(2))
+    monkeypatch.setitem(EXPERIMENTS, "tiny", found)
+    trial = found.groups[0].trials()[0]
+    other = replace(digits, y_test=digits.y_test[::-1].copy())
+    run_trial(trial, other, tmp_path / "work")
+    with pytest.raises(ConfigError, match="finished trials used other files of digits"):
+        run(tmp_path, ["tiny"])
