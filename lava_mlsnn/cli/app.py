@@ -280,13 +280,11 @@ def check(
 
     Exit code 1 if an integer differs or something does not fit.
     """
-    if target not in ("", "loihi2"):
-        from lava_mlsnn.errors import ConfigError
+    from lava_mlsnn.cli.preflight import check_options, run_preflight
 
-        raise ConfigError(f"target must be loihi2 or left out, got {target!r}")
+    only = {"--limit": limit, "--cores": cores, "--mapping": mapping}
+    check_options(target, only, model)
     if target:
-        from lava_mlsnn.cli.preflight import run_preflight
-
         run_preflight(Console(as_json), file, data, samples, system, limit or [], cores, mapping)
         return
     from lava_mlsnn.cli.network import run_check

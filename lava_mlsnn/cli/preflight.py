@@ -8,13 +8,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lava_mlsnn.cli.console import Console, Failed
-from lava_mlsnn.errors import MLSNNError
+from lava_mlsnn.errors import ConfigError, MLSNNError
 
 if TYPE_CHECKING:
     from lava_mlsnn.loihi2.report import Preflight
     from netx_export.spec import NetworkSpec
 
-__all__ = ["run_preflight"]
+__all__ = ["check_options", "run_preflight"]
+
+
+def check_options(target: str, only: dict[str, Any], model: Path | None) -> None:
+    """ConfigError for a target that is none, and for options that would be dropped."""
+    if target not in ("", "loihi2"):
+        raise ConfigError(f"target must be loihi2 or left out, got {target!r}")
+    given = [name for name, value in only.items() if value]
+    if not target and given:
+        raise ConfigError(f"{', '.join(given)} goes with --target loihi2; add it, or leave it out")
+    if target and model is not None:
+        raise ConfigError("--model is for the parity check; leave it or --target out")
 
 
 def run_preflight(

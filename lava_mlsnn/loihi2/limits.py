@@ -200,10 +200,14 @@ def limits_for(system: str = "kapoho-point", overrides: Iterable[str] = ()) -> L
     ConfigError
         For a system, name or value that cannot be.
     """
-    if system not in SYSTEMS:
+    if not isinstance(system, str) or system not in SYSTEMS:
         raise ConfigError(f"system must be one of {', '.join(SYSTEMS)}, got {system!r}")
     table, chips = dict(LIMITS), SYSTEMS[system].chips
+    if isinstance(overrides, str) or not isinstance(overrides, Iterable):
+        raise ConfigError(f"overrides must be a list of name=value, got {overrides!r}")
     for text in overrides:
+        if not isinstance(text, str):
+            raise ConfigError(f"a limit must be text like name=value, got {text!r}")
         name, equals, given = text.partition("=")
         name = name.strip()
         if not equals or (name != "chips" and name not in table):

@@ -20,7 +20,9 @@ FORMAT, VERSION = "lava-mlsnn mapping", 1
 
 def mapping_dict(report: Preflight, name: str = "balanced") -> dict[str, Any]:
     """One of the report's mappings, JSON-able; ConfigError if there is none of this name."""
-    if name not in report.placed:
+    if not isinstance(report, Preflight):
+        raise ConfigError(f"a mapping comes from preflight(), got {type(report).__name__}")
+    if not isinstance(name, str) or name not in report.placed:
         raise ConfigError(
             f"mapping must be one of {sorted(report.placed)}, got {name!r}"
             if report.placed
@@ -65,9 +67,9 @@ def write_mapping(path: Path, report: Preflight, name: str = "balanced") -> None
     ConfigError
         If the file cannot be written.
     """
-    from netx_export.atomic import write_atomic
+    from netx_export.atomic import as_path, write_atomic
 
     content = mapping_dict(report, name)
     cores = ",\n  ".join(json.dumps(core) for core in content.pop("cores"))  # one a line
     head = json.dumps(content, indent=1).removesuffix("\n}")
-    write_atomic(path, f'{head},\n "cores": [\n  {cores}\n ]\n}}\n'.encode())
+    write_atomic(as_path(path), f'{head},\n "cores": [\n  {cores}\n ]\n}}\n'.encode())

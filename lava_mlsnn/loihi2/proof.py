@@ -8,6 +8,7 @@ a register can wrap there.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -60,6 +61,16 @@ def _join_env(a: Env | None, b: Env) -> Env:
     }
 
 
+def _interval(program: Program, name: str, bound: object) -> Interval:
+    try:
+        low, high = bound  # type: ignore[misc]
+        return operator.index(low), operator.index(high)
+    except (TypeError, ValueError):
+        raise RangeError(
+            f"{program.name}: the bound of {name!r} must be two whole numbers, got {bound!r}"
+        ) from None
+
+
 def prove(program: Program, bounds: Mapping[str, Interval]) -> Proof:
     """Ranges of every register for inputs within ``bounds``.
 
@@ -72,7 +83,7 @@ def prove(program: Program, bounds: Mapping[str, Interval]) -> Proof:
     for name in program.inputs:
         if name not in bounds:
             raise RangeError(f"{program.name}: the input {name!r} needs a bound")
-        low, high = bounds[name]
+        low, high = _interval(program, name, bounds[name])
         if not STATE_MIN <= low <= high <= STATE_MAX:
             raise RangeError(f"{program.name}: {name} must fit 24 bits, got {low}..{high}")
         start[name] = (low, high)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lava_mlsnn.errors import RangeError
+from lava_mlsnn.errors import ConfigError, RangeError
 from lava_mlsnn.loihi2.activity import Activity, assumed_activity, operations
 from lava_mlsnn.loihi2.calibration import Observed, calibrate
 from lava_mlsnn.loihi2.cost import lower_bound
@@ -20,7 +20,7 @@ from lava_mlsnn.loihi2.remedies import ways_to_fit
 from lava_mlsnn.loihi2.traffic import Traffic, traffic_of
 from netx_export.graph import delays, latency
 from netx_export.ranges import signed_bits, worst_case
-from netx_export.spec import NetworkSpec, Population, StockNeuron
+from netx_export.spec import NetworkSpec, Population, StockNeuron, need_spec
 
 if TYPE_CHECKING:
     from lava_mlsnn.runner.runner import Progress
@@ -168,9 +168,17 @@ def preflight(
 
     Raises
     ------
+    ConfigError
+        If an argument is of another kind.
     DataError
         If the samples do not fit the network.
     """
+    need_spec(spec)
+    if not isinstance(limits, Limits):
+        raise ConfigError(f"limits must come from limits_for(), got {type(limits).__name__}")
+    whole = isinstance(cores, int | np.integer) and not isinstance(cores, bool)
+    if cores is not None and not (whole and cores >= 1):
+        raise ConfigError(f"cores must be a whole number of at least 1, got {cores!r}")
     stock = any(isinstance(p.neuron, StockNeuron) for _, p in spec.populations)
     observed = None
     if payload is not None and len(payload) and not stock:

@@ -51,6 +51,9 @@ def test_without_fitting_samples_activity_is_assumed(mlsnn, tmp_path):
     ("options", "words"),
     [
         (["--target", "loihi3"], "target must be loihi2"),
+        (["--limit", "chips=3"], "--limit goes with --target loihi2"),
+        (["--mapping", "m.json", "--cores", 3], "--cores, --mapping goes with"),
+        (["--target", "loihi2", "--model", "model.pt"], "--model is for the parity check"),
         (["--target", "loihi2", "--system", "tpu"], "system must be one of"),
         (["--target", "loihi2", "--limit", "cores"], "a limit is name=value"),
         (["--target", "loihi2", "--mapping", "none/m.json"], "none"),

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from strategies import network_specs, payloads
 
 from lava_mlsnn.errors import ConfigError, MLSNNError
-from lava_mlsnn.loihi2 import limits_for, preflight, write_mapping
+from lava_mlsnn.loihi2 import limits_for, multilevel_program, preflight, prove, write_mapping
 from lava_mlsnn.loihi2.demand import demand_of
 from lava_mlsnn.loihi2.layers import needed_weight_bits
 from lava_mlsnn.loihi2.remedies import fewest_cores, narrower
@@ -219,3 +219,43 @@ def test_a_written_mapping_holds_every_neuron(tmp_path):
     assert count == {r.name: r.neurons for r in report.layers}
     with pytest.raises(MLSNNError):
         write_mapping(tmp_path / "none" / "m.json", report)
+
+
+# -- arguments of another kind ---------------------------------------------------------
+@pytest.mark.parametrize("cores", [0, -1, 1.5, float("nan"), "3", True])
+def test_cores_that_are_no_count(cores):
+    with pytest.raises(ConfigError, match="cores must be a whole number"):
+        preflight(network(), limits_for("loihi2"), cores=cores)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: preflight(None, limits_for()),
+        lambda: preflight(network(), "loihi2"),
+        lambda: limits_for([]),
+        lambda: limits_for("loihi2", [3]),
+        lambda: limits_for("loihi2", None),
+        lambda: limits_for("loihi2", "chips=3"),
+        lambda: write_mapping("a", None),
+        lambda: write_mapping(None, preflight(network(), limits_for())),
+        lambda: write_mapping("a", preflight(network(), limits_for()), ["x"]),
+    ],
+)
+def test_arguments_of_another_kind(call):
+    with pytest.raises(ConfigError):
+        call()
+
+
+@pytest.mark.parametrize("bound", [None, 5, (1,), (1, 2, 3), (0.5, 1.5), ("a", "b")])
+def test_bounds_that_are_none(bound):
+    program = multilevel_program(10, 2)
+    with pytest.raises(MLSNNError, match="must be two whole numbers"):
+        prove(program, dict.fromkeys(program.inputs, bound))
+
+
+def test_bounds_may_be_numpy_integers():
+    program = multilevel_program(10, 2)
+    small = dict.fromkeys(program.inputs, (np.int8(-128), np.int8(127)))
+    plain = dict.fromkeys(program.inputs, (-128, 127))
+    assert prove(program, small) == prove(program, plain)
