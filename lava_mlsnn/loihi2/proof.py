@@ -11,6 +11,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from lava_mlsnn.errors import RangeError
 from lava_mlsnn.integer.bits import STATE_MAX, STATE_MIN
@@ -61,9 +62,9 @@ def _join_env(a: Env | None, b: Env) -> Env:
     }
 
 
-def _interval(program: Program, name: str, bound: object) -> Interval:
+def _interval(program: Program, name: str, bound: Any) -> Interval:
     try:
-        low, high = bound  # type: ignore[misc]
+        low, high = bound
         return operator.index(low), operator.index(high)
     except (TypeError, ValueError):
         raise RangeError(
