@@ -218,8 +218,8 @@ def _penalty() -> Experiment:
             arch="sparse-resnet-20", barrier="integrating",
         ),
     ]  # fmt: skip
-    prices = (0.3, 1.0, 3.0)
-    for name, tried in (("integrating", prices), ("sew", (1.0,))):
+    prices = (0.3, 1.0, 3.0, 10.0)
+    for name, tried in (("integrating", prices), ("sew", (1.0, 10.0))):
         for price in tried:
             priced = replace(DEEP, event_penalty=price)
             label = f"{'SEW-ADD' if name == 'sew' else 'Sparse-ResNet'}, price {price:g}"
