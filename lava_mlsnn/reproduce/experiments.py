@@ -81,6 +81,7 @@ def _levels() -> Experiment:
         tuple(groups),
         judge,
         ("accuracy", "energy"),
+        keep=("n4-t1", "n1-t4"),
     )
 
 
@@ -109,6 +110,7 @@ def _blocks() -> Experiment:
         tuple(groups),
         _against_sew,
         ("accuracy", "events", "density"),
+        keep=tuple(BARRIERS),
     )
 
 
@@ -280,6 +282,7 @@ def _cifar() -> Experiment:
         judge,
         ("accuracy", "events", "density"),
         "CIFAR-10 from re-encoded JPEG files: compare with runs on the same files only.",
+        keep=("integrating", "sew", "integrating-priced"),
     )
 
 
@@ -304,6 +307,7 @@ def _events() -> Experiment:
         judge,
         ("accuracy", "energy"),
         "Simulated events, no camera: docs/data.md says how. A recording is binned into T frames.",
+        keep=("n4-t1", "n1-t10"),
     )
 
 

@@ -94,7 +94,7 @@ def _density(axes: Axes, experiment: Experiment, results: Results) -> None:
                 [b + 1 for b in part], [heights[b] for b in part], "o-", color=line.get_color(),
                 markersize=3,
             )  # fmt: skip
-    axes.legend(frameon=False, fontsize="small")
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), frameon=False, ncols=3, fontsize="small")
     axes.spines[["top", "right"]].set_visible(False)
     axes.set(xlabel="block", ylabel="density of its output", ylim=(0, None))
 

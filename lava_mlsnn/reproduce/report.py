@@ -57,7 +57,7 @@ def write_report(
         Where the records are.
     out : Path
         Folder for ``<experiment>.json``, ``.md`` and ``-<plot>.png``, ``report.html``,
-        and ``networks/`` with the exported network of seed 0 of every group, up to 5 MB
+        and ``networks/`` with the exported networks that experiments keep, up to 5 MB
         each, and their model card.
 
     Returns
@@ -156,14 +156,14 @@ def _markdown(experiment: Experiment, results: Results, claims: list[Claim], who
 def _keep(
     experiment: Experiment, results: Results, work: Path, out: Path
 ) -> list[tuple[str, Mapping[str, Any]]]:
-    """Copy the network of every group's first seed; (file name, record) of each."""
+    """Copy networks of first seeds that the experiment keeps; (file name, record) of each."""
     from netx_export.atomic import write_atomic
 
     found = []
     for group in experiment.groups:
         trial = group.trials()[0]
         record = next((r for r in results[group.name] if r["key"] == trial.key), None)
-        if record is None:
+        if record is None or group.name not in experiment.keep:
             continue
         content = network_of(trial, record, work)
         if len(content) <= LARGEST:
@@ -191,7 +191,7 @@ def _card(kept: list[tuple[str, Mapping[str, Any]]]) -> str:
     )
     return f"""# Networks of the report
 
-Exported integers of seed 0 of every group. `mlsnn run FILE` gives the accuracy in the table again,
+Exported integers of seed 0. `mlsnn run FILE` gives the accuracy in the table again,
 `mlsnn info FILE --json` prints configuration and recipe from the file's provenance. Trained to be
 compared with each other, not for the best accuracy, and of no use for decisions about people.
 Digits: 450

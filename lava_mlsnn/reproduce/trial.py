@@ -105,6 +105,9 @@ class Experiment:
         Names in :data:`lava_mlsnn.reproduce.figures.PLOTS`.
     notes : str
         What the reader must know, such as that data is simulated.
+    keep : tuple of str
+        Groups whose network of seed 0 goes into the report's folder; the others are in
+        the work folder only.
     """
 
     name: str
@@ -114,6 +117,7 @@ class Experiment:
     judge: Callable[[Results], list[Claim]]
     plots: tuple[str, ...] = ("accuracy",)
     notes: str = ""
+    keep: tuple[str, ...] = ()
     data: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:

@@ -43,7 +43,8 @@ def experiment(*groups):
         return [not_below(results, groups[0].name, groups[-1].name, "first is not below last")]
 
     plots = ("accuracy", "energy", "events", "density")
-    return Experiment("tiny", "Tiny <networks>", "Which?", groups, judge, plots, "a note")
+    keep = tuple(g.name for g in groups)
+    return Experiment("tiny", "Tiny <networks>", "Which?", groups, judge, plots, "a note", keep)
 
 
 @pytest.fixture(scope="module")
@@ -229,6 +230,7 @@ def test_every_experiment_is_well_formed(name):
     found = EXPERIMENTS[name]
     names = [g.name for g in found.groups]
     assert len(set(names)) == len(names) and set(found.plots) <= set(PLOTS)
+    assert set(found.keep) <= set(names)
     for group in found.groups:
         shape = {"digits": (1, 8, 8), "cifar10": (3, 32, 32)}.get(group.trial.data, (2, 16, 16))
         ModelConfig.from_dict({"input_shape": shape, **group.trial.model})
