@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import json
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any, TypeVar
+from contextlib import contextmanager, suppress
+from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 import typer
 
 from lava_mlsnn.errors import MLSNNError
 
-__all__ = ["Console", "Failed", "guarded"]
+__all__ = ["Console", "Failed", "guarded", "run_app"]
 
 DIFFERENT, WRONG, STOPPED = 1, 2, 130
+UNWRITTEN = "mlsnn: error: the output cannot be written"
+ELSEWHERE = "send it to a file or terminal that can be"
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -46,6 +50,39 @@ def guarded(command: F) -> F:
             raise typer.Exit(0) from None
 
     return run  # type: ignore[return-value]
+
+
+def run_app(app: Callable[[], Any]) -> NoReturn:
+    """Run the command line; output that nobody can write is an error, one nobody reads is not."""
+    if sys.stderr is None:  # 2>&-
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
+    if sys.stdout is None:  # >&-
+        print(f"{UNWRITTEN} (it is closed); {ELSEWHERE}", file=sys.stderr)
+        sys.exit(WRONG)
+    streams = sys.stdout, sys.stderr
+    code: Any = 0
+    failed: OSError | None = None
+    try:
+        app()
+    except SystemExit as end:
+        code = end.code
+        if sys.stdout is not streams[0]:  # typer's answer to a pipe that nobody reads
+            code, (sys.stdout, sys.stderr) = 0, streams
+    except OSError as error:
+        if error.filename is not None or error.errno not in FULL:
+            raise
+        failed = error
+    for stream in streams:
+        try:
+            stream.flush()
+        except OSError as error:
+            failed = failed or error
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # Python flushes once more
+    if failed is not None and not isinstance(failed, BrokenPipeError):
+        code = WRONG
+        with suppress(OSError):  # it may be standard error that is full
+            print(f"{UNWRITTEN} ({failed.strerror}); {ELSEWHERE}", file=sys.stderr)
+    sys.exit(code)
 
 
 def _plain(value: Any) -> Any:
