@@ -220,7 +220,7 @@ def _penalty() -> Experiment:
             arch="sparse-resnet-20", barrier="integrating",
         ),
     ]  # fmt: skip
-    prices = (0.3, 1.0, 3.0, 10.0)
+    prices, rounded = (0.3, 1.0, 3.0, 10.0), (10.0, 20.0)
     for name, tried in (("integrating", prices), ("sew", (1.0, 10.0))):
         for price in tried:
             priced = replace(DEEP, event_penalty=price)
@@ -230,15 +230,23 @@ def _penalty() -> Experiment:
                        arch="sparse-resnet-20", barrier=name)
             )  # fmt: skip
 
+    for price in rounded:
+        priced = replace(DEEP, event_penalty=price)
+        groups.append(
+            _group(
+                f"round-{price:g}", f"Sparse-ResNet, V0 = vth / 2, price {price:g}", priced,
+                seeds=3, arch="sparse-resnet-20", v0="round",
+            )
+        )  # fmt: skip
+
     def judge(r: Results) -> list[Claim]:
         claims = []
-        for price in prices:
-            name = f"integrating-{price:g}"
+        tried = [(f"integrating-{p:g}", f"price {p:g}") for p in prices]
+        tried += [(f"round-{p:g}", f"V0 = vth / 2, price {p:g}") for p in rounded]
+        for name, label in tried:
+            claims.append(within(r, name, "sew", 0.5, f"{label}: accuracy within 0.5 of SEW-ADD"))
             claims.append(
-                within(r, name, "sew", 0.5, f"price {price:g}: accuracy within 0.5 of SEW-ADD")
-            )
-            claims.append(
-                fewer(r, name, "sew", SYNAPTIC, 0.5, f"price {price:g}: half its synaptic events")
+                fewer(r, name, "sew", SYNAPTIC, 0.5, f"{label}: half its synaptic events")
             )
         return claims
 
