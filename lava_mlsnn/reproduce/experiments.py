@@ -29,6 +29,10 @@ DEEP = DIGITS  # with half of its epochs, networks with V0 = 0 lose two points
 IN_TIME = replace(DIGITS, epochs=30)  # T = 4 costs four times as much
 CIFAR = TrainConfig(epochs=8, batch_size=128, lr=5e-3, shift=4, flip=True)
 EVENTS = RECIPES["events"]
+STARTS: tuple[tuple[str, str, dict[str, Any]], ...] = (
+    ("", "V0 = 0", {}),
+    ("-round", "V0 = vth / 2", {"v0": "round"}),
+)
 SYNAPTIC = "activity.operations.events"
 ENTERING = "activity.into_synapses.events"
 
@@ -117,17 +121,23 @@ def _blocks() -> Experiment:
 def _blocks_in_time() -> Experiment:
     groups = [
         _group(
-            name, BARRIERS[name], IN_TIME, seeds=2,
-            arch="sparse-resnet-20", barrier=name, levels=1, timesteps=4,
+            f"{name}{suffix}", f"{BARRIERS[name]}, {start}", IN_TIME, seeds=2,
+            arch="sparse-resnet-20", barrier=name, levels=1, timesteps=4, **v0,
         )
+        for suffix, start, v0 in STARTS
         for name in ("integrating", "sew")
     ]  # fmt: skip
+
+    def judge(r: Results) -> list[Claim]:
+        rounded = {name: r[f"{name}-round"] for name in ("integrating", "sew")}
+        return [*_against_sew(r, where=", V0 = 0"), *_against_sew(rounded, where=", V0 = vth / 2")]
+
     return Experiment(
         "blocks-t4",
         "Sparse-ResNet against SEW-ADD at T = 4, N = 1, digits",
-        "Does it hold for binary spikes in four timesteps?",
+        "Does it hold for binary spikes in four timesteps? (ResNet-20, width 16, 30 epochs)",
         tuple(groups),
-        _against_sew,
+        judge,
         ("accuracy", "events", "density"),
     )
 
@@ -136,27 +146,30 @@ def _depth() -> Experiment:
     archs = {"sparse-resnet-8": 8, "sparse-resnet-18": 18, "sparse-resnet-34": 34}
     groups = [
         _group(
-            f"{name}-{depth}", f"{depth} layers, {BARRIERS[name]}", DEEP, seeds=2,
-            arch=arch, width=8, barrier=name,
+            f"{name}-{depth}{suffix}", f"{depth} layers, {BARRIERS[name]}, {start}", DEEP, seeds=2,
+            arch=arch, width=8, barrier=name, **v0,
         )
+        for suffix, start, v0 in STARTS
         for arch, depth in archs.items()
         for name in ("integrating", "sew")
     ]  # fmt: skip
 
     def judge(r: Results) -> list[Claim]:
         claims = []
-        for depth in archs.values():
-            part = {name: r[f"{name}-{depth}"] for name in ("integrating", "sew")}
-            claims += _against_sew(part, where=f", {depth} layers")[:3]
+        for suffix, start, _ in STARTS:
+            for depth in archs.values():
+                names = ("integrating", "sew")
+                part = {name: r[f"{name}-{depth}{suffix}"] for name in names}
+                claims += _against_sew(part, where=f", {depth} layers, {start}")[:3]
         return claims
 
     return Experiment(
         "depth",
         "The avalanche and depth, digits",
-        "Does the saving grow with depth? (width 8, N = 4, T = 1)",
+        "Does the saving grow with depth, and does the network still train? (width 8, N = 4, T = 1)",
         tuple(groups),
         judge,
-        ("accuracy", "events", "density"),
+        ("accuracy", "events"),
     )
 
 
