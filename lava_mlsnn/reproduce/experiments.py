@@ -166,7 +166,7 @@ def _depth() -> Experiment:
     return Experiment(
         "depth",
         "The avalanche and depth, digits",
-        "Does the saving grow with depth, and does the network still train? (width 8, N = 4, T = 1)",
+        "Does the saving grow with depth, and does it still train? (width 8, N = 4, T = 1)",
         tuple(groups),
         judge,
         ("accuracy", "events"),
