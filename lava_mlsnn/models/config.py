@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from lava_mlsnn.checks import check_flag, check_number, check_whole, shown
 from lava_mlsnn.choices import BARRIERS, POOLS, STARTS, SURROGATES, check_choice
 from lava_mlsnn.errors import ConfigError
 
@@ -33,6 +34,14 @@ DEFAULT_WIDTH = {
     "vgg-16": 64,
 }
 ARCHITECTURES = tuple(DEFAULT_WIDTH)
+# beyond, nothing fits into a machine's memory; payloads have 24 bits with their sign
+LARGEST = {
+    "classes": 1 << 16,
+    "width": 1 << 16,
+    "levels": (1 << 23) - 1,
+    "timesteps": 1 << 12,
+    "input_levels": (1 << 23) - 1,
+}
 
 
 @dataclass(frozen=True)
@@ -100,20 +109,22 @@ class ModelConfig:
     def __post_init__(self) -> None:
         if self.arch not in ARCHITECTURES:
             raise ConfigError(f"arch must be one of {ARCHITECTURES}, got {self.arch!r}")
-        if len(self.input_shape) != 3 or min(self.input_shape) < 1:
-            raise ConfigError(
-                f"input_shape must be (C, H, W), all positive, got {self.input_shape}"
-            )
+        shape = self.input_shape
+        if not isinstance(shape, tuple | list) or len(shape) != 3:
+            raise ConfigError(f"input_shape must be (C, H, W), all positive, got {shown(shape)}")
+        for size in shape:
+            check_whole("input_shape (C, H, W)", size, 1, LARGEST["width"])
         check_choice("pool", self.pool, POOLS)
         check_choice("barrier", self.barrier, BARRIERS)
         check_choice("v0", self.v0, STARTS)
         check_choice("surrogate", self.surrogate, SURROGATES)
-        if not 2 <= self.weight_bits <= 8:
-            raise ConfigError(f"weight_bits must lie in 2..8, got {self.weight_bits}")
-        if not (self.threshold > 0 and self.barrier_threshold > 0):
-            raise ConfigError(
-                f"thresholds must be positive, got {self.threshold} and {self.barrier_threshold}"
-            )
+        check_whole("weight_bits", self.weight_bits, 2, 8)
+        for name, largest in LARGEST.items():
+            check_whole(name, getattr(self, name), 0 if name == "width" else 1, largest)
+        for name in ("threshold", "barrier_threshold"):
+            check_number(name, getattr(self, name), 0, 1e6, above=True)
+        for name in ("train_threshold", "shortcut_neuron", "input_signed", "stock"):
+            check_flag(name, getattr(self, name))
         if self.arch in VGGS and self.barrier != type(self).barrier:
             raise ConfigError(f"VGG has no shortcuts; leave barrier out, got {self.barrier!r}")
         plain = self.levels == 1 and self.timesteps == 1 and self.pool == "stride"
@@ -122,12 +133,6 @@ class ModelConfig:
                 "stock lava-dl runs VGG with pool='stride', levels=1 and timesteps=1 only; "
                 "choose these, or leave stock out"
             )
-        for name in ("classes", "levels", "timesteps", "input_levels"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
-                raise ConfigError(f"{name} must be a whole number of at least 1, got {value!r}")
-        if self.width < 0:
-            raise ConfigError(f"width must be positive (0: the usual one), got {self.width}")
         object.__setattr__(self, "input_shape", tuple(self.input_shape))
 
     @property

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lava_mlsnn.checks import check_threads
 from lava_mlsnn.errors import ConfigError, RangeError, UnsupportedLayerError
 from lava_mlsnn.integer.bits import OVERFLOWS
 from lava_mlsnn.runner.encode import check_payload, check_shape
@@ -85,8 +86,7 @@ class IntegerRunner:
         need_spec(spec)
         if on_overflow not in ("raise", *OVERFLOWS):
             raise ConfigError(f"on_overflow must be 'raise' or {OVERFLOWS}, got {on_overflow!r}")
-        if not isinstance(threads, int) or threads < 0:
-            raise ConfigError(f"threads must be a whole number of at least 0, got {threads!r}")
+        check_threads(threads)
         if kind == "floating":
             raise ConfigError("the integer runner has no kind 'floating'; run it in Lava")
         if spec.input.neuron is not None:

@@ -4,10 +4,38 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lava_mlsnn.checks import check_flag, check_number, check_whole
 from lava_mlsnn.choices import OPTIMISERS, SCHEDULES, check_choice
 from lava_mlsnn.errors import ConfigError
 
 __all__ = ["EpochReport", "TrainConfig"]
+
+LARGEST = 10**9
+# name, smallest, largest
+WHOLE = (
+    ("epochs", 1, LARGEST),
+    ("batch_size", 2, LARGEST),  # a batch of one sample has no batch statistics
+    ("shift", 0, LARGEST),
+    ("seed", 0, 2**63 - 1),
+    ("step_epochs", 1, LARGEST),
+    ("ann_epochs", 0, LARGEST),
+)
+# name: largest; 32-bit floating point holds what the optimiser makes of them
+NUMBERS = {
+    "lr": 1e30,
+    "weight_decay": 1e6,
+    "label_smoothing": 1,
+    "momentum": 1,
+    "warmup": 1e6,
+    "step_factor": 1,
+    "mixup": 1e6,
+    "ema": 1,
+    "distil": 1,
+    "temperature": 1e6,
+    "ann_percentile": 100,
+    "event_penalty": 1e6,
+}
+POSITIVE = ("lr", "step_factor", "temperature", "ann_percentile")
 
 
 @dataclass(frozen=True)
@@ -96,36 +124,27 @@ class TrainConfig:
     event_penalty: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.epochs < 1 or self.batch_size < 2:
-            raise ConfigError(
-                f"training needs at least 1 epoch and batches of 2, got {self.epochs} and "
-                f"{self.batch_size}"
-            )
         check_choice("optimiser", self.optimiser, OPTIMISERS)
         check_choice("schedule", self.schedule, SCHEDULES)
-        for name in ("lr", "temperature", "step_factor"):
-            if not 0 < getattr(self, name) < float("inf"):
-                raise ConfigError(f"{name} must be positive, got {getattr(self, name)}")
-        for name in ("weight_decay", "warmup", "mixup", "event_penalty", "shift"):
-            if not 0 <= getattr(self, name) < float("inf"):
-                raise ConfigError(f"{name} must be 0 or positive, got {getattr(self, name)}")
-        for name in ("label_smoothing", "distil"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ConfigError(f"{name} must lie in 0..1, got {getattr(self, name)}")
+        # stored as plain int and float: a checkpoint cannot hold NumPy's
+        for name, low, high in WHOLE:
+            value = check_whole(name, getattr(self, name), low, high)
+            object.__setattr__(self, name, value)
+        for name, largest in NUMBERS.items():
+            number = check_number(name, getattr(self, name), 0, largest, above=name in POSITIVE)
+            object.__setattr__(self, name, number)
+        check_flag("flip", self.flip)
+        check_flag("amp", self.amp)
+        if self.recalibrate is not None:
+            check_flag("recalibrate", self.recalibrate)
         for name in ("ema", "momentum"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ConfigError(
-                    f"{name} must be at least 0 and below 1, got {getattr(self, name)}"
-                )
-        if self.step_epochs < 1:
-            raise ConfigError(f"step_epochs must be at least 1, got {self.step_epochs}")
-        if not 0 <= self.ann_epochs < self.epochs:
+            if getattr(self, name) == 1:
+                raise ConfigError(f"{name} must be at least 0 and below 1, got 1.0")
+        if not self.ann_epochs < self.epochs:
             raise ConfigError(
                 f"ann_epochs must leave epochs for the spiking network, got {self.ann_epochs} of "
                 f"{self.epochs}"
             )
-        if not 0 < self.ann_percentile <= 100:
-            raise ConfigError(f"ann_percentile must lie in 0..100, got {self.ann_percentile}")
         if self.warmup and self.schedule == "one-cycle":
             raise ConfigError(
                 "warmup goes with the schedules cosine and step; one-cycle has its own rise"

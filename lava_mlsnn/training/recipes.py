@@ -8,9 +8,10 @@ the class; ``sparse`` pays for events; ``from-ann`` starts as ReLUs.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 from lava_mlsnn.choices import check_choice
+from lava_mlsnn.errors import ConfigError
 from lava_mlsnn.training.config import TrainConfig
 
 __all__ = ["RECIPES", "recipe"]
@@ -51,5 +52,11 @@ def recipe(name: str, **changes: object) -> TrainConfig:
         For an unknown name or a value that cannot work.
     """
     check_choice("recipe", name, tuple(RECIPES))
+    unknown = sorted(set(changes) - {f.name for f in fields(TrainConfig)})
+    if unknown:
+        raise ConfigError(
+            f"a recipe has no {', '.join(unknown)}; it has "
+            f"{', '.join(f.name for f in fields(TrainConfig))}"
+        )
     given = {key: value for key, value in changes.items() if value is not None}
     return replace(RECIPES[name], **given)  # type: ignore[arg-type]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -69,19 +70,48 @@ def test_the_optimiser_gets_the_recipe_s_numbers_and_follows_the_schedule(name):
         ({"schedule": "linear"}, "schedule must be one of"),
         ({"warmup": 3}, "one-cycle has its own rise"),
         ({"schedule": "step", "step_epochs": 0}, "step_epochs"),
-        ({"mixup": -1}, "mixup must be 0 or positive, got -1"),
+        ({"mixup": -1}, "mixup must be a number of at least 0 .*, got -1"),
         ({"event_penalty": float("nan")}, "event_penalty"),
         ({"ema": 1.0}, "ema must be at least 0 and below 1"),
-        ({"label_smoothing": 2}, r"label_smoothing must lie in 0\.\.1"),
+        ({"label_smoothing": 2}, "label_smoothing .* at most 1, got 2"),
         ({"distil": -0.1}, "distil"),
-        ({"temperature": 0}, "temperature must be positive"),
+        ({"temperature": 0}, "temperature must be a number above 0"),
         ({"ann_epochs": 40}, "ann_epochs must leave epochs for the spiking network, got 40 of 40"),
         ({"ann_percentile": 0}, "ann_percentile"),
+        ({"epochs": 1.5}, "epochs must be a whole number.*got 1.5"),
+        ({"epochs": "3"}, "epochs must be a whole number.*got '3'"),
+        ({"epochs": True}, "epochs must be a whole number"),
+        ({"batch_size": float("nan")}, "batch_size"),
+        ({"seed": 10**23}, "seed must be .* at most 9223372036854775807"),
+        ({"seed": -1}, "seed"),
+        ({"shift": 10**20}, "shift"),
+        ({"shift": 10**5000}, "a number of thousands of digits"),
+        ({"lr": 1e300}, r"lr must be .* at most 1e\+30, got 1e\+300"),
+        ({"lr": float("nan")}, "lr must be .* got nan"),
+        ({"temperature": 1e200}, "temperature"),
+        ({"step_factor": 1e9}, "step_factor"),
+        ({"weight_decay": 1e300}, "weight_decay"),
+        ({"flip": "no"}, "flip must be True or False, got 'no'"),
+        ({"recalibrate": 2}, "recalibrate"),
     ],
 )
 def test_options_that_cannot_work_are_named(bad, says):
     with pytest.raises(ConfigError, match=says):
         TrainConfig(**bad)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [({"foo": 3}, "a recipe has no foo; it has epochs, "), ({"epochs": "3"}, "epochs")],
+)
+def test_changes_that_a_recipe_does_not_have_are_named(changes, says):
+    with pytest.raises(ConfigError, match=says):
+        recipe("plain", **changes)
+
+
+def test_numbers_of_numpy_are_stored_as_python_s():
+    config = TrainConfig(epochs=np.int64(3), lr=np.float32(0.5), seed=np.uint8(1))
+    assert [type(v) for v in (config.epochs, config.lr, config.seed)] == [int, float, int]
 
 
 def test_recipes_are_changed_by_name_and_unknown_ones_are_named():

@@ -1,0 +1,56 @@
+"""Small checks of arguments, each one sentence; free of torch, so that help is fast."""
+
+from __future__ import annotations
+
+import os
+from numbers import Integral, Real
+from typing import Any
+
+from lava_mlsnn.errors import ConfigError
+
+__all__ = ["check_flag", "check_number", "check_threads", "check_whole", "shown"]
+
+
+def shown(value: Any) -> str:
+    """The value on one line, cut where it is long."""
+    try:
+        text = " ".join(repr(value).split())
+    except ValueError:  # Python does not print integers of thousands of digits
+        return "a number of thousands of digits"
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def check_whole(name: str, value: Any, low: int, high: int) -> int:
+    """The value as an int; ConfigError unless it is a whole number in ``low..high``."""
+    whole = isinstance(value, Integral) and not isinstance(value, bool)
+    if not whole or not low <= value <= high:
+        raise ConfigError(
+            f"{name} must be a whole number of at least {low} and at most {high}, "
+            f"got {shown(value)}"
+        )
+    return int(value)
+
+
+def check_number(name: str, value: Any, low: float, high: float, above: bool = False) -> float:
+    """The value as a float; ConfigError unless it is a number in ``low..high``.
+
+    ``above`` leaves ``low`` itself out. Not a number lies nowhere.
+    """
+    number = isinstance(value, Real) and not isinstance(value, bool)
+    if not number or not (low < value if above else low <= value) or not value <= high:
+        raise ConfigError(
+            f"{name} must be a number {'above' if above else 'of at least'} {low:g} and at most "
+            f"{high:g}, got {shown(value)}"
+        )
+    return float(value)
+
+
+def check_flag(name: str, value: Any) -> None:
+    """ConfigError unless the value is True or False."""
+    if not isinstance(value, bool):
+        raise ConfigError(f"{name} must be True or False, got {shown(value)}")
+
+
+def check_threads(value: Any) -> int:
+    """Threads of torch, 0 for its own number; OpenMP ends the process where there are too many."""
+    return check_whole("threads", value, 0, max(64, 4 * (os.cpu_count() or 1)))
