@@ -133,9 +133,10 @@ def run_demo(
 def _train(
     console: Console, config: Any, dataset: Dataset, recipe: Any, checkpoint: Path
 ) -> MultiLevelNetwork:
-    from lava_mlsnn.errors import ConfigError
+    from lava_mlsnn.errors import ConfigError, FormatError
     from lava_mlsnn.training.loop import train
 
+    went_on = checkpoint.exists()
     with console.progress("training epochs") as follow:
         try:
             return train(
@@ -147,8 +148,9 @@ def _train(
                 threads=1,
                 report=lambda epoch: follow(epoch.epoch, epoch.epochs),
             )
-        except ConfigError as error:
-            error.message += " (or add --fresh)"
+        except (ConfigError, FormatError) as error:
+            if went_on:
+                error.message += " (or add --fresh)"
             raise
 
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lava_mlsnn.errors import ConfigError, DataError
+from lava_mlsnn.errors import ConfigError, DataError, at
 
-__all__ = ["Dataset", "check_fits"]
+__all__ = ["Dataset", "check_fits", "check_labels"]
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,14 @@ class Dataset:
         return self.x_test.shape[4] if self.x_test.ndim == 5 else 0
 
 
+def check_labels(images: int, labels: np.ndarray, classes: int) -> None:
+    """DataError unless there is one label in ``0..classes - 1`` for each of the images."""
+    if labels.shape != (images,):
+        raise DataError(f"{images} images need as many labels, got {labels.shape}")
+    if images and not (labels.min() >= 0 and labels.max() < classes):
+        raise DataError(f"labels must lie in 0..{classes - 1}, got {labels.min()}..{labels.max()}")
+
+
 def check_fits(
     dataset: Dataset, shape: tuple[int, ...], classes: int, timesteps: int | None = None
 ) -> None:
@@ -61,6 +69,9 @@ def check_fits(
         raise ConfigError(
             f"the network has {classes} classes, but {dataset.name} has {len(dataset.classes)}"
         )
+    for x, y in ((dataset.x_train, dataset.y_train), (dataset.x_test, dataset.y_test)):
+        with at(dataset.name):
+            check_labels(len(x), y, classes)
     if timesteps is not None and dataset.frames not in (0, timesteps):
         raise DataError(
             f"the network takes T = {timesteps} timesteps, but {dataset.name} has "

@@ -22,9 +22,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 
+from lava_mlsnn.checks import check_number
+from lava_mlsnn.errors import DataError
 from lava_mlsnn.neuron import MultiLevelNeuron
 from lava_mlsnn.slayer.population import Population, precision
 from lava_mlsnn.slayer.synapse import Synapse
@@ -78,9 +81,14 @@ def convert(
 
     Raises
     ------
+    ConfigError
+        For a percentile outside 0..100.
+    DataError
+        If there are no batches, or one is no tensor of finite numbers.
     UnsupportedLayerError
         For a module that cannot be exported.
     """
+    check_number("percentile", percentile, 0, 100, above=True)
     links = connections(model)
     largest = _percentiles(model, {n: p for n, p, _ in links}, batches, percentile)
     group = _groups(links)
@@ -142,18 +150,39 @@ def _percentiles(
 
         handles.append(population.register_forward_hook(note))
     modes = {m: m.training for m in model.modules()}
+    count = 0
     dims = len(model.config.input_shape) if hasattr(model, "config") else 3
     try:
         model.eval()
         with as_relu(model), precision(model, "float"):
             for x in batches:
-                model(first_frame(x, dims))
+                model(first_frame(_checked(x, dims), dims))
+                count += 1
     finally:
         for handle in handles:
             handle.remove()
         for module, mode in modes.items():
             module.training = mode
+    if not count:
+        raise DataError("conversion needs at least one batch of training inputs, got none")
     return {name: sum(values) / len(values) for name, values in found.items()}
+
+
+def _checked(x: Any, dims: int) -> torch.Tensor:
+    """The batch; DataError if it is none."""
+    if not isinstance(x, torch.Tensor):
+        raise DataError(
+            f"batches must be tensors, got {type(x).__name__}; torch.from_numpy makes one of an "
+            "array"
+        )
+    if x.dim() not in (dims + 1, dims + 2) or not len(x):
+        raise DataError(
+            f"batches must have {dims + 1} axes, or {dims + 2} with T, and samples, got shape "
+            f"{tuple(x.shape)}"
+        )
+    if not bool(torch.isfinite(x).all()):
+        raise DataError("batches must be finite numbers")
+    return x
 
 
 def _rescale(synapse: Synapse, source: float, target: float) -> None:

@@ -5,16 +5,19 @@ from __future__ import annotations
 import io
 import os
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from lava_mlsnn.checks import shown
 from lava_mlsnn.errors import FormatError
 from lava_mlsnn.models import ModelConfig, MultiLevelNetwork, build_model
 from netx_export.atomic import write_atomic
 
-__all__ = ["load_checkpoint", "load_model", "save_checkpoint"]
+__all__ = ["load_checkpoint", "load_model", "load_weights", "save_checkpoint", "trusted"]
 
 KIND = "lava-mlsnn checkpoint"
 VERSION = 1
@@ -50,7 +53,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         raise FormatError(f"{path} is not a checkpoint of 'mlsnn train'")
     if content.get("version") != VERSION:
         raise FormatError(
-            f"{path} has version {content.get('version')}, this lava-mlsnn reads {VERSION}"
+            f"{path} has version {shown(content.get('version'))}, this lava-mlsnn reads {VERSION}"
         )
     return content
 
@@ -58,10 +61,30 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
 def load_model(path: Path) -> MultiLevelNetwork:
     """The trained network of a checkpoint, in eval mode."""
     content = load_checkpoint(path)
-    try:
+    with trusted(path, "parameters"):
         model = build_model(ModelConfig.from_dict(content["config"]))
-        model.load_state_dict(content["model"])
-    except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
-        text = " ".join(str(error).split())[:200]
-        raise FormatError(f"{path} does not hold the parameters it should ({text})") from None
+        load_weights(model, content["model"])
     return model.eval()
+
+
+@contextmanager
+def trusted(path: Path, what: str) -> Iterator[None]:
+    """FormatError that names the file, whatever its content makes the block raise."""
+    try:
+        yield
+    except (MemoryError, torch.cuda.OutOfMemoryError):
+        raise
+    except Exception as error:  # torch does not look at what it is given, and stumbles anywhere
+        text = " ".join(str(error).split())[:200]
+        raise FormatError(
+            f"{path} does not hold the {what} it should ({text or type(error).__name__}); train "
+            "anew into another folder"
+        ) from None
+
+
+def load_weights(model: torch.nn.Module, weights: dict[str, torch.Tensor]) -> None:
+    """``load_state_dict`` of finite numbers; anything else is one of many errors."""
+    for name, value in weights.items():
+        if not bool(torch.isfinite(value).all()):
+            raise ValueError(f"{name} is not finite")
+    model.load_state_dict(weights)

@@ -16,7 +16,10 @@ from typing import Any
 
 import torch
 
+from lava_mlsnn.checks import check_number
+from lava_mlsnn.errors import ConfigError
 from lava_mlsnn.models import MultiLevelNetwork
+from lava_mlsnn.training.checkpoint import load_weights
 
 __all__ = ["WeightAverage"]
 
@@ -29,26 +32,35 @@ class WeightAverage:
     model : MultiLevelNetwork
         In training; the average starts as a copy of it.
     decay : float
-        0..1; about 1 / (1 - decay) steps are averaged.
+        From 0 to below 1; about 1 / (1 - decay) steps are averaged.
 
     Attributes
     ----------
     mean : MultiLevelNetwork
         The averaged network.
+
+    Raises
+    ------
+    ConfigError
+        For another decay.
     """
 
     def __init__(self, model: MultiLevelNetwork, decay: float) -> None:
+        if check_number("decay", decay, 0, 1) == 1:
+            raise ConfigError("decay must be below 1 (the average would never move), got 1")
         self.decay = decay
         self.steps = 0
         self.mean = copy.deepcopy(model)
 
     @torch.no_grad()
     def update(self, model: torch.nn.Module) -> None:
-        """Take in the weights after an optimiser step."""
+        """Take in the weights after an optimiser step; ConfigError for another network's."""
+        new, means = model.state_dict(), self.mean.state_dict()
+        if new.keys() != means.keys() or any(new[k].shape != v.shape for k, v in means.items()):
+            raise ConfigError("the average is of another network; give update() the same one")
         decay = min(self.decay, (self.steps + 1) / (self.steps + 10))
         self.steps += 1
-        new = model.state_dict()
-        for name, mean in self.mean.state_dict().items():
+        for name, mean in means.items():
             if mean.is_floating_point():
                 mean.lerp_(new[name], 1 - decay)
             else:  # counters
@@ -67,4 +79,4 @@ class WeightAverage:
         """The reverse: ``model`` holds the averaged network, and gets the weights in training."""
         self.mean.load_state_dict(model.state_dict())
         self.steps = int(state["steps"])
-        model.load_state_dict(state["model"])
+        load_weights(model, state["model"])

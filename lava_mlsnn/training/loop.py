@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,23 +12,35 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
+from lava_mlsnn.checks import check_threads, check_whole, shown
 from lava_mlsnn.data import Dataset, check_fits
-from lava_mlsnn.errors import ConfigError, DataError, RangeError
+from lava_mlsnn.errors import ConfigError, DataError, MLSNNError, RangeError
 from lava_mlsnn.models import ModelConfig, MultiLevelNetwork, build_model
 from lava_mlsnn.training.ann_start import as_relu, convert, first_frame
 from lava_mlsnn.training.augment import augment, mixup
-from lava_mlsnn.training.checkpoint import load_checkpoint, save_checkpoint
+from lava_mlsnn.training.checkpoint import (
+    load_checkpoint,
+    load_weights,
+    save_checkpoint,
+    trusted,
+)
 from lava_mlsnn.training.config import EpochReport, TrainConfig
 from lava_mlsnn.training.distil import Teacher, check_teacher, fingerprint, soft_loss
 from lava_mlsnn.training.ema import WeightAverage
 from lava_mlsnn.training.evaluate import accuracy
 from lava_mlsnn.training.penalty import EventPenalty
-from lava_mlsnn.training.schedule import make_optimiser, make_schedule
+from lava_mlsnn.training.schedule import (
+    load_moments,
+    make_optimiser,
+    make_schedule,
+    resume_schedule,
+)
 from lava_mlsnn.training.statistics import recalibrate
 
 __all__ = ["EpochReport", "TrainConfig", "accuracy", "train"]
 
 CALIBRATION_BATCHES = 200  # averages of more no longer move
+SUSPECTS = ("weight_decay", "event_penalty", "temperature")  # where lr is not to blame
 SHORT = 100  # batches after which a running average has forgotten its start
 
 
@@ -78,6 +91,8 @@ def train(
     ------
     ConfigError, DataError
         If network, data and recipe do not fit together.
+    FormatError
+        If the checkpoint is damaged.
     RangeError
         If the loss leaves the floating range.
     """
@@ -85,8 +100,33 @@ def train(
     if len(dataset.x_train) < 2:  # one sample has no batch statistics
         raise DataError(f"training needs at least 2 images, {dataset.name} has 1")
     teacher = check_teacher(teacher, config, device)
+    if config.shift >= min(dataset.shape[1:]):
+        raise ConfigError(
+            f"shift must be smaller than the images of {dataset.name}, {dataset.shape[1]} x "
+            f"{dataset.shape[2]} pixels, got {config.shift}"
+        )
+    check_threads(threads)
     before = torch.get_num_threads()
     torch.set_num_threads(threads or before)
+    try:
+        with _enough_memory():
+            return _train(
+                model_config, dataset, config, checkpoint, resume, teacher, report, device
+            )
+    finally:
+        torch.set_num_threads(before)
+
+
+def _train(
+    model_config: ModelConfig,
+    dataset: Dataset,
+    config: TrainConfig,
+    checkpoint: Path | None,
+    resume: bool,
+    teacher: Teacher | None,
+    report: Callable[[EpochReport], None] | None,
+    device: str,
+) -> MultiLevelNetwork:
     torch.manual_seed(config.seed)
     run = _Training(model_config, dataset, config, teacher, device)
     try:
@@ -100,7 +140,21 @@ def train(
         return run.result.eval()
     finally:
         run.close()
-        torch.set_num_threads(before)
+
+
+@contextmanager
+def _enough_memory() -> Iterator[None]:
+    """ConfigError that says what to make smaller, where the memory does not suffice."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        known = isinstance(error, MemoryError | torch.cuda.OutOfMemoryError)
+        if not known and "allocate memory" not in str(error):
+            raise
+        raise ConfigError(
+            "the training needs more memory than there is; make width, timesteps or batch_size "
+            "smaller"
+        ) from None
 
 
 class _Training:
@@ -160,11 +214,21 @@ class _Training:
         seen = self.batches * min(config.batch_size, len(self.x))
         mean = float(total) / self.batches
         if not math.isfinite(mean):
-            raise RangeError(
-                f"the loss must stay finite, got {mean} in epoch {epoch + 1}; lower lr"
-            )
+            raise self._diverged(mean, epoch)
         self._finish(epoch + 1)
         return mean, int(right) / seen
+
+    def _diverged(self, loss: float, epoch: int) -> MLSNNError:
+        """Why the loss is not finite: the data, or numbers that are not the usual ones."""
+        if not bool(torch.isfinite(self.x).all()):
+            return DataError(f"images must be finite numbers, those of {self.dataset} are not")
+        config, usual = self.config, TrainConfig()
+        names = ["lr"]
+        names += [n for n in SUSPECTS if getattr(config, n) != getattr(usual, n)]
+        return RangeError(
+            f"the loss must stay finite, got {loss} in epoch {epoch + 1}; lower "
+            f"{' or '.join(names)}"
+        )
 
     def _step(self, chosen: torch.Tensor, ann: bool) -> tuple[torch.Tensor, torch.Tensor]:
         """One batch: detached loss, number of right classes."""
@@ -234,16 +298,17 @@ class _Training:
     def restore(self, path: Path) -> int:
         """Go on from a checkpoint: epochs done; ConfigError if it is of another training."""
         content = load_checkpoint(path)
-        if ModelConfig.from_dict(content["config"]) != self.model.config:
+        with trusted(path, "training"):
+            model_config = ModelConfig.from_dict(content["config"])
+            # options that the checkpoint is older than had their default
+            stored = {**asdict(TrainConfig()), **content["train_config"]}
+            same_options = bool(stored == asdict(self.config))
+        if model_config != self.model.config:
             raise ConfigError(
                 f"{path} holds another network; resume with its options, or train into another "
                 "folder"
             )
-        stored = content.get("train_config")
-        # options that the checkpoint is older than had their default
-        if not isinstance(stored, dict) or {**asdict(TrainConfig()), **stored} != asdict(
-            self.config
-        ):
+        if not same_options:
             raise ConfigError(
                 f"{path} was trained with other options; resume with the same, or train into "
                 "another folder"
@@ -254,16 +319,21 @@ class _Training:
         ):
             if content.get(name, "") != here:
                 raise ConfigError(
-                    f"{path} was trained on {content.get(name)!r}, not {here!r}; resume with "
+                    f"{path} was trained on {shown(content.get(name))}, not {here!r}; resume with "
                     f"the same {what}, or train into another folder"
                 )
-        done = int(content["epoch"])
-        if self.config.ann_epochs and done >= self.config.ann_epochs:
-            self._start_phase(self.config.epochs - self.config.ann_epochs)
-        self.model.load_state_dict(content["model"])
-        if self.average is not None:
-            self.average.load(content["ema"], self.model)
-        self.optimiser.load_state_dict(content["optimiser"])
-        self.schedule.load_state_dict(content["schedule"])
-        self.generator.set_state(content["generator"])
+        with trusted(path, "training"):
+            done = check_whole("epoch", content["epoch"], 1, self.config.epochs)
+            steps = done * self.batches
+            if self.config.ann_epochs and done >= self.config.ann_epochs:
+                self._start_phase(self.config.epochs - self.config.ann_epochs)
+                steps -= self.config.ann_epochs * self.batches
+            check_whole("steps of the schedule", content["schedule"]["last_epoch"], steps, steps)
+            load_weights(self.model, content["model"])
+            if self.average is not None:
+                check_whole("steps of the average", content["ema"]["steps"], steps, steps)
+                self.average.load(content["ema"], self.model)
+            load_moments(self.optimiser, content["optimiser"])
+            resume_schedule(self.schedule, steps)
+            self.generator.set_state(content["generator"])
         return done

@@ -19,6 +19,7 @@ from typing import Any
 
 import torch
 
+from lava_mlsnn.checks import check_whole
 from lava_mlsnn.slayer.population import Population
 from lava_mlsnn.slayer.synapse import Synapse
 
@@ -57,7 +58,11 @@ class EventPenalty:
         self._terms.append(x.clamp(max=1).sum() * (work / math.prod(synapse.in_shape)))
 
     def take(self, samples: int) -> torch.Tensor:
-        """The penalty of the forward since the last call, for a batch of so many samples."""
+        """The penalty of the forward since the last call, for a batch of so many samples.
+
+        ConfigError for less than one sample.
+        """
+        check_whole("samples", samples, 1, 1 << 62)
         terms, synapses = self._terms, self._synapses
         self._terms, self._synapses = [], 0.0
         if not terms:

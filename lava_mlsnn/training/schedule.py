@@ -14,13 +14,23 @@ first step is no step of size 0.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 
 from lava_mlsnn.training.config import TrainConfig
 
-__all__ = ["factor", "make_optimiser", "make_schedule", "one_cycle"]
+__all__ = [
+    "factor",
+    "load_moments",
+    "make_optimiser",
+    "make_schedule",
+    "one_cycle",
+    "resume_schedule",
+]
+
+MOMENTS = {"SGD": {"momentum_buffer"}, "AdamW": {"step", "exp_avg", "exp_avg_sq"}}
 
 
 def one_cycle(done: float) -> float:
@@ -78,3 +88,35 @@ def make_schedule(
     return torch.optim.lr_scheduler.LambdaLR(
         optimiser, lambda step: factor(config, step, batches, epochs)
     )
+
+
+def load_moments(optimiser: torch.optim.Optimizer, state: Mapping[str, Any]) -> None:
+    """What an optimiser remembers of every parameter; its options stay as they are.
+
+    Raises
+    ------
+    ValueError
+        If these are not finite numbers, one for each of a parameter's.
+    """
+    parameters = [p for group in optimiser.param_groups for p in group["params"]]
+    for index, moments in state["state"].items():
+        if set(moments) != MOMENTS[type(optimiser).__name__]:
+            raise ValueError(f"the optimiser holds {sorted(moments)} of parameter {index}")
+        for name, value in moments.items():
+            if value is None:  # SGD without momentum
+                continue
+            wanted = () if name == "step" else parameters[index].shape
+            if value.shape != wanted or not bool(torch.isfinite(value).all()):
+                raise ValueError(f"the optimiser's {name} of parameter {index} does not fit")
+    own = optimiser.state_dict()
+    if len(state["param_groups"]) != len(own["param_groups"]):
+        raise ValueError("the optimiser has other groups of parameters")
+    optimiser.load_state_dict({**own, "state": state["state"]})
+
+
+def resume_schedule(schedule: Any, steps: int) -> None:
+    """Go on as after so many steps: the learning rates follow from their number."""
+    schedule.last_epoch = steps
+    groups = schedule.optimizer.param_groups
+    for group, base, rule in zip(groups, schedule.base_lrs, schedule.lr_lambdas, strict=True):
+        group["lr"] = base * rule(steps)

@@ -152,6 +152,7 @@ ERRORS = {
     "export over a folder": (("export", "MODEL", "--out", "."), "folder"),
     "wrong data path": (("run", "FILE", "--data", "no/images"), "no folder 'no/images'"),
     "unknown backend": (("run", "FILE", "--backend", "loihi"), "loihi"),
+    "too many threads": (("run", "FILE", "--threads", "999999999"), "threads must be"),
     "bad batch size": (("run", "FILE", "--batch-size", "0"), "batch_size"),
     "model of another kind": (("check", "FILE", "--model", "FILE"), "not a checkpoint"),
     "unknown architecture": (("train", "--arch", "alexnet"), "alexnet"),

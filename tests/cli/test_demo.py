@@ -40,5 +40,6 @@ def test_the_demo_writes_what_it_promises_and_resumes(mlsnn, tmp_path):
 
     assert "--fresh" in mlsnn(*options, "--levels", 8).error  # another network
     (out / "model.pt").write_bytes(b"damaged")
-    assert "not a checkpoint" in mlsnn(*options).error
+    said = mlsnn(*options).error
+    assert "not a checkpoint" in said and "--fresh" in said
     assert {p.name for p in tmp_path.iterdir()} == {"out"}  # nothing elsewhere

@@ -9,6 +9,7 @@ import torch
 from small_models import assert_same_integers, images
 from test_training_loop import dataset
 
+from lava_mlsnn.errors import ConfigError, DataError
 from lava_mlsnn.models import ModelConfig, build_model
 from lava_mlsnn.slayer import precision
 from lava_mlsnn.training import TrainConfig, accuracy, as_relu, convert, train
@@ -107,3 +108,28 @@ def test_a_start_as_relus_learns_and_ends_in_integers(timesteps):
     model = train(config, data, recipe)
     assert accuracy(model, data.x_train, data.y_train) > 0.8
     assert_same_integers(model, data.x_test)
+
+
+@pytest.mark.parametrize(
+    ("batches", "says"),
+    [
+        ([], "at least one batch"),
+        ([torch.full((2, *SHAPE), float("nan"))], "finite"),
+        ([images(SHAPE, 2)], "must be tensors, got ndarray; torch.from_numpy"),
+        ([torch.rand(8, 8)], r"4 axes.*\(8, 8\)"),
+        ([torch.rand(0, *SHAPE)], "samples"),
+    ],
+)
+def test_batches_that_measure_nothing_are_named_and_change_nothing(batches, says):
+    model, _, _ = relu_network(4)
+    before = copy.deepcopy(model.state_dict())
+    with pytest.raises(DataError, match=says):
+        convert(model, batches)
+    assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
+
+
+@pytest.mark.parametrize("percentile", [0, -1, 101, float("nan"), "99"])
+def test_percentiles_outside_0_to_100_are_named(percentile):
+    model, x, _ = relu_network(4)
+    with pytest.raises(ConfigError, match="percentile must be a number above 0 and at most 100"):
+        convert(model, [x], percentile)

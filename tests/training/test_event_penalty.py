@@ -10,6 +10,7 @@ import torch
 from small_models import images, small_model
 from test_training_loop import MODEL, RECIPE, dataset
 
+from lava_mlsnn.errors import ConfigError
 from lava_mlsnn.runner import IntegerRunner, encode
 from lava_mlsnn.slayer import block
 from lava_mlsnn.training import EventPenalty, accuracy, train
@@ -34,6 +35,9 @@ def test_the_value_is_the_number_of_events_times_fan_out_over_all_multiplication
     wanted = (seen[0] * work[0] / 144 + seen[1] * work[1] / 45) / (sum(work) * 7)
     assert float(penalty.take(7)) == pytest.approx(wanted, rel=1e-5)
     assert float(penalty.take(7)) == 0
+    for bad in (0, -1, 1.5, None):
+        with pytest.raises(ConfigError, match="samples must be a whole number of at least 1"):
+            penalty.take(bad)
     with torch.no_grad():
         net(x)
     assert float(penalty.take(7)) == 0

@@ -178,3 +178,17 @@ def test_resuming_with_another_teacher_is_refused(tmp_path, teacher):
     other = small_model(seed=5, classes=2)
     with pytest.raises(ConfigError, match="the same teacher"):
         train(MODEL, data, recipe, checkpoint=path, resume=True, teacher=other)
+
+
+@pytest.mark.parametrize("decay", [-0.1, 1, 2, float("nan"), "0.9"])
+def test_decays_of_an_average_that_cannot_be_are_named(decay):
+    with pytest.raises(ConfigError, match="decay must be"):
+        WeightAverage(small_model(steps=1), decay)
+
+
+@pytest.mark.parametrize("other", [{"classes": 2}, {"train_threshold": True}])
+def test_an_average_takes_no_other_network_in(other):
+    average = WeightAverage(small_model(steps=1), 0.9)
+    with pytest.raises(ConfigError, match="another network"):
+        average.update(small_model(steps=1, **other))
+    assert average.steps == 0

@@ -123,7 +123,7 @@ def test_resuming_something_else_is_refused(tmp_path):
 
 
 def test_options_that_cannot_work_are_named():
-    for bad, says in (({"epochs": 0}, "epoch"), ({"batch_size": 1}, "batches"), ({"lr": 0}, "lr")):
+    for bad, says in (({"epochs": 0}, "epochs"), ({"batch_size": 1}, "batch_s"), ({"lr": 0}, "lr")):
         with pytest.raises(ConfigError, match=says):
             TrainConfig(**bad)
     with pytest.raises(DataError, match="at least 2 images"):
@@ -133,8 +133,142 @@ def test_options_that_cannot_work_are_named():
 
 
 def test_a_loss_that_leaves_the_floating_range_is_named():
-    with pytest.raises(RangeError, match=r"loss.*epoch \d; lower lr"):
+    with pytest.raises(RangeError, match=r"loss.*epoch \d; lower lr$"):
         train(MODEL, dataset(), replace(RECIPE, lr=1e30, epochs=2))
+    recipe = replace(RECIPE, lr=1e30, epochs=2, weight_decay=1e3, event_penalty=1.0)
+    with pytest.raises(RangeError, match=r"lower lr or weight_decay or event_penalty$"):
+        train(MODEL, dataset(), recipe)
+
+
+def test_images_that_are_no_numbers_are_named_and_not_the_learning_rate():
+    data = dataset()
+    data.x_train[3] = np.nan
+    with pytest.raises(DataError, match="images must be finite numbers, those of halves are not"):
+        train(MODEL, data, replace(RECIPE, epochs=1))
+
+
+@pytest.mark.parametrize(
+    ("recipe", "options", "says"),
+    [
+        ({"shift": 5}, {}, "shift must be smaller than the images of halves, 6 x 5 pixels, got 5"),
+        ({"shift": 100000}, {}, "shift must be smaller"),
+        ({}, {"threads": 999999999}, "threads must be a whole number"),
+        ({}, {"threads": -1}, "threads"),
+        ({}, {"threads": 1.5}, "threads"),
+    ],
+)
+def test_options_that_do_not_go_with_the_data_or_the_machine_are_named(recipe, options, says):
+    with pytest.raises(ConfigError, match=says):
+        train(MODEL, dataset(), replace(RECIPE, **recipe), **options)
+
+
+@pytest.mark.parametrize("labels", [[0, 1, 2] * 15, [-1] * 45, [0] * 44])
+def test_labels_that_do_not_go_with_the_images_are_named(labels):
+    data = replace(dataset(), y_train=np.array(labels))
+    with pytest.raises(DataError, match=r"halves: .*labels"):
+        train(MODEL, data, RECIPE)
+
+
+def no_memory():
+    raise MemoryError
+
+
+@pytest.mark.parametrize("need", [lambda: torch.empty(2**60), no_memory])
+def test_a_training_too_large_for_the_memory_says_what_to_make_smaller(monkeypatch, need):
+    from lava_mlsnn.training import loop
+
+    monkeypatch.setattr(loop, "build_model", lambda config: need())
+    with pytest.raises(ConfigError, match="make width, timesteps or batch_size smaller"):
+        train(MODEL, dataset(), RECIPE)
+
+
+def test_other_errors_of_torch_stay_what_they_are(monkeypatch):
+    from lava_mlsnn.training import loop
+
+    monkeypatch.setattr(loop, "build_model", lambda config: torch.zeros(2) @ torch.zeros(3))
+    with pytest.raises(RuntimeError, match="size"):
+        train(MODEL, dataset(), RECIPE)
+
+
+RESUMED = replace(RECIPE, epochs=2, ema=0.9)
+
+
+@pytest.fixture(scope="module")
+def half_way(tmp_path_factory):
+    """What a checkpoint after 1 of 2 epochs holds."""
+    path = tmp_path_factory.mktemp("half") / "model.pt"
+
+    def interrupt(epoch):
+        raise StoppedError
+
+    with pytest.raises(StoppedError):
+        train(MODEL, dataset(), RESUMED, checkpoint=path, report=interrupt)
+    return path
+
+
+def nan(tensors, name):
+    return {**tensors, name: tensors[name] * float("nan")}
+
+
+def moment(content, name, value):
+    state = content["optimiser"]["state"]
+    return {**content["optimiser"], "state": {**state, 0: {**state[0], name: value}}}
+
+
+DAMAGES = {
+    "no epoch": ("epoch", None),
+    "epoch below 1": ("epoch", lambda c: -5),
+    "epoch beyond": ("epoch", lambda c: 99),
+    "epoch not that of the schedule": ("epoch", lambda c: 2),
+    "epoch as text": ("epoch", lambda c: "x"),
+    "no average": ("ema", None),
+    "average as a number": ("ema", lambda c: 3),
+    "average of other steps": ("ema", lambda c: {**c["ema"], "steps": 77}),
+    "average without weights": ("ema", lambda c: {"steps": 2}),
+    "no optimiser": ("optimiser", None),
+    "empty optimiser": ("optimiser", lambda c: {}),
+    "optimiser of text": ("optimiser", lambda c: "x"),
+    "moments of another shape": ("optimiser", lambda c: moment(c, "exp_avg", torch.zeros(3))),
+    "moments missing": ("optimiser", lambda c: {**c["optimiser"], "state": {0: {}}}),
+    "moments not finite": (
+        "optimiser",
+        lambda c: moment(c, "exp_avg", c["optimiser"]["state"][0]["exp_avg"] / 0),
+    ),
+    "no schedule": ("schedule", None),
+    "schedule as a list": ("schedule", lambda c: [1]),
+    "schedule of other steps": ("schedule", lambda c: {**c["schedule"], "last_epoch": 1}),
+    "no generator": ("generator", None),
+    "short generator": ("generator", lambda c: torch.zeros(3, dtype=torch.uint8)),
+    "generator as a number": ("generator", lambda c: 1),
+    "no configuration": ("config", None),
+    "configuration as a number": ("config", lambda c: 3),
+    "options as a number": ("train_config", lambda c: 3),
+    "no weights": ("model", None),
+    "empty weights": ("model", lambda c: {}),
+    "weights as a number": ("model", lambda c: 5),
+    "weights not finite": ("model", lambda c: nan(c["model"], next(iter(c["model"])))),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_resuming_a_damaged_checkpoint_names_the_file(tmp_path, half_way, name):
+    field, change = DAMAGES[name]
+    content = load_checkpoint(half_way)
+    value = content.pop(field)
+    if change is not None:
+        content[field] = change({**content, field: value})
+    path = tmp_path / "model.pt"
+    torch.save(content, path)
+    before = path.read_bytes()
+    says = r"model.pt does not hold the \w+ it should.*train anew into another folder"
+    with pytest.raises(FormatError, match=says) as error:
+        train(MODEL, dataset(), RESUMED, checkpoint=path, resume=True)
+    assert "\n" not in str(error.value) and path.read_bytes() == before
+
+
+def test_resuming_with_more_images_is_refused(half_way):
+    with pytest.raises(FormatError, match="steps of the schedule"):
+        train(MODEL, dataset(90), RESUMED, checkpoint=half_way, resume=True)
 
 
 @pytest.mark.parametrize("shift", [1, 3])
@@ -182,6 +316,7 @@ def saved(tmp_path, **changes):
         ({"config": ModelConfig(width=3).to_dict()}, "parameters it should.*size mismatch"),
         ({"model": {}}, "parameters it should.*Missing key"),
         ({"model": 5}, "parameters it should"),
+        ({"model": small_model(steps=1).state_dict() | {"x": torch.tensor(np.nan)}}, "finite"),
     ],
 )
 def test_a_checkpoint_with_other_content_is_named(tmp_path, changes, says):
