@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from lava_mlsnn.checks import check_number, shown
 from lava_mlsnn.errors import ConfigError
+from netx_export.atomic import as_path
 
 __all__ = ["Constant", "Constants", "read_constants"]
 
 HOROWITZ = "Horowitz, ISSCC 2014, 45 nm, 0.9 V"
+LARGEST = 1e12  # of an entry: products with counts stay far within floating point
 LEMAIRE = "Lemaire et al., arXiv:2210.13107, from Horowitz's caches of 8, 32 and 1000 kB"
 
 
@@ -60,13 +62,12 @@ class Constants:
     def __post_init__(self) -> None:
         for field in fields(self):
             constant = getattr(self, field.name)
-            value = constant.value if isinstance(constant, Constant) else constant
-            if isinstance(value, bool) or not isinstance(value, int | float):
-                raise ConfigError(f"{field.name} must be a number, got {value!r}")
-            width = field.name.endswith("_bits")
-            if not math.isfinite(value) or value < (1 if width else 0) or (width and value > 32):
-                wanted = "lie in 1..32" if width else "be finite and not negative"
-                raise ConfigError(f"{field.name} must {wanted}, got {value!r}")
+            if not isinstance(constant, Constant):
+                unit = getattr(type(self), field.name).unit  # the default's
+                constant = Constant(constant, unit, "given by the user")
+                object.__setattr__(self, field.name, constant)
+            low, high = (1, 32) if field.name.endswith("_bits") else (0, LARGEST)
+            check_number(field.name, constant.value, low, high)
 
     def replaced(self, values: dict[str, Any], source: str = "given by the user") -> Constants:
         """With other entries.
@@ -83,19 +84,20 @@ class Constants:
         ConfigError
             For an unknown name, or a value that is no fitting number.
         """
+        if not isinstance(values, dict):
+            raise ConfigError(f"constants must be a dict of names to numbers, got {shown(values)}")
         known = {f.name: getattr(self, f.name) for f in fields(self)}
-        unknown = sorted(set(values) - set(known))
+        unknown = [name for name in values if name not in known]
         if unknown:
-            raise ConfigError(f"constants are {', '.join(known)}; got the unknown {unknown}")
+            raise ConfigError(f"constants are {', '.join(known)}; got the unknown {shown(unknown)}")
         changed = {}
         for name, entry in values.items():
             content = entry if isinstance(entry, dict) else {"value": entry}
-            extra = sorted(set(content) - {"value", "unit", "source"})
-            if extra or "value" not in content:
-                raise ConfigError(f"{name} must be a number or have a value, got {entry!r}")
+            if set(content) - {"value", "unit", "source"} or "value" not in content:
+                raise ConfigError(f"{name} must be a number or have a value, got {shown(entry)}")
             unit = known[name].unit
             if content.get("unit", unit) != unit:
-                raise ConfigError(f"{name} must be in {unit}, got {content['unit']!r}")
+                raise ConfigError(f"{name} must be in {unit}, got {shown(content['unit'])}")
             changed[name] = Constant(content["value"], unit, str(content.get("source", source)))
         return replace(self, **changed)
 
@@ -132,8 +134,10 @@ def read_constants(path: Path) -> Constants:
         If the file is missing or no such JSON; names the file.
     """
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:  # ValueError: JSON, and bytes that are no text
+        content = json.loads(as_path(path).read_text(encoding="utf-8"))
+    except ConfigError:
+        raise
+    except (OSError, RecursionError, ValueError) as error:  # ValueError: no JSON, or no text
         reason = getattr(error, "strerror", None) or error
         raise ConfigError(f"constants cannot be read ({reason})", str(path)) from None
     if not isinstance(content, dict):

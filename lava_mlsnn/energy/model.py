@@ -53,7 +53,7 @@ def snn_energy(
     UnsupportedLayerError
         For neurons of lava-dl.
     """
-    c, chosen = constants or Constants(), design or Design()
+    c, chosen = _choices(constants, design)
     net = structure(spec)
     if chosen.as_published:
         return published_snn(net, activity, c)
@@ -70,7 +70,7 @@ def ann_energy(
     Parameters, errors and source as :func:`snn_energy`; terms in
     :mod:`lava_mlsnn.energy.ann`.
     """
-    c, chosen = constants or Constants(), design or Design()
+    c, chosen = _choices(constants, design)
     net = structure(spec)
     if chosen.as_published:
         return published_ann(net, c)
@@ -96,7 +96,7 @@ def zero_skip_energy(
     Other parameters, errors and source as :func:`snn_energy`. ``as_published`` is
     refused: the original has no such machine.
     """
-    c, chosen = constants or Constants(), design or Design()
+    c, chosen = _choices(constants, design)
     if chosen.as_published:
         raise ConfigError("the original has no ANN that skips zeros; leave as_published out")
     net = structure(spec)
@@ -118,7 +118,21 @@ def energies(
 ) -> dict[str, Energy]:
     """All machines by name: ``snn``, ``ann``, ``zero-skip`` (not ``as_published``)."""
     net = structure(spec)
-    found = [snn_energy(net, activity, constants, design), ann_energy(net, constants, design)]
-    if design is None or not design.as_published:
-        found.append(zero_skip_energy(net, activity, constants, design))
+    c, chosen = _choices(constants, design)
+    found = [snn_energy(net, activity, c, chosen), ann_energy(net, c, chosen)]
+    if not chosen.as_published:
+        found.append(zero_skip_energy(net, activity, c, chosen))
     return {energy.model: energy for energy in found}
+
+
+def _choices(constants: Constants | None, design: Design | None) -> tuple[Constants, Design]:
+    """The table and the machine, the usual ones for None."""
+    c = Constants() if constants is None else constants
+    chosen = Design() if design is None else design
+    if not (isinstance(c, Constants) and isinstance(chosen, Design)):
+        raise ConfigError(
+            "constants must be Constants and design a Design, got "
+            f"{type(c).__name__} and {type(chosen).__name__}; Constants().replaced({{...}}) "
+            "takes a dict"
+        )
+    return c, chosen

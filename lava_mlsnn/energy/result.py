@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
+
+from lava_mlsnn.errors import ConfigError
 
 __all__ = ["PARTS", "Energy", "LayerEnergy", "Term"]
 
@@ -30,6 +33,13 @@ class Term:
     kind: str
     count: float
     unit: float
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.count * self.unit):
+            raise ConfigError(
+                f"energies must be finite, got {self.count} {self.kind} of {self.unit} pJ; "
+                "activity and constants must be finite numbers"
+            )
 
     @property
     def energy(self) -> float:

@@ -52,6 +52,11 @@ def spiking(net: Structure, activity: Activity, c: Constants, design: Design) ->
 
 def matched(net: Structure, activity: Activity) -> list[tuple[Node, LayerActivity]]:
     """Every node with its activity; ConfigError if they are of different networks."""
+    if not isinstance(activity, Activity):
+        raise ConfigError(
+            f"expected an Activity, got {type(activity).__name__}; lava_mlsnn.activity.measure or "
+            "the result() of an ActivityMeter gives one"
+        )
     found = {a.layer: a for a in activity.layers}
     if net.timesteps != activity.timesteps:
         raise ConfigError(

@@ -232,12 +232,18 @@ def test_energies_of_widths():
 WRONG = {
     "unknown name": ('{"add_64": 1}', "add_64"),
     "text for a number": ('{"add_8": "much"}', "add_8 must be a number"),
-    "negative": ('{"add_8": -1}', "not negative"),
-    "not finite": ('{"add_8": NaN}', "finite"),
-    "too wide": ('{"weight_bits": 64}', r"weight_bits must lie in 1\.\.32"),
+    "negative": ('{"add_8": -1}', "at least 0"),
+    "not finite": ('{"add_8": NaN}', "got nan"),
+    "too wide": ('{"weight_bits": 64}', "weight_bits must be .* at least 1 and at most 32"),
     "another unit": ('{"add_8": {"value": 1, "unit": "nJ"}}', "must be in pJ"),
     "unknown field": ('{"add_8": {"value": 1, "sauce": "?"}}', "add_8"),
     "no value": ('{"add_8": {"source": "?"}}', "have a value"),
+    "huge": ('{"sram_slope": 1e308}', r"sram_slope must be .* at most 1e\+12"),
+    "infinite": ('{"add_8": 1e999}', "add_8"),
+    "400 digits": ('{"add_8": 1' + 400 * "0" + "}", "add_8 must be .* at most"),
+    "5000 digits": ('{"add_8": 1' + 5000 * "0" + "}", "add_8|cannot be read"),
+    "null": ('{"add_8": null}', "add_8 must be a number"),
+    "nested": (100_000 * "[", "cannot be read"),
     "a list": ("[1]", "JSON object"),
     "no JSON": ("add_8 = 1", "cannot be read"),
 }
@@ -321,3 +327,40 @@ def test_the_model_needs_no_torch(tmp_path):
     command = [sys.executable, "-c", code, str(tmp_path / "a.net")]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "True"
+
+
+@pytest.mark.parametrize("values", [None, 3, [("add_8", 1)], {3: 1, "x": 2}, {"add_8": 10**5000}])
+def test_replacements_that_are_none_are_named(values):
+    with pytest.raises(ConfigError, match=r"constants|add_8"):
+        Constants().replaced(values)
+    with pytest.raises(ConfigError, match="path"):
+        read_constants(None)
+
+
+def test_constants_may_be_given_as_plain_numbers():
+    c = Constants(add_8=0.5)
+    assert c.add(8) == 0.5 and c.add_8.unit == "pJ" and c.to_dict()["add_8"]["value"] == 0.5
+
+
+@pytest.mark.parametrize("largest", [0, 1e12])
+@pytest.mark.parametrize("published", [False, True])
+def test_energies_are_finite_whatever_constants_are_taken(largest, published):
+    spec = to_spec(small_model(steps=1))
+    names = [n for n in Constants().to_dict() if not n.endswith("_bits")]
+    c = Constants().replaced(dict.fromkeys(names, largest))
+    found = energies(spec, measured(spec, payloads(spec, 2)), c, Design(as_published=published))
+    assert all(np.isfinite(e.total) for e in found.values())
+
+
+def test_what_is_no_activity_constants_or_design_is_named():
+    spec = to_spec(small_model(steps=1))
+    activity = measured(spec, payloads(spec, 2))
+    with pytest.raises(ConfigError, match="expected an Activity, got NoneType"):
+        energies(spec, None)
+    with pytest.raises(ConfigError, match="finite"):
+        energies(spec, louder(activity, float("nan")))
+    for wrong in ({"add_8": 1}, 0):
+        with pytest.raises(ConfigError, match="constants must be Constants"):
+            energies(spec, activity, wrong)
+    with pytest.raises(ConfigError, match="design a Design, got Constants and str"):
+        energies(spec, activity, None, "mac")
