@@ -9,11 +9,17 @@ frames, no event is lost, and the order of the events does not matter. Counts ab
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
+from lava_mlsnn.checks import check_number, check_whole, shown
 from lava_mlsnn.errors import ConfigError, DataError
 
 __all__ = ["bin_events"]
+
+LARGEST = 1 << 30  # counts, 8 GiB
+LATEST = 1e100  # a time in any unit
 
 
 def bin_events(
@@ -53,21 +59,32 @@ def bin_events(
     Raises
     ------
     ConfigError
-        For a T or downsampling below 1.
+        For a shape, T, levels, downsampling or span that cannot work.
     DataError
-        For an event outside the sensor or the span, or lists of different lengths.
+        For an event outside the sensor or the span, for what is no event, or for lists of
+        different lengths.
     """
-    if timesteps < 1 or downsample < 1:
-        raise ConfigError(
-            f"timesteps and downsample must be at least 1, got {timesteps} and {downsample}"
-        )
-    t, x, y, p = (np.asarray(a) for a in (t, x, y, p))
+    timesteps = check_whole("timesteps", timesteps, 1, LARGEST)
+    downsample = check_whole("downsample", downsample, 1, LARGEST)
+    if levels is not None:
+        levels = check_whole("levels", levels, 1, 2**62)
+    shape = _pair("shape (H, W)", shape)
+    for size in shape:
+        check_whole("shape (H, W)", size, 1, LARGEST)
+    t, x, y, p = (_numbers(n, a) for n, a in zip("txyp", (t, x, y, p), strict=True))
     if not (t.ndim == 1 and t.shape == x.shape == y.shape == p.shape):
         raise DataError(
             "events need t, x, y and p of one length each, got "
             f"{t.shape}, {x.shape}, {y.shape} and {p.shape}"
         )
     height, width = (-(-s // downsample) for s in shape)
+    check_whole("counts 2 * H * W * timesteps", 2 * height * width * timesteps, 1, LARGEST)
+    if span is not None:
+        span = _pair("span (start, stop)", span)
+        for time in span:
+            check_number("span (start, stop)", time, -LATEST, LATEST)
+        if not span[0] < span[1]:
+            raise ConfigError(f"span must be (start, stop), start first, got {shown(span)}")
     if len(t) == 0:
         return np.zeros((2, height, width, timesteps), np.int64)
     start, stop = (float(t.min()), float(t.max())) if span is None else span
@@ -75,11 +92,16 @@ def bin_events(
         ("x", x, 0, shape[1] - 1),
         ("y", y, 0, shape[0] - 1),
         ("t", t, start, stop),
+        ("t", t, -LATEST, LATEST),
+        ("p (> 0: ON; give p > 0 for -1 and 1)", p, 0, 1),
     ):
-        if values.min() < low or values.max() > high:
+        if not (values.min() >= low and values.max() <= high):  # NaN lies nowhere
             raise DataError(
                 f"{name} of events must lie in {low}..{high}, got {values.min()}..{values.max()}"
             )
+    for name, values in (("x", x), ("y", y), ("p", p)):
+        if values.dtype.kind == "f" and not np.array_equal(np.rint(values), values):
+            raise DataError(f"{name} of events must be whole numbers, got fractions")
     duration = max(float(stop) - float(start), float(np.finfo(float).tiny))
     done = (t.astype(np.float64) - float(start)) * timesteps / duration
     frame = np.minimum(done.astype(np.int64), timesteps - 1)
@@ -88,3 +110,22 @@ def bin_events(
     counts = np.bincount(place, minlength=2 * height * width * timesteps).astype(np.int64)
     frames = counts.reshape(2, height, width, timesteps)
     return frames if levels is None else np.minimum(frames, levels)
+
+
+def _numbers(name: str, values: Any) -> np.ndarray:
+    """An array of numbers; DataError for anything else."""
+    try:
+        array = np.asarray(values)
+    except ValueError:  # lists in lists, of different lengths
+        array = np.asarray(None)
+    if array.dtype.kind not in "biuf":
+        raise DataError(f"{name} of events must be an array of numbers, got {shown(values)}")
+    return array
+
+
+def _pair(name: str, value: Any) -> tuple[Any, Any]:
+    try:
+        first, second = value
+    except (TypeError, ValueError):
+        raise ConfigError(f"{name} must be two numbers, got {shown(value)}") from None
+    return first, second

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,9 +29,9 @@ def load_folder(path: Path, progress: Progress | None = None) -> Dataset:
     names: tuple[str, ...] = ()
     for part in ("train", "test"):
         folder = path / part
-        if not folder.is_dir():
+        if not os.path.isdir(folder):  # no error where it cannot be looked at
             raise DataError(f"a dataset folder needs a folder {part!r}, none in {path}")
-        classes = tuple(sorted(p.name for p in folder.iterdir() if p.is_dir()))
+        classes = tuple(p.name for p in _entries(folder) if p.is_dir())
         if not classes:
             raise DataError(f"expected one folder per class in {folder}, found none")
         if names and classes != names:
@@ -38,8 +40,7 @@ def load_folder(path: Path, progress: Progress | None = None) -> Dataset:
         files[part] = [
             (file, label)
             for label, c in enumerate(classes)
-            for file in sorted((folder / c).iterdir())
-            if file.is_file() and not file.name.startswith(".")
+            for file in _entries(folder / c, files=True)
         ]
         if not files[part]:
             raise DataError(f"expected image files in {folder}, found none")
@@ -69,6 +70,28 @@ def load_folder(path: Path, progress: Progress | None = None) -> Dataset:
     return Dataset(
         str(path), arrays["train"], labels["train"], arrays["test"], labels["test"], names, 127
     )
+
+
+def _entries(folder: Path, files: bool = False) -> list[Path]:
+    """What lies in a folder, sorted, without hidden names.
+
+    DataError if it cannot be read, holds a link to nothing, or with ``files`` holds
+    anything but files: nothing is left out unsaid.
+    """
+    try:
+        entries = sorted(p for p in folder.iterdir() if not p.name.startswith("."))
+        for entry in entries:
+            mode = entry.stat().st_mode
+            if files and not stat.S_ISREG(mode):
+                raise DataError(
+                    f"a class folder must hold image files only, {entry} is none; take it away"
+                )
+    except OSError as error:
+        raise DataError(
+            f"{error.filename or folder} cannot be read ({error.strerror}); take it away, or make "
+            "it readable"
+        ) from None
+    return entries
 
 
 def _read_image(file: Path) -> np.ndarray:

@@ -21,10 +21,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from lava_mlsnn.errors import ConfigError
+from lava_mlsnn.checks import check_number, check_whole
+from lava_mlsnn.errors import ConfigError, DataError
 
 __all__ = ["SaccadeCamera"]
 
@@ -62,16 +64,15 @@ class SaccadeCamera:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.steps < 3 or self.steps % 3 or self.upsample < 1:
-            raise ConfigError(
-                "steps must be a multiple of 3 and upsample at least 1, got "
-                f"{self.steps} and {self.upsample}"
-            )
-        if not (self.threshold > 0 and self.eps > 0 and 0 <= self.mismatch < 0.2):
-            raise ConfigError(
-                "threshold and eps must be positive and mismatch in 0..0.2, got "
-                f"{self.threshold}, {self.eps} and {self.mismatch}"
-            )
+        if check_whole("steps", self.steps, 3, 10**6) % 3:
+            raise ConfigError(f"steps must be a multiple of 3, got {self.steps}")
+        check_whole("upsample", self.upsample, 1, 1024)
+        check_whole("seed", self.seed, 0, 2**63 - 1)
+        # 14 in logarithm from the darkest to white at most, in steps of 0.001 at least
+        check_number("eps", self.eps, 1e-6, 1e6)
+        check_number("threshold", self.threshold, 1e-3, 1e6)
+        check_number("amplitude", self.amplitude, 0, 1e6)
+        check_number("mismatch", self.mismatch, 0, 0.2)
 
     def path(self) -> np.ndarray:
         """(M + 1, 2): rows and columns in image pixels, first and last (0, 0)."""
@@ -107,9 +108,11 @@ class SaccadeCamera:
         ------
         ConfigError
             For a T outside 1..M.
+        DataError
+            For what are no such images.
         """
-        if not 1 <= timesteps <= self.steps:
-            raise ConfigError(f"timesteps must lie in 1..{self.steps}, got {timesteps}")
+        timesteps = check_whole("timesteps", timesteps, 1, self.steps)
+        images = _checked(images)
         n, _, h, w = images.shape
         size = (h * self.upsample, w * self.upsample)
         theta = np.random.default_rng(self.seed).normal(1.0, self.mismatch, size)
@@ -143,6 +146,25 @@ class SaccadeCamera:
             weights = _interpolation(at, length)
             grey = grey @ weights if axis else weights.T @ grey
         return np.log(grey + np.float32(self.eps))
+
+
+def _checked(images: Any) -> np.ndarray:
+    """The images as an array; DataError if they are not what the camera sees."""
+    try:
+        array = np.asarray(images)
+    except ValueError:  # lists in lists, of different lengths
+        array = np.asarray(None)
+    if array.dtype.kind not in "biuf" or array.ndim != 4 or 0 in array.shape[1:]:
+        raise DataError(
+            "images must be numbers of shape (N, C, H, W), at least one channel and pixel, got "
+            f"{array.dtype} of shape {array.shape}"
+        )
+    if len(array) and not (array.min() >= 0 and array.max() <= 1):  # NaN lies nowhere
+        raise DataError(
+            f"images must be numbers in 0..1, got {array.min()}..{array.max()}; divide those of 8 "
+            "bits by 255"
+        )
+    return array
 
 
 def _brightness(images: np.ndarray) -> np.ndarray:

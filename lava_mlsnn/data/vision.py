@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lava_mlsnn.data.dataset import Dataset
+from lava_mlsnn.data.dataset import Dataset, check_labels
 from lava_mlsnn.errors import DataError
 
 __all__ = ["VISION", "load_vision"]
@@ -44,17 +44,19 @@ def load_vision(name: str, root: Path, download: bool = False) -> Dataset:
     try:
         for train in (True, False):
             found = kind(str(root), train=train, download=download)
-            images = np.asarray(found.data)
+            images, labels = np.asarray(found.data), np.asarray(found.targets, np.int64)
+            classes = list(found.classes)
+            check_labels(len(images), labels, len(classes))
             images = images[:, None] if images.ndim == 3 else images.transpose(0, 3, 1, 2)
             # one copy: 50,000 colour images are 600 MB
             arrays.append(np.divide(images, np.float32(255), dtype=np.float32))
-            arrays.append(np.asarray(found.targets, np.int64))
-            classes = list(found.classes)
-    except (RuntimeError, OSError, EOFError, ValueError, KeyError) as error:
+            arrays.append(labels)
+    except Exception as error:  # of torchvision, pickle and NumPy, which raise what they like
         first = " ".join(str(error).split())[:150]
         raise DataError(
-            f"{name} was not found whole in {root} ({first}); name its folder with --data-root or "
-            "LAVA_MLSNN_DATA, or let torchvision fetch it with --download"
+            f"{name} was not found whole in {root} ({first or type(error).__name__}); name its "
+            "folder with --data-root or LAVA_MLSNN_DATA, or let torchvision fetch it with "
+            "--download"
         ) from None
     x_train, y_train, x_test, y_test = arrays
     return Dataset(name, x_train, y_train, x_test, y_test, tuple(classes), 127)

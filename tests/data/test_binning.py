@@ -69,12 +69,56 @@ def test_places_times_and_polarities_are_where_they_belong():
         ({"y": [-1]}, r"y of events must lie in 0\.\.4, got -1"),
         ({"span": (5, 9)}, r"t of events must lie in 5\.\.9"),
         ({"p": [1, 0]}, "one length"),
+        ({"p": [-1]}, r"give p > 0 for -1 and 1.* got -1"),
+        ({"p": [2]}, "p .*got 2"),
+        ({"p": [0.5]}, "p of events must be whole numbers"),
+        ({"p": ["on"]}, r"p of events must be an array of numbers, got \['on'\]"),
+        ({"x": [0.5]}, "x of events must be whole numbers"),
+        ({"x": [np.nan]}, "x of events must lie in .* got nan"),
+        ({"x": [10**30]}, "x of events must be an array of numbers"),
+        ({"x": [[1], [1, 2]]}, "x of events must be an array of numbers"),
+        ({"y": ["0"]}, "y of events"),
+        ({"y": [np.inf]}, "y of events"),
+        ({"t": [np.nan]}, "t of events"),
+        ({"t": [np.inf]}, "t of events"),
+        ({"t": [1e300]}, "t of events"),
+        ({"t": None}, "t of events"),
     ],
 )
 def test_events_that_cannot_be_are_named(change, says):
     events = {"t": [2], "x": [0], "y": [0], "p": [1], **change}
     with pytest.raises(DataError, match=says):
         bin_events(**events, shape=SHAPE, timesteps=2)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"shape": (5,)}, "shape .* must be two numbers"),
+        ({"shape": None}, "shape"),
+        ({"shape": (5, -7)}, "shape"),
+        ({"shape": (5.5, 7)}, "shape"),
+        ({"shape": (10**6, 10**6)}, r"counts 2 \* H \* W \* timesteps"),
+        ({"timesteps": 1.5}, "timesteps"),
+        ({"timesteps": 10**20}, "timesteps"),
+        ({"timesteps": "2"}, "timesteps"),
+        ({"downsample": 1.5}, "downsample"),
+        ({"levels": 0}, "levels must be a whole number of at least 1"),
+        ({"levels": 1.5}, "levels"),
+        ({"span": (5, 5)}, "start first"),
+        ({"span": (9, 5)}, "start first"),
+        ({"span": (0, np.inf)}, "span"),
+        ({"span": (np.nan, 5)}, "span"),
+        ({"span": ("0", "5")}, "span"),
+        ({"span": 5}, "span .* must be two numbers"),
+    ],
+)
+@pytest.mark.parametrize("events", [1, 0])
+def test_frames_that_cannot_be_are_named(change, says, events):
+    options = {"shape": SHAPE, "timesteps": 2, **change}
+    one = np.zeros(events, int)
+    with pytest.raises(ConfigError, match=says):
+        bin_events(one, one, one, one, **options)
 
 
 def test_a_t_below_1_is_named():

@@ -79,11 +79,45 @@ def test_cameras_and_t_that_cannot_be_are_named():
         ({"upsample": 0}, "upsample"),
         ({"threshold": 0}, "threshold"),
         ({"mismatch": 0.5}, "mismatch"),
+        ({"steps": 30.0}, "steps"),
+        ({"steps": "30"}, "steps"),
+        ({"upsample": 1.5}, "upsample"),
+        ({"threshold": np.nan}, "threshold"),
+        ({"threshold": np.inf}, "threshold"),
+        ({"threshold": 1e-300}, "threshold"),
+        ({"eps": 0}, "eps"),
+        ({"eps": 1e-60}, "eps"),
+        ({"eps": np.inf}, "eps"),
+        ({"amplitude": -1}, "amplitude"),
+        ({"amplitude": np.nan}, "amplitude"),
+        ({"seed": -1}, "seed"),
+        ({"seed": 0.5}, "seed"),
     ):
         with pytest.raises(ConfigError, match=says):
             SaccadeCamera(**bad)
-    with pytest.raises(ConfigError, match=r"timesteps must lie in 1\.\.30, got 31"):
+    with pytest.raises(ConfigError, match=r"timesteps must be .* at most 30, got 31"):
         CAMERA.record(images((1, 6, 5), 1), 31)
+    with pytest.raises(ConfigError, match="timesteps"):
+        CAMERA.record(images((1, 6, 5), 1), 1.5)
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (np.zeros((6, 5)), r"\(N, C, H, W\)"),
+        (np.zeros((2, 0, 6, 5)), "at least one channel"),
+        (np.zeros((2, 1, 0, 5)), "pixel"),
+        (np.full((1, 1, 6, 5), "a"), "numbers"),
+        (None, "numbers"),
+        ([[1], [1, 2]], "numbers"),
+        (np.full((1, 1, 6, 5), np.nan), r"0\.\.1, got nan"),
+        (np.full((1, 1, 6, 5), -1.0), r"0\.\.1"),
+        (np.full((1, 1, 6, 5), 200, np.uint8), "divide those of 8 bits by 255"),
+    ],
+)
+def test_images_that_the_camera_cannot_see_are_named(given, says):
+    with pytest.raises(DataError, match=says):
+        CAMERA.record(given, 2)
 
 
 def test_counts_reach_the_network_as_they_are():

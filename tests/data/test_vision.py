@@ -62,7 +62,9 @@ def test_cifar_before_the_simulated_camera(cifar):
     assert data.x_train.sum() > 0
 
 
-def test_fashion_mnist_is_read_as_it_is(tmp_path):
+@pytest.fixture
+def fashion(tmp_path):
+    """Three and two images in MNIST's own files; returns their folder, pixels and labels."""
     pytest.importorskip("torchvision")
     folder = tmp_path / "FashionMNIST" / "raw"
     folder.mkdir(parents=True)
@@ -78,6 +80,11 @@ def test_fashion_mnist_is_read_as_it_is(tmp_path):
             struct.pack(">II", 0x801, n) + y.tobytes()
         )
         wanted[part] = x, y
+    return folder, wanted
+
+
+def test_fashion_mnist_is_read_as_it_is(fashion, tmp_path):
+    wanted = fashion[1]
     data = load_dataset("fashion-mnist", root=tmp_path)
     for part, x, y in (
         ("train", data.x_train, data.y_train),
@@ -86,6 +93,36 @@ def test_fashion_mnist_is_read_as_it_is(tmp_path):
         assert np.array_equal(x[:, 0], wanted[part][0].astype(np.float32) / np.float32(255))
         assert y.tolist() == wanted[part][1].tolist()
     assert data.shape == (1, 28, 28) and len(data.classes) == 10
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("train-labels-idx1-ubyte", struct.pack(">II", 0x801, 2) + b"\1\2"),
+        ("train-labels-idx1-ubyte", struct.pack(">II", 0x801, 3) + b"\1\2\xff"),
+        ("train-labels-idx1-ubyte", struct.pack(">II", 0xBAD, 3) + b"\1\2\3"),
+        ("train-images-idx3-ubyte", struct.pack(">IIII", 0xBAD, 3, 28, 28) + bytes(3 * 784)),
+        ("train-images-idx3-ubyte", struct.pack(">IIII", 0x803, 3, 28, 28) + bytes(9)),
+        ("t10k-images-idx3-ubyte", struct.pack(">II", 0x801, 2) + bytes(2)),
+        ("t10k-images-idx3-ubyte", b""),
+    ],
+)
+def test_damaged_files_of_fashion_mnist_are_named(fashion, tmp_path, file, content):
+    (fashion[0] / file).write_bytes(content)
+    with pytest.raises(DataError, match=f"fashion-mnist was not found whole in {tmp_path}"):
+        load_dataset("fashion-mnist", root=tmp_path)
+
+
+@pytest.mark.parametrize("labels", [[0], [0, 9], [0, -1], ["a", "b"]])
+def test_labels_of_cifar_that_do_not_go_with_its_images_are_named(cifar, monkeypatch, labels):
+    datasets = pytest.importorskip("torchvision.datasets")
+    folder, pixels, _, _ = cifar
+    file = folder / "cifar-10-batches-py" / "b4"
+    file.write_bytes(pickle.dumps({"data": pixels[4:], "labels": labels}))
+    digest = hashlib.md5(file.read_bytes()).hexdigest()
+    monkeypatch.setattr(datasets.CIFAR10, "test_list", [["b4", digest]])
+    with pytest.raises(DataError, match=f"cifar10 was not found whole in {folder}"):
+        load_dataset("cifar10", root=folder)
 
 
 def test_files_that_are_missing_or_damaged_are_named(cifar, tmp_path):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -102,6 +104,26 @@ def bomb(folder):
     return "7.bmp is not an image"
 
 
+def link_to_nothing(folder):
+    (folder / "test/cat/7.png").symlink_to("gone.png")
+    return "test/cat/7.png cannot be read.*take it away"
+
+
+def pipe(folder):
+    os.mkfifo(folder / "train/dog/7.png")
+    return "image files only, .*train/dog/7.png is none"
+
+
+def folder_in_a_class(folder):
+    (folder / "train/dog/more").mkdir()
+    return "image files only, .*train/dog/more is none"
+
+
+def class_that_is_nowhere(folder):
+    (folder / "train/eel").symlink_to("gone")
+    return "train/eel cannot be read"
+
+
 def no_test(folder):
     (folder / "test").rename(folder / "validation")
     return "needs a folder 'test'"
@@ -133,6 +155,10 @@ def no_images(folder):
         other_mode,
         deep,
         bomb,
+        link_to_nothing,
+        pipe,
+        folder_in_a_class,
+        class_that_is_nowhere,
         no_test,
         other_classes,
         no_classes,
@@ -143,6 +169,27 @@ def test_what_is_wrong_with_a_folder_is_named(folder, damage):
     says = damage(folder)
     with pytest.raises(DataError, match=f"(?s){says}"):
         load_dataset(str(folder))
+
+
+@pytest.mark.parametrize("closed", ["train", "train/cat"])
+def test_a_folder_that_may_not_be_read_is_named(folder, closed, monkeypatch):
+    """By a stand-in: mode 000 does not keep root out."""
+    real = Path.iterdir
+
+    def iterdir(path):
+        if path == folder / closed:
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(Path, "iterdir", iterdir)
+    with pytest.raises(DataError, match=f"{closed} cannot be read .Permission denied"):
+        load_dataset(str(folder))
+
+
+def test_hidden_folders_are_no_classes(folder):
+    (folder / "train/.cache").mkdir()
+    (folder / "train/dog/.cache").mkdir()
+    assert load_dataset(str(folder)).classes == ("cat", "dog")
 
 
 def test_a_missing_folder_is_named(tmp_path):
