@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
+from inspect import signature
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from lava_mlsnn.checks import shown
 from lava_mlsnn.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ActivityMeter", "measure"]
 
+FIXED = ("spec", "x", "layers", "probes")  # what measure() itself gives
 T = TypeVar("T", bound="Trace")
 
 
@@ -76,15 +79,22 @@ class ActivityMeter:
         DataError
             If a layer is missing, or an array is not N samples of it.
         """
-        found = dict(layers)
+        if not isinstance(layers, dict):
+            raise DataError(f"layers must be a dict of names to payloads, got {shown(layers)}")
+        found = {name: _array(name, z) for name, z in layers.items()}
         if x is not None:
-            found[self.spec.input.name] = self._timed(np.asarray(x), found)
+            found[self.spec.input.name] = self._timed(_array("x", x), found)
         for name in self._shapes:
             if name not in found:
                 hint = "; give the input's payloads as x" if name == self.spec.input.name else ""
                 raise DataError(f"activity needs the payloads of every layer{hint}", name)
         first = found[self.spec.input.name]
-        timesteps = self.timesteps or first.shape[-1]
+        timesteps = self.timesteps or (first.shape[-1] if first.ndim else 0)
+        if timesteps == 0:
+            raise DataError(
+                f"payloads need a last axis of at least one timestep, got shape {first.shape}",
+                self.spec.input.name,
+            )
         for name, shape in self._shapes.items():
             if found[name].shape != (len(first), *shape, timesteps):
                 raise DataError(
@@ -156,7 +166,7 @@ class ActivityMeter:
         if x.ndim != len(self.spec.input.shape) + 1:
             return x
         other = next(iter(layers.values()), None)
-        timesteps = self.spec.timesteps if other is None else other.shape[-1]
+        timesteps = other.shape[-1] if other is not None and other.ndim else self.spec.timesteps
         return np.broadcast_to(x[..., None], (*x.shape, timesteps))
 
 
@@ -186,7 +196,7 @@ def measure(
     Raises
     ------
     ConfigError
-        For an unknown backend, or one without its model.
+        For an unknown backend or option, or one without its model.
     DataError
         For samples that do not fit.
     """
@@ -195,15 +205,21 @@ def measure(
     meter = ActivityMeter(spec)
     x = encode(spec, data)
     if backend == "runner":
-        for _ in meter.follow(IntegerRunner(spec).iter_traces(x, **options), x):
+        runner = IntegerRunner(spec)
+        _check_options(backend, options, runner.iter_traces)
+        for _ in meter.follow(runner.iter_traces(x, **options), x):
             pass
     elif backend == "lava":
         from netx_export.run import run_lava
 
+        _check_options(backend, options, run_lava)
         meter.add(run_lava(spec, x, probes=True, **options).layers, x)
     elif backend == "model" and model is not None:
         from lava_mlsnn.activity.hook import training_batches
+        from netx_export.handlers import blocks_of
 
+        _check_options(backend, options, None)
+        blocks_of(model)  # complain about what is no model
         for layers in training_batches(model, spec, data):
             meter.add(layers)
     else:
@@ -213,10 +229,33 @@ def measure(
     return meter.result()
 
 
+def _check_options(backend: str, options: dict[str, Any], call: Callable[..., Any] | None) -> None:
+    """ConfigError for options that the backend's call does not take."""
+    known = [] if call is None else [n for n in signature(call).parameters if n not in FIXED]
+    unknown = [name for name in options if name not in known]
+    if unknown:
+        raise ConfigError(
+            f"the backend {backend} has no option {', '.join(unknown)}; it has "
+            f"{', '.join(known) or 'none'}"
+        )
+
+
+def _array(name: str, z: Any) -> np.ndarray:
+    """An array of numbers; DataError for anything else."""
+    try:
+        array = np.asarray(z)
+    except ValueError:  # lists in lists, of different lengths
+        array = np.asarray(None)
+    if array.dtype.kind not in "biuf":
+        raise DataError(f"payloads must be an array of numbers, got {shown(z)}", name)
+    return array
+
+
 def _integers(name: str, z: np.ndarray) -> np.ndarray:
     if z.dtype.kind in "iu":
         return z
-    whole = np.rint(z).astype(np.int64)
+    with np.errstate(invalid="ignore"):  # NaN equals nothing, and is refused
+        whole = np.rint(z).astype(np.int64)
     if not np.array_equal(whole, z):
         raise DataError("payloads must be whole numbers; count a fixed-point or integer run", name)
     return whole

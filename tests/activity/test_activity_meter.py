@@ -13,7 +13,7 @@ from small_models import small_model
 from strategies import network_specs, payloads
 
 from lava_mlsnn.activity import ActivityMeter, Count, fan_out, measure
-from lava_mlsnn.errors import ConfigError, DataError
+from lava_mlsnn.errors import ConfigError, DataError, UnsupportedLayerError
 from lava_mlsnn.runner import IntegerRunner
 from netx_export.handlers import to_spec
 from netx_export.spec import Conv, Dense, Flatten, Input, NetworkSpec, Population, Readout
@@ -184,3 +184,59 @@ def test_a_batch_that_is_refused_counts_nothing(spec):
     other.add(layers, x)
     assert meter.result() == other.result() and meter.samples == 2
     assert math.isfinite(meter.result().events_per_neuron)
+
+
+def without_timesteps(layers, x):
+    return {n: z[..., :0] for n, z in layers.items()}, x[..., None][..., :0]
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (without_timesteps, "at least one timestep"),
+        (lambda layers, x: (None, x), "layers must be a dict"),
+        (lambda layers, x: ([1], x), "layers must be a dict"),
+        (lambda layers, x: (layers, "x"), "x: payloads must be an array of numbers"),
+        (lambda layers, x: (layers, 5), "shape"),
+        (lambda layers, x: ({**layers, "stem": None}, x), "stem: payloads must be an array"),
+        (lambda layers, x: ({**layers, "stem": [[1], [1, 2]]}, x), "stem: payloads must be an"),
+        (lambda layers, x: ({**layers, "stem": layers["stem"] * np.nan}, x), "whole numbers"),
+    ],
+)
+def test_batches_that_are_none_are_named_and_count_nothing(spec, change, says):
+    x = payloads(spec, 2)
+    meter = ActivityMeter(spec)
+    with pytest.raises(DataError, match=says):
+        meter.add(*change(IntegerRunner(spec).trace(x).layers, x))
+    assert meter.samples == 0
+
+
+def test_lists_are_counted_as_arrays(spec):
+    x = payloads(spec, 2)
+    layers = IntegerRunner(spec).trace(x).layers
+    lists, arrays = ActivityMeter(spec), ActivityMeter(spec)
+    lists.add({n: z.tolist() for n, z in layers.items()}, x.tolist())
+    arrays.add(layers, x)
+    assert lists.result() == arrays.result()
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "says"),
+    [
+        ({"backend": "model", "model": 5}, UnsupportedLayerError, "got int"),
+        ({"bach_size": 3}, ConfigError, "runner has no option bach_size; it has batch_size, prog"),
+        ({"layers": ()}, ConfigError, "no option layers"),
+        ({"backend": "lava", "probes": True}, ConfigError, "lava has no option probes; it has tag"),
+        ({"backend": ["runner"]}, ConfigError, "backend must be"),
+    ],
+)
+def test_measurements_that_cannot_be_are_named(spec, options, error, says):
+    with pytest.raises(error, match=says):
+        measure(spec, payloads(spec, 1) / 15, **options)
+
+
+def test_a_measurement_of_a_model_takes_no_options():
+    model = small_model()
+    spec = to_spec(model)
+    with pytest.raises(ConfigError, match="model has no option batch_size; it has none"):
+        measure(spec, payloads(spec, 1) / 15, backend="model", model=model, batch_size=3)
