@@ -201,7 +201,7 @@ def export(
 @guarded
 def run(
     file: o.FileArgument,
-    data: o.Data = "digits",
+    data: o.FileData = None,
     backend: Annotated[
         str, typer.Option("--backend", help="runner (fast, default), lava or loihi2.")
     ] = "runner",
@@ -248,9 +248,7 @@ def check(
     model: Annotated[
         Path | None, typer.Option("--model", help="model.pt to compare with, too.")
     ] = None,
-    data: Annotated[
-        str | None, typer.Option("--data", help="As for 'train'; by default the file's own.")
-    ] = None,
+    data: o.FileData = None,
     samples: o.Samples = 64,
     lava_samples: Annotated[
         int, typer.Option("--lava-samples", min=0, help="Samples that also run in Lava (0: none).")
@@ -320,7 +318,7 @@ def info(file: o.FileArgument, as_json: o.Json = False) -> None:
 @guarded
 def energy(
     file: o.FileArgument,
-    data: o.Data = "digits",
+    data: o.FileData = None,
     samples: o.Samples = 0,
     constants: Annotated[
         Path | None, typer.Option("--constants", help="JSON file that replaces constants.")

@@ -19,6 +19,7 @@ from lava_mlsnn.errors import MLSNNError
 __all__ = ["Console", "Failed", "guarded", "run_app"]
 
 DIFFERENT, WRONG, STOPPED = 1, 2, 130
+WIDE = 400  # columns that a table may have
 UNWRITTEN = "mlsnn: error: the output cannot be written"
 ELSEWHERE = "send it to a file or terminal that can be"
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
@@ -107,9 +108,9 @@ class Console:
                 raise BrokenPipeError  # rich would end with 1, which means "integers differ"
 
         self.as_json = as_json
-        # a pipe or file has no width of its own; rich would fold tables at 80
-        width = None if sys.stdout.isatty() else 160
-        self.out = Rich(highlight=False, soft_wrap=True, width=width)
+        # tables are as wide as they need: a terminal wraps lines, rich would cut numbers off
+        self.out = Rich(highlight=False, soft_wrap=True, width=WIDE)
+        self._wide_err = Rich(stderr=True, highlight=False, soft_wrap=True, width=WIDE)
         self.err = Rich(stderr=True, highlight=False, soft_wrap=True)
 
     def say(self, text: str) -> None:
@@ -127,8 +128,7 @@ class Console:
             table.add_column(name, justify="right" if number else "left", no_wrap=True)
         for row in rows:
             table.add_row(*(f"{v:.4g}" if isinstance(v, float) else str(v) for v in row))
-        target = self.err if self.as_json else self.out
-        target.print(table)
+        (self._wide_err if self.as_json else self.out).print(table)
 
     def result(self, values: dict[str, Any]) -> None:
         """The JSON object of ``--json``."""

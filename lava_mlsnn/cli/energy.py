@@ -16,7 +16,7 @@ __all__ = ["run_energy"]
 def run_energy(
     console: Console,
     file: Path,
-    data: str,
+    data: str | None,
     samples: int,
     constants: Path | None,
     design: Design,

@@ -12,7 +12,7 @@ __all__ = ["list_programs", "run_on_chip"]
 
 
 def run_on_chip(
-    console: Console, file: Path, data: str, samples: int, place: dict[str, Any]
+    console: Console, file: Path, data: str | None, samples: int, place: dict[str, Any]
 ) -> None:
     """Accuracy on Loihi 2, and how many integers differ from the runner's."""
     from lava_mlsnn.cli.network import test_samples

@@ -72,8 +72,16 @@ def test_samples(
 
     with console.progress("reading images") as follow:
         name = data or str(spec.provenance.get("dataset", "digits"))
-        dataset = load_dataset(name, follow, timesteps=spec.timesteps)
-    check_fits(dataset, spec.input.shape, spec.output.shape[0], spec.timesteps)
+        try:
+            dataset = load_dataset(name, follow, timesteps=spec.timesteps)
+            check_fits(dataset, spec.input.shape, spec.output.shape[0], spec.timesteps)
+        except (DataError, ConfigError) as error:
+            if data is None:
+                raise DataError(
+                    f"the file was trained with {name}, but {error.message}; name data with --data"
+                ) from None
+            raise
+    console.say(f"data: the test split of {name}, {samples or 'all'} samples")
     # folders are read class by class: the first n would be of one class
     order = np.random.default_rng(0).permutation(len(dataset.x_test))
     chosen = order[: samples or len(order)]
@@ -83,7 +91,7 @@ def test_samples(
 def run_network(
     console: Console,
     file: Path,
-    data: str,
+    data: str | None,
     backend: str,
     samples: int,
     batch_size: int,

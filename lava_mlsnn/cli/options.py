@@ -18,6 +18,7 @@ __all__ = [
     "Download",
     "Epochs",
     "FileArgument",
+    "FileData",
     "Json",
     "Levels",
     "Out",
@@ -47,6 +48,10 @@ DataRoot = Annotated[
 ]
 Download = Annotated[
     bool, typer.Option("--download", help="Fetch a named dataset that is missing.")
+]
+FileData = Annotated[
+    str | None,
+    typer.Option("--data", help="As for 'train'; by default what the file was trained with."),
 ]
 Samples = Annotated[int, typer.Option("--samples", min=0, help="Test samples (0: all).")]
 Arch = Annotated[str, typer.Option("--arch", help=f"One of {', '.join(ARCHITECTURES)}.")]

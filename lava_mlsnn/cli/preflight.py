@@ -66,9 +66,10 @@ def _payload(
 
     try:
         x, _ = test_samples(console, spec, data, samples)
-    except MLSNNError:
+    except MLSNNError as error:
         if data is not None:
             raise
+        console.say(f"no samples: {error.message}")
         return None
     return encode(spec, x)
 
@@ -90,7 +91,7 @@ def _say(console: Console, report: Preflight) -> None:
         ],
     )
     console.table(
-        f"balanced on {report.limits.system}, per timestep",
+        f"balanced on {report.limits.system}, per timestep (layers share cores)",
         ["layer", "cores", "events", "messages", "synaptic operations"],
         [[x.name, x.cores, x.events, x.messages, x.operations] for x in report.layers],
     )

@@ -99,8 +99,8 @@ def run_train(
     floating = accuracy(model, dataset.x_test, dataset.y_test, "float")
     console.say(f"trained {config.arch} for {recipe.epochs} epochs in {seconds:.0f} s: {path}")
     console.say(
-        f"test accuracy {100 * floating:.2f} % in float, {100 * integer:.2f} % in integers "
-        f"({len(dataset.x_test)} samples)"
+        f"test accuracy {100 * floating:.2f} % with float weights, {100 * integer:.2f} % in the "
+        f"integers that are exported ({len(dataset.x_test)} samples)"
     )
     console.result(
         {

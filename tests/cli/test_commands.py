@@ -229,7 +229,10 @@ def test_training_on_images_of_a_folder(mlsnn, tmp_path):
     assert content["config"]["input_shape"] == (3, 5, 6) and content["config"]["classes"] == 2
     assert mlsnn("export", "new/run/model.pt").code == 0
     assert mlsnn("run", "network.net", "--data", "data", "--json").json["samples"] == 8
-    assert "(3, 5, 6)" in mlsnn("run", "network.net").error  # digits do not fit
+    assert mlsnn("run", "network.net", "--json").json["samples"] == 8  # the file's own data
+    assert "(3, 5, 6)" in mlsnn("run", "network.net", "--data", "digits").error
+    (tmp_path / "data").rename(tmp_path / "moved")
+    assert "the file was trained with data, but" in mlsnn("run", "network.net").error
 
 
 def test_the_programs_for_loihi_2_are_listed(mlsnn, trained, tmp_path):
