@@ -128,9 +128,27 @@ def _blocks_in_time() -> Experiment:
         for name in ("integrating", "sew")
     ]  # fmt: skip
 
+    for name, label, seeds, v0, surrogate in (
+        ("sigmoid", "V0 = 0, sum-of-sigmoids surrogate", 2, "floor", "sigmoid"),
+        ("round-sigmoid", "V0 = vth / 2, sum-of-sigmoids surrogate", 2, "round", "sigmoid"),
+        ("round-shifted", "V0 = vth / 2, shifted window", 1, "round", "ste_shifted"),
+    ):
+        groups.append(
+            _group(
+                f"integrating-{name}", f"{BARRIERS['integrating']}, {label}", IN_TIME, seeds=seeds,
+                arch="sparse-resnet-20", barrier="integrating", levels=1, timesteps=4,
+                v0=v0, surrogate=surrogate,
+            )
+        )  # fmt: skip
+
     def judge(r: Results) -> list[Claim]:
         rounded = {name: r[f"{name}-round"] for name in ("integrating", "sew")}
-        return [*_against_sew(r, where=", V0 = 0"), *_against_sew(rounded, where=", V0 = vth / 2")]
+        smooth = {"integrating": r["integrating-round-sigmoid"], "sew": r["sew-round"]}
+        return [
+            *_against_sew(r, where=", V0 = 0"),
+            *_against_sew(rounded, where=", V0 = vth / 2"),
+            *_against_sew(smooth, where=", V0 = vth / 2, sum-of-sigmoids surrogate"),
+        ]
 
     return Experiment(
         "blocks-t4",
