@@ -112,9 +112,13 @@ def draw(plot: str, experiment: Experiment, results: Results) -> bytes:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    rows = len(_labels(experiment, results))
-    tall = 4.2 if plot == "density" else 1.4 + 0.42 * rows * (1 if plot == "accuracy" else 1.3)
-    figure = Figure(figsize=(8.5, tall), layout="constrained")
+    labels = [label for _, label in _labels(experiment, results)]
+    rows, longest = len(labels), max(len(label) for label in labels)
+    tall = 1.4 + 0.42 * rows * (1 if plot == "accuracy" else 1.3)
+    wide = 6 + 0.075 * longest
+    if plot == "density":
+        tall, wide = 4.2 + (0.18 * rows if longest >= 40 else 0), 8.5
+    figure = Figure(figsize=(wide, tall), layout="constrained")
     FigureCanvasAgg(figure)
     PLOTS[plot](figure.add_subplot(), experiment, results)
     out = io.BytesIO()
