@@ -22,6 +22,7 @@ ENERGIES = {
     "zero-skip": "zero-skipping ANN",
     "ann": "dense ANN",
 }
+LONG = 40  # characters of a label that needs a line of its own
 COUNTS = {"into_synapses": "into synapses", "block_outputs": "block outputs", "all": "all"}
 
 
@@ -94,7 +95,10 @@ def _density(axes: Axes, experiment: Experiment, results: Results) -> None:
                 [b + 1 for b in part], [heights[b] for b in part], "o-", color=line.get_color(),
                 markersize=3,
             )  # fmt: skip
-    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), frameon=False, ncols=3, fontsize="small")
+    longest = max(len(label) for _, label in _labels(experiment, results))
+    columns = 3 if longest < LONG else 1
+    place = {"loc": "lower left", "bbox_to_anchor": (0, 1)}
+    axes.legend(**place, frameon=False, ncols=columns, fontsize="small")
     axes.spines[["top", "right"]].set_visible(False)
     axes.set(xlabel="block", ylabel="density of its output", ylim=(0, None))
 
@@ -117,7 +121,7 @@ def draw(plot: str, experiment: Experiment, results: Results) -> bytes:
     tall = 1.4 + 0.42 * rows * (1 if plot == "accuracy" else 1.3)
     wide = 6 + 0.075 * longest
     if plot == "density":
-        tall, wide = 4.2 + (0.18 * rows if longest >= 40 else 0), 8.5
+        tall, wide = 4.2 + (0.18 * rows if longest >= LONG else 0), 8.5
     figure = Figure(figsize=(wide, tall), layout="constrained")
     FigureCanvasAgg(figure)
     PLOTS[plot](figure.add_subplot(), experiment, results)
