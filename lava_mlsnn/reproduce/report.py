@@ -193,9 +193,10 @@ def _card(kept: list[tuple[str, Mapping[str, Any]]]) -> str:
 
 Exported integers of seed 0. `mlsnn run FILE` gives the accuracy in the table again, `mlsnn info
 FILE --json` prints configuration and recipe from the file's provenance. Trained to be compared with
-each other, not for the best accuracy, and of no use for decisions about people. Digits: 450
-held-out images of scikit-learn's 1,797. CIFAR-10: the 8,000 test images of the re-encoded JPEG files, so
-`--data FOLDER`. License: BSD-3-Clause, as the project.
+each other, not for the best accuracy, and of no use for decisions about people.
+
+Digits: 450 held-out images of scikit-learn's 1,797. CIFAR-10: the 8,000 test images of the
+re-encoded JPEG files, so `--data FOLDER`. License: BSD-3-Clause, as the project.
 
 {table}
 """
