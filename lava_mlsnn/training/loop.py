@@ -302,6 +302,7 @@ class _Training:
             model_config = ModelConfig.from_dict(content["config"])
             # options that the checkpoint is older than had their default
             stored = {**asdict(TrainConfig()), **content["train_config"]}
+            other = [name for name, value in asdict(self.config).items() if stored[name] != value]
             same_options = bool(stored == asdict(self.config))
         if model_config != self.model.config:
             raise ConfigError(
@@ -310,8 +311,8 @@ class _Training:
             )
         if not same_options:
             raise ConfigError(
-                f"{path} was trained with other options; resume with the same, or train into "
-                "another folder"
+                f"{path} was trained with other options{_named(other, stored)}; resume with the "
+                "same, or train into another folder"
             )
         for name, here, what in (
             ("dataset", self.dataset, "data"),
@@ -337,3 +338,9 @@ class _Training:
             resume_schedule(self.schedule, steps)
             self.generator.set_state(content["generator"])
         return done
+
+
+def _named(names: list[str], stored: dict[str, Any]) -> str:
+    """``" (epochs = 1)"``: the options that differ, as they were."""
+    found = ", ".join(f"{name} = {stored[name]!r}" for name in names)
+    return f" ({found})" if found else ""
