@@ -11,7 +11,7 @@ from typing import Any
 
 from lava_mlsnn.errors import ConfigError
 
-__all__ = ["as_path", "write_atomic"]
+__all__ = ["as_path", "make_folder", "write_atomic"]
 
 
 def as_path(value: Any) -> Path:
@@ -21,6 +21,16 @@ def as_path(value: Any) -> Path:
     except TypeError:
         raise ConfigError(
             f"a path must be text or a Path, got {type(value).__name__}; give the path of a file"
+        ) from None
+
+
+def make_folder(path: Path, option: str = "--out") -> None:
+    """Create a folder with its parents; ConfigError names the option if that cannot be."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"the folder cannot be made ({error.strerror}); name another with {option}", str(path)
         ) from None
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lava_mlsnn.cli.console import Console, Failed
-from lava_mlsnn.cli.train import CHECKPOINT, make_folder
+from lava_mlsnn.cli.train import CHECKPOINT
 
 if TYPE_CHECKING:
     from lava_mlsnn.models import MultiLevelNetwork
@@ -39,7 +39,7 @@ def run_demo(
     from lava_mlsnn.training.data import load_dataset
     from lava_mlsnn.training.loop import TrainConfig, accuracy
     from netx_export import lava_available, read
-    from netx_export.atomic import write_atomic
+    from netx_export.atomic import make_folder, write_atomic
     from netx_export.handlers import export_model
 
     start = time.perf_counter()

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from lava_mlsnn.cli.console import Console, Failed
-from lava_mlsnn.cli.train import make_folder
 
 __all__ = ["list_programs", "run_on_chip"]
 
@@ -51,7 +50,7 @@ def list_programs(console: Console, file: Path, out: Path | None) -> None:
     """Listings of a network's programs, to the terminal or into a folder."""
     from lava_mlsnn.loihi2 import programs_of
     from netx_export import read
-    from netx_export.atomic import write_atomic
+    from netx_export.atomic import make_folder, write_atomic
 
     programs = programs_of(read(file))
     if out is not None:

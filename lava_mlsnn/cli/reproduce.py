@@ -67,15 +67,15 @@ def run_reproduce(
     report_only: bool,
 ) -> None:
     """Run what is missing, then write the report of all that is finished."""
-    from lava_mlsnn.cli.train import make_folder
     from lava_mlsnn.reproduce import EXPERIMENTS, run_trial, write_report
     from lava_mlsnn.reproduce.records import finished
+    from netx_export.atomic import make_folder
 
     chosen = _chosen(names, cifar10 or ("-" if report_only else ""))
     number, of = _part(part)
     if not report_only:
         for folder, option in ((work, "--work"), (out, "--out")):
-            make_folder(folder)
+            make_folder(folder, option)
             if not os.access(folder, os.W_OK):
                 raise ConfigError(
                     f"the folder must be writable; name another with {option}", str(folder)
@@ -92,8 +92,7 @@ def run_reproduce(
         loaded: dict[tuple[str, int], Dataset] = {}
         for index, item in enumerate(missing, 1):
             trial = item.trial
-            dataset = _load(console, trial, cifar10, loaded)
-            _check_same(known, trial, dataset, work)
+            dataset = _load(console, trial, cifar10, loaded, known, work)
             title = f"{index} of {len(missing)}: {item.title}"
             with console.progress(title) as follow:
                 record = run_trial(trial, dataset, work, follow)
@@ -153,7 +152,12 @@ def _trials(chosen: list[Experiment]) -> Iterator[_Item]:
 
 
 def _load(
-    console: Console, trial: Trial, cifar10: str, loaded: dict[tuple[str, int], Dataset]
+    console: Console,
+    trial: Trial,
+    cifar10: str,
+    loaded: dict[tuple[str, int], Dataset],
+    known: dict[str, str],
+    work: Path,
 ) -> Dataset:
     """The trial's data, read once; event data is binned into T frames."""
     from lava_mlsnn.data import load_dataset
@@ -164,4 +168,5 @@ def _load(
         with console.progress("reading images") as follow:
             loaded.clear()  # one at a time: CIFAR-10 is 700 MB
             loaded[name, timesteps] = load_dataset(name, follow, timesteps=timesteps)
+        _check_same(known, trial, loaded[name, timesteps], work)
     return loaded[name, timesteps]

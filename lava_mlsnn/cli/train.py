@@ -9,20 +9,11 @@ from typing import Any
 from lava_mlsnn.cli.console import Console
 from lava_mlsnn.errors import ConfigError
 from lava_mlsnn.training.config import TrainConfig
+from netx_export.atomic import make_folder
 
-__all__ = ["make_folder", "run_train"]
+__all__ = ["run_train"]
 
 CHECKPOINT = "model.pt"
-
-
-def make_folder(out: Path) -> None:
-    """Create the results folder; ConfigError if that cannot be."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(
-            f"the folder cannot be made ({error.strerror}); name another with --out", str(out)
-        ) from None
 
 
 def run_train(

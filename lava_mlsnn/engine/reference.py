@@ -14,12 +14,12 @@ import torch
 
 from lava_mlsnn.engine.layer import Layer, Payloads
 from lava_mlsnn.engine.payload import from_array, to_array
-from lava_mlsnn.integer.bits import fit_state, shift, wrap24
-from lava_mlsnn.integer.kernels import conv2d, dense, exact_dtype
+from lava_mlsnn.integer.bits import fit_state, wrap24
+from lava_mlsnn.integer.synapse import synapse_sum
 from lava_mlsnn.neuron.step import fixed_step
 
 if TYPE_CHECKING:
-    from netx_export.spec import NetworkSpec, Population, Synapse
+    from netx_export.spec import NetworkSpec, Population
 
 __all__ = ["Reference"]
 
@@ -90,7 +90,7 @@ class Reference(Layer):
     def arm_overflows(self, k: int, source: torch.Tensor) -> int:
         """How many sums of synapse k leave 24 bits for a payload of its source."""
         x = to_array(source, self._shapes[k]).astype(np.int64)
-        return fit_state(_sum(self.layer.synapses[k], x))[1]
+        return fit_state(synapse_sum(self.layer.synapses[k], x))[1]
 
     def _payload(self, z: np.ndarray) -> torch.Tensor:
         return from_array(z, self.byte, torch.float64)
@@ -100,7 +100,7 @@ class Reference(Layer):
         arms = []
         for k, (synapse, source) in enumerate(zip(self.layer.synapses, sources, strict=True)):
             x = to_array(source, self._shapes[k]).astype(np.int64)
-            a, counts[1 + k] = fit_state(_sum(synapse, x))
+            a, counts[1 + k] = fit_state(synapse_sum(synapse, x))
             arms.append(a)
         total, counts[0] = fit_state(sum(arms[1:], arms[0]))
         if self.layer.bias is not None:
@@ -120,24 +120,3 @@ class Reference(Layer):
         outside = int(np.count_nonzero((total < low) | (total > high)))
         z = wrap24(total)
         return z, z if neuron.integrate else v, outside
-
-
-def _sum(synapse: Synapse, x: np.ndarray) -> np.ndarray:
-    from netx_export.spec import Conv, Dense
-
-    largest = int(np.abs(x).max(initial=0))
-    if isinstance(synapse, Conv):
-        a = conv2d(
-            x,
-            synapse.weight,
-            synapse.stride,
-            synapse.padding,
-            synapse.dilation,
-            synapse.groups,
-            exact_dtype(synapse.weight, largest),
-        )
-    elif isinstance(synapse, Dense):
-        a = dense(x, synapse.weight, exact_dtype(synapse.weight, largest))
-    else:
-        a = x * synapse.weight.astype(np.int64).reshape((-1,) + (1,) * (x.ndim - 2))
-    return shift(a, synapse.weight_exp)

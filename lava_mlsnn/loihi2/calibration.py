@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lava_mlsnn.integer.bits import shift
-from lava_mlsnn.integer.kernels import conv2d, dense, exact_dtype
+from lava_mlsnn.integer.synapse import synapse_sum
 from lava_mlsnn.loihi2.activity import Activity
 from lava_mlsnn.loihi2.demand import rows_of
-from netx_export.spec import Conv, Dense, Flatten, MultiLevel, NetworkSpec, Population, Synapse
+from netx_export.spec import Flatten, MultiLevel, NetworkSpec, Population, Synapse
 
 if TYPE_CHECKING:
     from lava_mlsnn.runner.runner import Progress
@@ -117,16 +116,5 @@ def _sums(
 
 def _arm(synapse: Synapse, x: np.ndarray) -> np.ndarray:
     folded = np.moveaxis(x, -1, 0)
-    flat = folded.reshape(-1, *folded.shape[2:])
-    largest = int(np.abs(flat).max(initial=0))
-    if isinstance(synapse, Conv):
-        kind = exact_dtype(synapse.weight, largest)
-        geometry = (synapse.stride, synapse.padding, synapse.dilation, synapse.groups)
-        out = conv2d(flat, synapse.weight, *geometry, kind)
-    elif isinstance(synapse, Dense):
-        out = dense(flat, synapse.weight, exact_dtype(synapse.weight, largest))
-    else:
-        gain = synapse.weight.astype(np.int64)
-        out = flat * gain.reshape((-1,) + (1,) * (flat.ndim - 2))
-    out = shift(out, synapse.weight_exp)
+    out = synapse_sum(synapse, folded.reshape(-1, *folded.shape[2:]))
     return np.moveaxis(out.reshape(folded.shape[0], folded.shape[1], *out.shape[1:]), 0, -1)

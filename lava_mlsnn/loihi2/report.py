@@ -19,7 +19,7 @@ from lava_mlsnn.loihi2.mapping import Mapping, balanced, greedy, loads_of
 from lava_mlsnn.loihi2.remedies import ways_to_fit
 from lava_mlsnn.loihi2.traffic import Traffic, traffic_of
 from netx_export.graph import delays, latency
-from netx_export.ranges import signed_bits, worst_case
+from netx_export.ranges import LayerRange, signed_bits, worst_case
 from netx_export.spec import NetworkSpec, Population, StockNeuron, need_spec
 
 if TYPE_CHECKING:
@@ -186,7 +186,8 @@ def preflight(
     activity = observed.activity if observed else assumed_activity(spec)
     groups = demand_of(spec)
     work = operations(groups, spec, activity)
-    findings = list(findings_of(spec, worst_case(spec), observed, limits))
+    ranges = worst_case(spec)
+    findings = list(findings_of(spec, ranges, observed, limits))
     bound, by = lower_bound(groups, limits)
     placed = {}
     try:
@@ -207,7 +208,7 @@ def preflight(
                     "; ".join(ways_to_fit(spec, groups, limits)),
                 )
             )
-    layers = _reports(spec, groups, observed, activity, work, placed.get("balanced"))
+    layers = _reports(spec, groups, ranges, observed, activity, work, placed.get("balanced"))
     return Preflight(limits, groups, layers, findings, bound, by, placed, activity.samples)
 
 
@@ -237,12 +238,13 @@ def _place(
 def _reports(
     spec: NetworkSpec,
     groups: tuple[Group, ...],
+    ranges: list[LayerRange],
     observed: Observed | None,
     activity: Activity,
     work: list[np.ndarray],
     placed: Placed | None,
 ) -> list[GroupReport]:
-    worst = {r.index: r.bits for r in worst_case(spec)}
+    worst = {r.index: r.bits for r in ranges}
     waits = delays(spec)
     found = []
     for g, group in enumerate(groups):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
-from lava_mlsnn.reproduce.tables import COLUMNS, accuracy_rows, activity_rows, energy_rows
+from lava_mlsnn.reproduce.tables import COLUMNS, ROWS
 from lava_mlsnn.reproduce.trial import Claim, Experiment, Results
 
 __all__ = ["page"]
@@ -32,7 +32,6 @@ TITLES = {
     "activity": "Activity per sample (mean over seeds)",
     "energy": "Energy, nJ per sample (analytical model, mean over seeds)",
 }
-ROWS = {"accuracy": accuracy_rows, "activity": activity_rows, "energy": energy_rows}
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -56,8 +55,6 @@ def _claims(claims: list[Claim]) -> str:
 
 
 def _section(part: Part) -> str:
-    from lava_mlsnn.reproduce.report import command
-
     experiment, results, claims, _, plots = part
     tables = "".join(
         f"<h3>{escape(TITLES[name])}</h3>{_table(COLUMNS[name], rows(experiment, results))}"
@@ -79,7 +76,7 @@ def _section(part: Part) -> str:
     notes = f"<p>{escape(experiment.notes)}</p>" if experiment.notes else ""
     return (
         f'<section id="{experiment.name}"><h2>{escape(experiment.title)}</h2>'
-        f"<p>{escape(experiment.question)}</p>{notes}<p><code>{escape(command(experiment))}</code></p>"
+        f"<p>{escape(experiment.question)}</p>{notes}<p><code>{escape(experiment.command)}</code></p>"
         f'{_claims(claims)}{images}{tables}<p class="small">{escape(source)}</p></section>'
     )
 

@@ -11,18 +11,11 @@ from lava_mlsnn.errors import ConfigError
 from lava_mlsnn.reproduce.figures import draw
 from lava_mlsnn.reproduce.page import page
 from lava_mlsnn.reproduce.records import finished, network_of
-from lava_mlsnn.reproduce.tables import (
-    COLUMNS,
-    accuracy_rows,
-    activity_rows,
-    energy_rows,
-    markdown,
-)
+from lava_mlsnn.reproduce.tables import COLUMNS, ROWS, markdown
 from lava_mlsnn.reproduce.trial import Claim, Experiment, Results
 
 __all__ = ["results_of", "write_report"]
 
-ROWS = {"accuracy": accuracy_rows, "activity": activity_rows, "energy": energy_rows}
 TITLES = {
     "accuracy": "Accuracy over the test split",
     "activity": "Activity, per sample",
@@ -72,7 +65,7 @@ def write_report(
     FormatError
         If a record or network is damaged.
     """
-    from netx_export.atomic import write_atomic
+    from netx_export.atomic import make_folder, write_atomic
 
     found = [(e, results) for e in experiments if any((results := results_of(e, work)).values())]
     if not found:
@@ -80,12 +73,7 @@ def write_report(
             f"no experiment has a finished trial in {work}; run 'mlsnn reproduce NAME' first, or "
             "name another folder with --work"
         )
-    try:
-        (out / "networks").mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(
-            f"the folder cannot be made ({error.strerror}); name another with --out", str(out)
-        ) from None
+    make_folder(out / "networks")
     parts = []
     kept: list[tuple[str, Mapping[str, Any]]] = []
     for experiment, results in found:
@@ -117,7 +105,7 @@ def _json(
         "title": experiment.title,
         "question": experiment.question,
         "notes": experiment.notes,
-        "command": command(experiment),
+        "command": experiment.command,
         "complete": whole,
         "claims": [{"claim": c.text, "measured": c.measured, "met": c.met} for c in claims],
         "groups": [
@@ -127,16 +115,10 @@ def _json(
     }
 
 
-def command(experiment: Experiment) -> str:
-    """What a reader types."""
-    folder = " --cifar10 FOLDER" if "cifar10" in experiment.data else ""
-    return f"mlsnn reproduce {experiment.name}{folder}"
-
-
 def _markdown(experiment: Experiment, results: Results, claims: list[Claim], whole: bool) -> str:
     lines = [f"# {experiment.title}", "", experiment.question, ""]
     lines += [experiment.notes, ""] if experiment.notes else []
-    lines += [f"`{command(experiment)}`", ""]
+    lines += [f"`{experiment.command}`", ""]
     if not whole:
         lines += ["**Not complete**: claims are judged when every seed is there.", ""]
     if claims:

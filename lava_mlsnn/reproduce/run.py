@@ -13,7 +13,6 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lava_mlsnn.errors import ConfigError
 from lava_mlsnn.reproduce.records import NETWORK, PAYLOADS, RECORD, fingerprint, finished
 from lava_mlsnn.reproduce.trial import Trial
 
@@ -53,18 +52,13 @@ def run_trial(
     from lava_mlsnn.training.evaluate import accuracy
     from lava_mlsnn.training.loop import train
     from netx_export import export_model
-    from netx_export.atomic import write_atomic
+    from netx_export.atomic import make_folder, write_atomic
 
     done = finished(trial, work)
     if done is not None:
         return done
     folder = work / trial.key
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(
-            f"the folder cannot be made ({error.strerror}); name another with --work", str(folder)
-        ) from None
+    make_folder(folder, "--work")
     config = ModelConfig.from_dict(
         {
             "input_shape": dataset.shape[:3],
@@ -89,11 +83,12 @@ def run_trial(
         threads=1,
     )
     seconds = time.perf_counter() - start
+    origin = where()
     provenance = {
         "dataset": trial.data,
         "config": config.to_dict(),
         "train_config": asdict(trial.recipe),
-        **where(),
+        **origin,
     }
     path = folder / NETWORK
     spec = export_model(model, path, provenance=provenance)
@@ -118,7 +113,7 @@ def run_trial(
             "bytes": path.stat().st_size,
             "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
         },
-        **where(),
+        **origin,
     }
     write_atomic(folder / RECORD, (json.dumps(record, indent=1) + "\n").encode())
     return record

@@ -8,7 +8,7 @@ from typing import Any
 from lava_mlsnn.reproduce.judge import POINTS, mean, spread
 from lava_mlsnn.reproduce.trial import Experiment, Results
 
-__all__ = ["COLUMNS", "accuracy_rows", "activity_rows", "energy_rows", "markdown"]
+__all__ = ["COLUMNS", "ROWS", "markdown"]
 
 Row = list[str]
 COLUMNS = {
@@ -64,6 +64,9 @@ def energy_rows(experiment: Experiment, results: Results) -> list[Row]:
         [label, *(f"{mean(records, f'energy_nj.{name}'):,.0f}" for name in names)]
         for label, records in _groups(experiment, results)
     ]
+
+
+ROWS = {"accuracy": accuracy_rows, "activity": activity_rows, "energy": energy_rows}
 
 
 def markdown(columns: Sequence[str], rows: Sequence[Row]) -> str:

@@ -122,3 +122,9 @@ class Experiment:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "data", tuple(sorted({g.trial.data for g in self.groups})))
+
+    @property
+    def command(self) -> str:
+        """What a reader types."""
+        folder = " --cifar10 FOLDER" if "cifar10" in self.data else ""
+        return f"mlsnn reproduce {self.name}{folder}"
