@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from netx_export.atomic import write_atomic
+from netx_export.file.atomic import write_atomic
 
 __all__ = ["Cache", "fingerprint"]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmarks.plots import scaling_plot
 from benchmarks.rows import AT_LEAST, MEASURED, Row
-from netx_export.atomic import write_atomic
+from netx_export.file.atomic import write_atomic
 
 __all__ = ["load_latest", "markdown", "profile_markdown", "write_report"]
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lava_mlsnn.activity.record import LayerActivity
-from netx_export.atomic import write_atomic
+from netx_export.file.atomic import write_atomic
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

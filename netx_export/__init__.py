@@ -10,21 +10,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from netx_export.graph import delays as delays
-    from netx_export.graph import depths as depths
-    from netx_export.graph import latency as latency
+    from lava_mlsnn.lava.network import Network as Network
+    from lava_mlsnn.lava.run import LavaResult as LavaResult
+    from lava_mlsnn.lava.run import run_lava as run_lava
+    from lava_mlsnn.lava.session import lava_available as lava_available
+    from netx_export.file.reader import read as read
+    from netx_export.file.schema import FORMAT as FORMAT
+    from netx_export.file.schema import FORMAT_VERSION as FORMAT_VERSION
+    from netx_export.file.stock import stock_reasons as stock_reasons
+    from netx_export.file.writer import write as write
+    from netx_export.file.writer import write_layer as write_layer
     from netx_export.handlers import export_model as export_model
     from netx_export.handlers import to_spec as to_spec
-    from netx_export.network import Network as Network
-    from netx_export.ranges import LayerRange as LayerRange
-    from netx_export.ranges import check_ranges as check_ranges
-    from netx_export.ranges import worst_case as worst_case
-    from netx_export.reader import read as read
-    from netx_export.run import LavaResult as LavaResult
-    from netx_export.run import run_lava as run_lava
-    from netx_export.schema import FORMAT as FORMAT
-    from netx_export.schema import FORMAT_VERSION as FORMAT_VERSION
-    from netx_export.session import lava_available as lava_available
     from netx_export.spec import Conv as Conv
     from netx_export.spec import Dense as Dense
     from netx_export.spec import Flatten as Flatten
@@ -35,39 +32,42 @@ if TYPE_CHECKING:
     from netx_export.spec import Population as Population
     from netx_export.spec import Readout as Readout
     from netx_export.spec import StockNeuron as StockNeuron
-    from netx_export.stock import stock_reasons as stock_reasons
-    from netx_export.writer import write as write
-    from netx_export.writer import write_layer as write_layer
+    from netx_export.spec.ranges import LayerRange as LayerRange
+    from netx_export.spec.ranges import check_ranges as check_ranges
+    from netx_export.spec.ranges import worst_case as worst_case
+    from netx_export.spec.timing import delays as delays
+    from netx_export.spec.timing import depths as depths
+    from netx_export.spec.timing import latency as latency
 
 _HOMES = {
-    "FORMAT": "schema",
-    "FORMAT_VERSION": "schema",
-    "Conv": "spec",
-    "Dense": "spec",
-    "Flatten": "spec",
-    "Identity": "spec",
-    "Input": "spec",
-    "LavaResult": "run",
-    "LayerRange": "ranges",
-    "MultiLevel": "spec",
-    "Network": "network",
-    "NetworkSpec": "spec",
-    "Population": "spec",
-    "Readout": "spec",
-    "StockNeuron": "spec",
-    "check_ranges": "ranges",
-    "delays": "graph",
-    "depths": "graph",
-    "export_model": "handlers",
-    "latency": "graph",
-    "lava_available": "session",
-    "read": "reader",
-    "run_lava": "run",
-    "stock_reasons": "stock",
-    "to_spec": "handlers",
-    "worst_case": "ranges",
-    "write": "writer",
-    "write_layer": "writer",
+    "FORMAT": "netx_export.file.schema",
+    "FORMAT_VERSION": "netx_export.file.schema",
+    "Conv": "netx_export.spec",
+    "Dense": "netx_export.spec",
+    "Flatten": "netx_export.spec",
+    "Identity": "netx_export.spec",
+    "Input": "netx_export.spec",
+    "LavaResult": "lava_mlsnn.lava.run",  # handed on: the loader needs Lava
+    "LayerRange": "netx_export.spec.ranges",
+    "MultiLevel": "netx_export.spec",
+    "Network": "lava_mlsnn.lava.network",  # handed on
+    "NetworkSpec": "netx_export.spec",
+    "Population": "netx_export.spec",
+    "Readout": "netx_export.spec",
+    "StockNeuron": "netx_export.spec",
+    "check_ranges": "netx_export.spec.ranges",
+    "delays": "netx_export.spec.timing",
+    "depths": "netx_export.spec.timing",
+    "export_model": "netx_export.handlers",
+    "latency": "netx_export.spec.timing",
+    "lava_available": "lava_mlsnn.lava.session",  # handed on
+    "read": "netx_export.file.reader",
+    "run_lava": "lava_mlsnn.lava.run",  # handed on
+    "stock_reasons": "netx_export.file.stock",
+    "to_spec": "netx_export.handlers",
+    "worst_case": "netx_export.spec.ranges",
+    "write": "netx_export.file.writer",
+    "write_layer": "netx_export.file.writer",
 }
 
 __all__ = sorted(_HOMES)
@@ -76,7 +76,7 @@ __all__ = sorted(_HOMES)
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    value = getattr(import_module(_HOMES[name]), name)
     globals()[name] = value
     return value
 

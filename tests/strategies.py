@@ -9,7 +9,6 @@ import numpy as np
 from hypothesis import assume
 from hypothesis import strategies as st
 
-from netx_export.ranges import worst_case
 from netx_export.spec import (
     Conv,
     Dense,
@@ -21,6 +20,7 @@ from netx_export.spec import (
     Population,
     Readout,
 )
+from netx_export.spec.ranges import worst_case
 
 LEVELS = (1, 2, 4, 8, 15)
 

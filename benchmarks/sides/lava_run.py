@@ -19,7 +19,7 @@ IMPORTED = (
     "h5py",
     "lava.magma.core.run_configs",
     "lava.magma.runtime.runtime",
-    "netx_export.network.process",
+    "lava_mlsnn.lava.network.process",
 )
 
 
@@ -96,8 +96,8 @@ def start(threads: int, spec: str, samples: str) -> dict:
             importlib.import_module(name)
         from lava.magma.core.process.process import AbstractProcess
 
+        from lava_mlsnn.lava.session import LavaSession
         from netx_export import read, run_lava
-        from netx_export.session import LavaSession
     clock.wrap(AbstractProcess, "compile", "Lava compiles the Processes")
     clock.wrap(LavaSession, "__enter__", "compile and start of the runtime")
     clock.wrap(LavaSession, "run", "timesteps to the first result")

@@ -10,7 +10,7 @@ import onnxruntime  # type: ignore[import-not-found]
 
 from benchmarks.sides.onnx_model import build
 from benchmarks.sides.timing import batches, timed
-from netx_export.reader import read
+from netx_export.file.reader import read
 
 __all__ = ["run"]
 

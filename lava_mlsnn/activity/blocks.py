@@ -37,7 +37,7 @@ def block_outputs(spec: NetworkSpec) -> list[list[int]]:
     list of list of int
         Layer indices. Source: ours (a file does not store blocks).
     """
-    from netx_export.graph import depths
+    from netx_export.spec.timing import depths
 
     last = len(spec.layers) - 1
     group = {i: p.name.rpartition(".")[0] or p.name for i, p in spec.populations}

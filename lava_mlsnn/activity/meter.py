@@ -210,7 +210,7 @@ def measure(
         for _ in meter.follow(runner.iter_traces(x, **options), x):
             pass
     elif backend == "lava":
-        from netx_export.run import run_lava
+        from lava_mlsnn.lava.run import run_lava
 
         _check_options(backend, options, run_lava)
         meter.add(run_lava(spec, x, probes=True, **options).layers, x)

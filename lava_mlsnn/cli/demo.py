@@ -39,7 +39,7 @@ def run_demo(
     from lava_mlsnn.training.data import load_dataset
     from lava_mlsnn.training.loop import TrainConfig, accuracy
     from netx_export import lava_available, read
-    from netx_export.atomic import make_folder, write_atomic
+    from netx_export.file.atomic import make_folder, write_atomic
     from netx_export.handlers import export_model
 
     start = time.perf_counter()

@@ -15,9 +15,9 @@ def run_on_chip(
 ) -> None:
     """Accuracy on Loihi 2, and how many integers differ from the runner's."""
     from lava_mlsnn.cli.network import test_samples
+    from lava_mlsnn.lava.chip import choose_host, run_loihi2
     from lava_mlsnn.runner import encode
     from netx_export import read
-    from netx_export.loihi2 import choose_host, run_loihi2
 
     spec = read(file)
     choose_host(place["partition"], place["board"], place["host"])  # complain before reading data
@@ -50,7 +50,7 @@ def list_programs(console: Console, file: Path, out: Path | None) -> None:
     """Listings of a network's programs, to the terminal or into a folder."""
     from lava_mlsnn.loihi2 import programs_of
     from netx_export import read
-    from netx_export.atomic import make_folder, write_atomic
+    from netx_export.file.atomic import make_folder, write_atomic
 
     programs = programs_of(read(file))
     if out is not None:

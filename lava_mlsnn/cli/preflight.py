@@ -11,7 +11,7 @@ from lava_mlsnn.cli.console import Console, Failed
 from lava_mlsnn.errors import ConfigError, MLSNNError
 
 if TYPE_CHECKING:
-    from lava_mlsnn.loihi2.report import Preflight
+    from lava_mlsnn.loihi2.fit.report import Preflight
     from netx_export.spec import NetworkSpec
 
 __all__ = ["check_options", "run_preflight"]
@@ -40,7 +40,7 @@ def run_preflight(
 ) -> None:
     """Report, and exit code 1 if the network does not fit."""
     from lava_mlsnn.loihi2 import limits_for, preflight
-    from lava_mlsnn.loihi2.mapping_file import write_mapping
+    from lava_mlsnn.loihi2.fit.mapping_file import write_mapping
     from netx_export import read
 
     table = limits_for(system, limits)

@@ -69,7 +69,7 @@ def run_reproduce(
     """Run what is missing, then write the report of all that is finished."""
     from lava_mlsnn.reproduce import EXPERIMENTS, run_trial, write_report
     from lava_mlsnn.reproduce.records import finished
-    from netx_export.atomic import make_folder
+    from netx_export.file.atomic import make_folder
 
     chosen = _chosen(names, cifar10 or ("-" if report_only else ""))
     number, of = _part(part)

@@ -9,7 +9,7 @@ from typing import Any
 from lava_mlsnn.cli.console import Console
 from lava_mlsnn.errors import ConfigError
 from lava_mlsnn.training.config import TrainConfig
-from netx_export.atomic import make_folder
+from netx_export.file.atomic import make_folder
 
 __all__ = ["run_train"]
 

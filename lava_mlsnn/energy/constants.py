@@ -9,7 +9,7 @@ from typing import Any
 
 from lava_mlsnn.checks import check_number, shown
 from lava_mlsnn.errors import ConfigError
-from netx_export.atomic import as_path
+from netx_export.file.atomic import as_path
 
 __all__ = ["Constant", "Constants", "read_constants"]
 

@@ -113,7 +113,7 @@ def structure(spec: NetworkSpec | Structure) -> Structure:
     UnsupportedLayerError
         For neurons of lava-dl: their leak and traces have no energy here.
     """
-    from netx_export.graph import delays
+    from netx_export.spec.timing import delays
 
     if isinstance(spec, Structure):
         return spec

@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 
 from lava_mlsnn.errors import DataError, UnsupportedLayerError
-from netx_export.graph import order
 from netx_export.spec import (
     Conv,
     Dense,
@@ -18,6 +17,7 @@ from netx_export.spec import (
     Synapse,
     need_spec,
 )
+from netx_export.spec.graph import order
 
 __all__ = ["Gain", "Sends", "Twin"]
 

@@ -2,7 +2,7 @@
 
 For every layer whose worst case stays in 24 bits: nothing can wrap, so no value is
 looked at twice. float32 where all sums and states stay below 2**23, which is also
-where its division finds the right level (:mod:`lava_mlsnn.neuron.step`), else float64.
+where its division finds the right level (:mod:`netx_export.spec.step`), else float64.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ import torch
 from lava_mlsnn.engine.layer import NOTHING, Layer, Payloads
 from lava_mlsnn.engine.sums import Sum, gain_sum, weighted_sum
 from lava_mlsnn.engine.weights import arm_of
-from lava_mlsnn.integer.bits import STATE_MAX
+from netx_export.spec.widths import STATE_MAX
 
 if TYPE_CHECKING:
-    from netx_export.ranges import LayerRange
     from netx_export.spec import Population
+    from netx_export.spec.ranges import LayerRange
 
 __all__ = ["General"]
 

@@ -56,8 +56,8 @@ class Engine:
     """
 
     def __init__(self, spec: NetworkSpec, kind: str = "auto", overflow: str = "wrap") -> None:
-        from netx_export.graph import order
         from netx_export.spec import Flatten
+        from netx_export.spec.graph import order
 
         self.spec = spec
         keep_freed_memory_once()

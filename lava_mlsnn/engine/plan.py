@@ -13,8 +13,8 @@ from lava_mlsnn.engine.reference import Reference
 from lava_mlsnn.errors import ConfigError
 
 if TYPE_CHECKING:
-    from netx_export.ranges import LayerRange
     from netx_export.spec import NetworkSpec
+    from netx_export.spec.ranges import LayerRange
 
 __all__ = ["KINDS", "plan_layers"]
 
@@ -38,7 +38,7 @@ def plan_layers(
     trusted : bool
         Whether payloads that enter keep to the range that the file gives.
     """
-    from netx_export.ranges import worst_case
+    from netx_export.spec.ranges import worst_case
 
     if kind not in KINDS:
         raise ConfigError(f"kind must be one of {', '.join(KINDS)}, got {kind!r}")
@@ -68,8 +68,8 @@ def plan_layers(
 
 def _payloads(spec: NetworkSpec, ranges: dict[int, LayerRange]) -> list[tuple[int, int]]:
     """Smallest and largest payload of every layer."""
-    from netx_export.graph import order
     from netx_export.spec import Flatten, Input
+    from netx_export.spec.graph import order
 
     found = [(0, 0)] * len(spec.layers)
     for index in order(spec.layers):
@@ -88,8 +88,8 @@ def _loose(spec: NetworkSpec, ranges: dict[int, LayerRange], trusted: bool) -> s
 
     Multi-level neurons send 0..N whatever came in: behind them all is well again.
     """
-    from netx_export.graph import order
     from netx_export.spec import Flatten, Input, MultiLevel
+    from netx_export.spec.graph import order
 
     loose = set() if trusted else {0}
     for index in order(spec.layers):

@@ -14,9 +14,9 @@ import torch
 
 from lava_mlsnn.engine.layer import Layer, Payloads
 from lava_mlsnn.engine.payload import from_array, to_array
-from lava_mlsnn.integer.bits import fit_state, wrap24
-from lava_mlsnn.integer.synapse import synapse_sum
-from lava_mlsnn.neuron.step import fixed_step
+from netx_export.spec.step import fixed_step
+from netx_export.spec.sums import synapse_sum
+from netx_export.spec.widths import fit_state, wrap24
 
 if TYPE_CHECKING:
     from netx_export.spec import NetworkSpec, Population

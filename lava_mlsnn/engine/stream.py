@@ -48,7 +48,8 @@ class StreamEngine:
     """
 
     def __init__(self, spec: NetworkSpec, floating: bool = False, offset: int = 0) -> None:
-        from netx_export.graph import delays, depths, order
+        from netx_export.spec.graph import order
+        from netx_export.spec.timing import delays, depths
 
         self.spec = spec
         self.offset = offset

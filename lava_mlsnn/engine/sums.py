@@ -12,7 +12,7 @@ from lava_mlsnn.engine.int8 import EXACT, pack_sum
 from lava_mlsnn.engine.payload import BYTE_MAX, plain, sample
 from lava_mlsnn.engine.probe import sums_exact
 from lava_mlsnn.engine.weights import Arm, halved, inside, ordinary
-from lava_mlsnn.integer.kernels import conv_output_size
+from netx_export.spec.kernels import conv_output_size
 
 __all__ = ["gain_sum", "weighted_sum"]
 

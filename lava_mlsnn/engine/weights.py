@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from lava_mlsnn.integer.kernels import Pair
+from netx_export.spec.kernels import Pair
 
 if TYPE_CHECKING:
     from netx_export.spec import Conv, Dense

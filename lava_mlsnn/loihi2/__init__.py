@@ -9,32 +9,32 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lava_mlsnn.loihi2.interpreter import execute as execute
-    from lava_mlsnn.loihi2.limits import Limits as Limits
-    from lava_mlsnn.loihi2.limits import limits_for as limits_for
-    from lava_mlsnn.loihi2.mapping_file import write_mapping as write_mapping
-    from lava_mlsnn.loihi2.network import allocations_of as allocations_of
-    from lava_mlsnn.loihi2.network import programs_of as programs_of
-    from lava_mlsnn.loihi2.neuron import multilevel_program as multilevel_program
-    from lava_mlsnn.loihi2.neuron import readout_program as readout_program
-    from lava_mlsnn.loihi2.program import Program as Program
-    from lava_mlsnn.loihi2.proof import prove as prove
-    from lava_mlsnn.loihi2.report import Preflight as Preflight
-    from lava_mlsnn.loihi2.report import preflight as preflight
+    from lava_mlsnn.loihi2.fit.limits import Limits as Limits
+    from lava_mlsnn.loihi2.fit.limits import limits_for as limits_for
+    from lava_mlsnn.loihi2.fit.mapping_file import write_mapping as write_mapping
+    from lava_mlsnn.loihi2.fit.report import Preflight as Preflight
+    from lava_mlsnn.loihi2.fit.report import preflight as preflight
+    from lava_mlsnn.loihi2.program.instructions import Program as Program
+    from lava_mlsnn.loihi2.program.interpreter import execute as execute
+    from lava_mlsnn.loihi2.program.network import allocations_of as allocations_of
+    from lava_mlsnn.loihi2.program.network import programs_of as programs_of
+    from lava_mlsnn.loihi2.program.neuron import multilevel_program as multilevel_program
+    from lava_mlsnn.loihi2.program.neuron import readout_program as readout_program
+    from lava_mlsnn.loihi2.program.proof import prove as prove
 
 _HOMES = {
-    "Limits": "limits",
-    "Preflight": "report",
-    "Program": "program",
-    "allocations_of": "network",
-    "execute": "interpreter",
-    "limits_for": "limits",
-    "multilevel_program": "neuron",
-    "preflight": "report",
-    "programs_of": "network",
-    "prove": "proof",
-    "readout_program": "neuron",
-    "write_mapping": "mapping_file",
+    "Limits": "fit.limits",
+    "Preflight": "fit.report",
+    "Program": "program.instructions",
+    "allocations_of": "program.network",
+    "execute": "program.interpreter",
+    "limits_for": "fit.limits",
+    "multilevel_program": "program.neuron",
+    "preflight": "fit.report",
+    "programs_of": "program.network",
+    "prove": "program.proof",
+    "readout_program": "program.neuron",
+    "write_mapping": "fit.mapping_file",
 }
 
 __all__ = sorted(_HOMES)

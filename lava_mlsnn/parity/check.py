@@ -85,7 +85,7 @@ def check_parity(
             if progress is not None:
                 progress("training", min(start + BATCH, len(data)), len(data))
     if lava_samples:
-        from netx_export.run import run_lava
+        from lava_mlsnn.lava.run import run_lava
 
         n = min(lava_samples, len(data))
         traced = _runner_trace(runner, x[:n])
@@ -99,7 +99,7 @@ def check_parity(
 
 
 def _runner_trace(runner: IntegerRunner, x: np.ndarray) -> dict[str, np.ndarray]:
-    from lava_mlsnn.runner.encode import check_payload
+    from netx_export.spec.encode import check_payload
 
     layers = dict(runner.trace(x).layers)
     layers[runner.spec.input.name] = check_payload(runner.spec, x)
@@ -110,7 +110,7 @@ def _merge(found: dict[tuple[str, str], Any], spec: NetworkSpec) -> list[Any]:
     """One Difference per layer and side, the batches joined, input side first."""
     from dataclasses import replace
 
-    from netx_export.graph import depths
+    from netx_export.spec.timing import depths
 
     # a file may hold its layers in any order
     depth = depths(spec)

@@ -8,7 +8,7 @@ import numpy as np
 from lava.magma.core.process.process import AbstractProcess
 
 from lava_mlsnn.errors import ConfigError, RangeError
-from lava_mlsnn.integer.bits import STATE_MAX, STATE_MIN
+from netx_export.spec.widths import STATE_MAX, STATE_MIN
 
 __all__ = [
     "CheckedProcess",

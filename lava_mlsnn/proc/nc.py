@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from lava_mlsnn.loihi2.allocation import Allocation
-from lava_mlsnn.loihi2.files import program_file
+from lava_mlsnn.loihi2.program.allocation import Allocation
+from lava_mlsnn.loihi2.program.files import program_file
 
 __all__ = ["allocate_neurons", "init"]
 
@@ -37,7 +37,7 @@ def allocate_neurons(
     allocation : Allocation
         What to ask for.
     folder : path or None
-        Of the programs, see :func:`lava_mlsnn.loihi2.files.program_file`.
+        Of the programs, see :func:`lava_mlsnn.loihi2.program.files.program_file`.
     """
     program = allocation.program
     config = net.neurons_cfg.allocate_ucode(

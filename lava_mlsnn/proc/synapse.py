@@ -10,8 +10,8 @@ from lava.magma.core.process.process import LogConfig
 from lava.magma.core.process.variable import Var
 
 from lava_mlsnn.errors import ConfigError, RangeError
-from lava_mlsnn.integer.bits import DELAY_MAX, check_weights
 from lava_mlsnn.proc.base import CheckedProcess, require_whole
+from netx_export.spec.widths import DELAY_MAX, check_weights
 
 __all__ = ["Synapse", "weight_array"]
 

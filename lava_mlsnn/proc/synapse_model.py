@@ -7,7 +7,7 @@ from lava.magma.core.model.py.model import PyLoihiProcessModel
 from lava.magma.core.model.py.ports import PyInPort, PyOutPort
 from lava.magma.core.model.py.type import LavaPyType
 
-from lava_mlsnn.integer.bits import STATE_MAX, fit_state, shift
+from netx_export.spec.widths import STATE_MAX, fit_state, shift
 
 __all__ = ["AbstractPySynapse", "AbstractPySynapseFixed", "AbstractPySynapseFloat"]
 
@@ -57,7 +57,7 @@ class AbstractPySynapseFixed(AbstractPySynapse):
     Precisions of inputs, outputs and weights
 
     - s_in: signed integer of num_message_bits (0: cast to bool).
-    - weights: 8-bit mantissa, see :func:`lava_mlsnn.integer.bits.check_weights`.
+    - weights: 8-bit mantissa, see :func:`netx_export.spec.widths.check_weights`.
     - a_out: signed 24-bit integer.
 
     Where the payloads that came cannot leave 24 bits, which is the rule, the sum runs

@@ -65,7 +65,7 @@ def write_report(
     FormatError
         If a record or network is damaged.
     """
-    from netx_export.atomic import make_folder, write_atomic
+    from netx_export.file.atomic import make_folder, write_atomic
 
     found = [(e, results) for e in experiments if any((results := results_of(e, work)).values())]
     if not found:
@@ -139,7 +139,7 @@ def _keep(
     experiment: Experiment, results: Results, work: Path, out: Path
 ) -> list[tuple[str, Mapping[str, Any]]]:
     """Copy networks of first seeds that the experiment keeps; (file name, record) of each."""
-    from netx_export.atomic import write_atomic
+    from netx_export.file.atomic import write_atomic
 
     found = []
     for group in experiment.groups:

@@ -52,7 +52,7 @@ def run_trial(
     from lava_mlsnn.training.evaluate import accuracy
     from lava_mlsnn.training.loop import train
     from netx_export import export_model
-    from netx_export.atomic import make_folder, write_atomic
+    from netx_export.file.atomic import make_folder, write_atomic
 
     done = finished(trial, work)
     if done is not None:

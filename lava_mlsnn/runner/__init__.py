@@ -1,7 +1,7 @@
 """The integer network without Lava: whole datasets, batched, in NumPy."""
 
-from lava_mlsnn.runner.encode import encode
 from lava_mlsnn.runner.runner import IntegerRunner, Trace
+from netx_export.spec.encode import encode
 
 __all__ = [
     "IntegerRunner",

@@ -11,8 +11,8 @@ import numpy as np
 
 from lava_mlsnn.checks import check_threads
 from lava_mlsnn.errors import ConfigError, RangeError, UnsupportedLayerError
-from lava_mlsnn.integer.bits import OVERFLOWS
-from lava_mlsnn.runner.encode import check_payload, check_shape
+from netx_export.spec.encode import check_payload, check_shape
+from netx_export.spec.widths import OVERFLOWS
 
 if TYPE_CHECKING:
     from netx_export.spec import NetworkSpec

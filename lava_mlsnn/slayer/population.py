@@ -22,11 +22,11 @@ import torch
 from lava_mlsnn.errors import ConfigError, at
 from lava_mlsnn.memory import keep_freed_memory_once
 from lava_mlsnn.neuron.module import MultiLevelNeuron
-from lava_mlsnn.neuron.step import multilevel_step
 from lava_mlsnn.slayer.layout import fold_time, unfold_time
 from lava_mlsnn.slayer.memo import Memo
 from lava_mlsnn.slayer.quantise import Integers, Scaling, grid_weights, quantise
 from lava_mlsnn.slayer.synapse import Synapse
+from netx_export.spec.step import multilevel_step
 
 __all__ = ["Population", "precision", "set_precision"]
 

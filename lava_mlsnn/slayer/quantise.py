@@ -21,7 +21,6 @@ from dataclasses import dataclass
 import torch
 
 from lava_mlsnn.errors import RangeError
-from lava_mlsnn.integer.bits import STATE_MAX
 from lava_mlsnn.slayer.scaling import (
     UNIT_MAX,
     Scaling,
@@ -29,6 +28,7 @@ from lava_mlsnn.slayer.scaling import (
     power_of_two,
     sum_cap,
 )
+from netx_export.spec.widths import STATE_MAX
 
 __all__ = ["Integers", "Scaling", "grid_weights", "quantise"]
 

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 
 from lava_mlsnn.errors import CalibrationError, ConfigError
-from lava_mlsnn.integer.kernels import Pair, conv_output_size
+from netx_export.spec.kernels import Pair, conv_output_size
 
 __all__ = ["ConvSynapse", "DenseSynapse", "IdentitySynapse", "PoolSynapse", "Synapse", "pair"]
 

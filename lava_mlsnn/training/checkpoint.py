@@ -15,7 +15,7 @@ import torch
 from lava_mlsnn.checks import shown
 from lava_mlsnn.errors import FormatError
 from lava_mlsnn.models import ModelConfig, MultiLevelNetwork, build_model
-from netx_export.atomic import write_atomic
+from netx_export.file.atomic import write_atomic
 
 __all__ = ["load_checkpoint", "load_model", "load_weights", "save_checkpoint", "trusted"]
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
-from lava_mlsnn.errors import UnsupportedLayerError
 from lava_mlsnn.slayer.block import Flatten, Input, PopulationBlock, Residual
+from netx_export.errors import UnsupportedLayerError
 from netx_export.handlers.builder import Builder
 from netx_export.spec import Flatten as FlattenSpec
 from netx_export.spec import Input as InputSpec

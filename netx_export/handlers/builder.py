@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from lava_mlsnn.errors import at
 from lava_mlsnn.slayer.population import Population
 from lava_mlsnn.slayer.synapse import ConvSynapse, DenseSynapse, PoolSynapse
 from lava_mlsnn.slayer.synapse import Synapse as TorchSynapse
+from netx_export.errors import at
 from netx_export.spec import (
     Conv,
     Dense,

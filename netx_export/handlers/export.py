@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from lava_mlsnn.errors import ConfigError, UnsupportedLayerError
 from lava_mlsnn.slayer.population import Population
+from netx_export.errors import ConfigError, UnsupportedLayerError
 from netx_export.handlers.blocks import handle
 from netx_export.handlers.builder import Builder, Links
 from netx_export.spec import NetworkSpec
@@ -109,8 +109,8 @@ def export_model(
     The worst case of every accumulator and state is computed first; a network that
     can leave 24 bits is refused. Parameters and further errors as :func:`to_spec`.
     """
-    from netx_export.ranges import check_ranges
-    from netx_export.writer import write
+    from netx_export.file.writer import write
+    from netx_export.spec.ranges import check_ranges
 
     spec = to_spec(model, timesteps, provenance)
     check_ranges(spec)
@@ -120,7 +120,7 @@ def export_model(
 
 def export_block(block: torch.nn.Module, handle_: h5py.Group) -> None:
     """Write one block into an h5py group, as a SLAYER ``export_hdf5`` does."""
-    from netx_export.writer import write_block
+    from netx_export.file.writer import write_block
 
     builder, name = Builder(), type(block).__name__.lower()
     with torch.no_grad():

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from lava_mlsnn.errors import FormatError, RangeError
+from netx_export.errors import FormatError, RangeError
 
 __all__ = ["Shape", "check_shape", "integers"]
 

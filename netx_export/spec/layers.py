@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lava_mlsnn.errors import FormatError, RangeError, at
-from lava_mlsnn.integer.bits import STATE_MAX, check_weights, fit_state
-from lava_mlsnn.integer.kernels import Pair
-from lava_mlsnn.neuron.step import message_bits
+from netx_export.errors import FormatError, RangeError, at
 from netx_export.spec.checks import Shape, check_shape, integers
+from netx_export.spec.kernels import Pair
 from netx_export.spec.neurons import MultiLevel, Neuron, Readout, StockNeuron
+from netx_export.spec.step import message_bits
 from netx_export.spec.synapses import Synapse
+from netx_export.spec.widths import STATE_MAX, check_weights, fit_state
 
 __all__ = ["Flatten", "Input", "Layer", "Population"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from lava_mlsnn.errors import ConfigError, FormatError
+from netx_export.errors import ConfigError, FormatError
 from netx_export.spec.layers import Input, Layer, Population
 
 __all__ = ["NetworkSpec", "need_spec"]
@@ -26,7 +26,7 @@ class NetworkSpec:
     provenance: dict[str, Any] = field(default_factory=dict)  # JSON-able, free form
 
     def __post_init__(self) -> None:
-        from netx_export.graph import check_graph
+        from netx_export.spec.graph import check_graph
 
         if self.timesteps < 1:
             raise FormatError(f"timesteps must be at least 1, got {self.timesteps}")

@@ -7,17 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from lava_mlsnn.errors import FormatError, RangeError
-from lava_mlsnn.integer.bits import STATE_MAX, STATE_MIN
-from lava_mlsnn.integer.kernels import Pair
+from netx_export.errors import FormatError, RangeError
 from netx_export.spec.checks import integers
+from netx_export.spec.kernels import Pair
+from netx_export.spec.widths import STATE_MAX, STATE_MIN
 
 __all__ = ["MultiLevel", "Neuron", "Readout", "StockNeuron"]
 
 
 @dataclass(frozen=True, eq=False)
 class MultiLevel:
-    """Multi-level integrate-and-fire: see :mod:`lava_mlsnn.neuron.step`."""
+    """Multi-level integrate-and-fire: see :mod:`netx_export.spec.step`."""
 
     levels: int  # N, payload 0..N
     vth: np.ndarray  # int32 (C,) or (1,), 1..2**23-1

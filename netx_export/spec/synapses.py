@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lava_mlsnn.errors import FormatError, RangeError
-from lava_mlsnn.integer.kernels import Pair, conv_output_size
+from netx_export.errors import FormatError, RangeError
 from netx_export.spec.checks import Shape, integers
+from netx_export.spec.kernels import Pair, conv_output_size
 
 __all__ = ["WEIGHT_EXP_RANGE", "Conv", "Dense", "Identity", "Synapse"]
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from lava_mlsnn.activity import connections, fan_out
 from lava_mlsnn.errors import FormatError
-from lava_mlsnn.integer.kernels import conv_output_size
 from netx_export.spec import Conv, Dense, Identity
+from netx_export.spec.kernels import conv_output_size
 
 
 @st.composite

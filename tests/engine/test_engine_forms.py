@@ -14,7 +14,6 @@ from lava_mlsnn.engine.general import General
 from lava_mlsnn.engine.reference import Reference
 from lava_mlsnn.errors import ConfigError
 from lava_mlsnn.runner import IntegerRunner
-from netx_export.ranges import worst_case
 from netx_export.spec import (
     Conv,
     Dense,
@@ -26,6 +25,7 @@ from netx_export.spec import (
     Population,
     Readout,
 )
+from netx_export.spec.ranges import worst_case
 
 SLOW = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 has_8_bit = pytest.mark.skipif(not probe.backend(), reason="no exact 8-bit operator here")

@@ -9,8 +9,8 @@ from strategies import network_specs, payloads
 
 from lava_mlsnn.engine import StreamEngine
 from lava_mlsnn.runner import IntegerRunner
-from netx_export.graph import depths, latency
 from netx_export.spec import Conv, Input, MultiLevel, NetworkSpec, Population, Readout
+from netx_export.spec.timing import depths, latency
 
 SLOW = settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 

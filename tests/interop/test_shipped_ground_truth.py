@@ -10,9 +10,9 @@ pytest.importorskip("lava.magma")
 
 from lava.magma.core.run_configs import Loihi2SimCfg
 
+from lava_mlsnn.lava.session import LavaSession
 from lava_mlsnn.proc import Stream
 from netx_export import Network, read, run_lava
-from netx_export.session import LavaSession
 
 pytestmark = [pytest.mark.lava, pytest.mark.timeout(300)]
 

@@ -13,9 +13,9 @@ from lava.lib.dl.netx import hdf5
 from lava.magma.core.run_conditions import RunSteps
 from lava.magma.core.run_configs import Loihi2SimCfg
 
+from lava_mlsnn.lava.session import LavaSession
 from lava_mlsnn.proc import Stream
 from netx_export import Network, read
-from netx_export.session import LavaSession
 
 pytestmark = [pytest.mark.lava, pytest.mark.timeout(300)]
 

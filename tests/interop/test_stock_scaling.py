@@ -11,7 +11,7 @@ from small_models import small_model
 
 from lava_mlsnn.slayer.quantise import Scaling, quantise
 from netx_export import stock_reasons, to_spec
-from netx_export.stock import BIAS_LIMIT, SUM_LIMIT
+from netx_export.file.stock import BIAS_LIMIT, SUM_LIMIT
 
 STOCK = {"arch": "vgg-11", "pool": "stride", "levels": 1, "timesteps": 1, "stock": True}
 

@@ -17,9 +17,9 @@ from lava.magma.core.model.nc.type import LavaNcType
 from lava.magma.core.model.nc.var import NcVar
 from lava.magma.core.run_configs import Loihi2HwCfg
 
-from lava_mlsnn.integer.bits import wrap24
-from lava_mlsnn.loihi2.interpreter import execute
-from lava_mlsnn.loihi2.program import Program
+from lava_mlsnn.loihi2.program.instructions import Program
+from lava_mlsnn.loihi2.program.interpreter import execute
+from netx_export.spec.widths import wrap24
 
 HW = {"select_tag": "fixed_pt", "select_sub_proc_model": True}
 

@@ -7,8 +7,8 @@ import sys
 import numpy as np
 from lava.magma.core.run_configs import Loihi2SimCfg
 
+from lava_mlsnn.lava.chip import run_loihi2
 from netx_export import read
-from netx_export.loihi2 import run_loihi2
 
 
 def main(file: str, samples: str, out: str) -> None:

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from strategies import network_specs, payloads
 
-from lava_mlsnn.integer.kernels import conv2d
-from lava_mlsnn.loihi2.activity import Activity, assumed_activity, operations
-from lava_mlsnn.loihi2.calibration import calibrate
-from lava_mlsnn.loihi2.demand import HOST, Group, Link, demand_of, fan_out, rows_of
-from lava_mlsnn.loihi2.network import allocations_of
+from lava_mlsnn.loihi2.fit.activity import Activity, assumed_activity, operations
+from lava_mlsnn.loihi2.fit.calibration import calibrate
+from lava_mlsnn.loihi2.fit.demand import HOST, Group, Link, demand_of, fan_out, rows_of
+from lava_mlsnn.loihi2.program.network import allocations_of
 from lava_mlsnn.runner import IntegerRunner
 from netx_export import Flatten, worst_case
+from netx_export.spec.kernels import conv2d
 
 OFTEN = {"max_examples": 40, "deadline": None}
 

@@ -15,13 +15,13 @@ from test_demand_and_activity import connections, source_shape
 
 from lava_mlsnn.errors import ConfigError, RangeError
 from lava_mlsnn.loihi2 import limits_for
-from lava_mlsnn.loihi2.activity import assumed_activity, operations, row_events
-from lava_mlsnn.loihi2.cost import lower_bound
-from lava_mlsnn.loihi2.demand import HOST, demand_of
-from lava_mlsnn.loihi2.estimate import estimate
-from lava_mlsnn.loihi2.mapping import Mapping, balanced, greedy, loads_of
-from lava_mlsnn.loihi2.packing import Piece
-from lava_mlsnn.loihi2.traffic import needed, traffic_of
+from lava_mlsnn.loihi2.fit.activity import assumed_activity, operations, row_events
+from lava_mlsnn.loihi2.fit.cost import lower_bound
+from lava_mlsnn.loihi2.fit.demand import HOST, demand_of
+from lava_mlsnn.loihi2.fit.estimate import estimate
+from lava_mlsnn.loihi2.fit.mapping import Mapping, balanced, greedy, loads_of
+from lava_mlsnn.loihi2.fit.packing import Piece
+from lava_mlsnn.loihi2.fit.traffic import needed, traffic_of
 
 TIGHT = ("memory_per_core=400", "neurons_per_core=23", "groups_per_core=2")
 ROOMY = ("groups_per_core=3",)

@@ -13,9 +13,9 @@ from strategies import network_specs, payloads
 
 from lava_mlsnn.errors import ConfigError, MLSNNError
 from lava_mlsnn.loihi2 import limits_for, multilevel_program, preflight, prove, write_mapping
-from lava_mlsnn.loihi2.demand import demand_of
-from lava_mlsnn.loihi2.layers import needed_weight_bits
-from lava_mlsnn.loihi2.remedies import fewest_cores, narrower
+from lava_mlsnn.loihi2.fit.demand import demand_of
+from lava_mlsnn.loihi2.fit.layers import needed_weight_bits
+from lava_mlsnn.loihi2.fit.remedies import fewest_cores, narrower
 from netx_export import (
     Conv,
     Dense,

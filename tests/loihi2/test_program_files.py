@@ -8,8 +8,8 @@ from small_models import small_model
 
 from lava_mlsnn.errors import ConfigError, RangeError, UnsupportedLayerError
 from lava_mlsnn.loihi2 import allocations_of, multilevel_program, programs_of
-from lava_mlsnn.loihi2.allocation import multilevel_allocation, readout_allocation
-from lava_mlsnn.loihi2.files import UCODE, program_file
+from lava_mlsnn.loihi2.program.allocation import multilevel_allocation, readout_allocation
+from lava_mlsnn.loihi2.program.files import UCODE, program_file
 from netx_export import to_spec
 
 PROGRAM = multilevel_program(1000, 4)

@@ -10,18 +10,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lava_mlsnn.errors import ConfigError, RangeError
-from lava_mlsnn.integer.bits import STATE_MAX, STATE_MIN, wrap24
-from lava_mlsnn.loihi2.interpreter import execute
-from lava_mlsnn.loihi2.neuron import (
+from lava_mlsnn.loihi2.program.instructions import Instruction, Program
+from lava_mlsnn.loihi2.program.interpreter import execute
+from lava_mlsnn.loihi2.program.neuron import (
     chunks,
     multilevel_each_program,
     multilevel_program,
     multiplier,
     readout_program,
 )
-from lava_mlsnn.loihi2.program import Instruction, Program
-from lava_mlsnn.loihi2.proof import prove
-from lava_mlsnn.neuron.step import fixed_step
+from lava_mlsnn.loihi2.program.proof import prove
+from netx_export.spec.step import fixed_step
+from netx_export.spec.widths import STATE_MAX, STATE_MIN, wrap24
 
 WIDE = st.integers(STATE_MIN, STATE_MAX)
 LEVELS = st.integers(1, 127)

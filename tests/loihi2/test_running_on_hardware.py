@@ -10,9 +10,9 @@ from test_allocation_executed import with_standin
 from test_stock_simulator import even_network
 
 from lava_mlsnn.errors import ConfigError, MLSNNError, RunError
+from lava_mlsnn.lava.chip import aligned, choose_host, run_loihi2, sign_extended
 from lava_mlsnn.runner import IntegerRunner
 from netx_export import lava_available, write
-from netx_export.loihi2 import aligned, choose_host, run_loihi2, sign_extended
 
 pytestmark = [
     pytest.mark.timeout(180),

@@ -11,9 +11,9 @@ from small_models import assert_same_integers, images, small_model
 from lava_mlsnn.errors import CalibrationError, ConfigError
 from lava_mlsnn.models import ARCHITECTURES, ModelConfig, build_model
 from lava_mlsnn.slayer.synapse import ConvSynapse, DenseSynapse
-from netx_export.graph import latency
 from netx_export.handlers import to_spec
 from netx_export.spec import Conv
+from netx_export.spec.timing import latency
 
 # convolutions on the longest path (He et al. count the dense layer too), without shortcuts
 DEPTH = {

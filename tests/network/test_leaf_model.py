@@ -13,9 +13,9 @@ pytest.importorskip("lava.magma")
 
 from lava.magma.core.run_configs import Loihi2SimCfg
 
+from lava_mlsnn.lava.network import Network
+from lava_mlsnn.lava.session import LavaSession
 from lava_mlsnn.proc import Record, Stream
-from netx_export.network import Network
-from netx_export.session import LavaSession
 from netx_export.spec import Dense, Input, MultiLevel, NetworkSpec, Population, Readout
 
 pytestmark = [pytest.mark.lava, pytest.mark.timeout(120)]

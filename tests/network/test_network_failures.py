@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from lava_mlsnn.errors import ConfigError, DataError, MLSNNError, RunError, UnsupportedLayerError
-from netx_export.run import run_lava
+from lava_mlsnn.lava.run import run_lava
 from netx_export.spec import Dense, Input, MultiLevel, NetworkSpec, Population, Readout, StockNeuron
 
 psutil = pytest.importorskip("psutil")
@@ -85,7 +85,7 @@ import importlib.util
 importlib.util.find_spec = lambda name: None
 import numpy as np
 from lava_mlsnn.errors import MLSNNError
-from netx_export.run import run_lava
+from lava_mlsnn.lava.run import run_lava
 from netx_export.spec import *
 spec = NetworkSpec((Input((2,)), Population("o", (1,), (Dense(0, np.ones((1, 2))),), Readout())))
 try:
@@ -190,8 +190,8 @@ def test_a_model_that_raises_is_named(nothing_left, capfd):
     require_lava()
     from lava.magma.core.run_configs import Loihi2SimCfg
 
+    from lava_mlsnn.lava.session import LavaSession
     from lava_mlsnn.proc import MultiLevelIF, Record, Stream
-    from netx_export.session import LavaSession
 
     # An item of the wrong shape makes the model's send() raise at timestep 2.
     source = Stream(data=np.ones((3, 2), int))
@@ -214,8 +214,8 @@ def test_a_model_that_cannot_be_built(nothing_left, capfd):
     require_lava()
     from lava.magma.core.run_configs import Loihi2SimCfg
 
+    from lava_mlsnn.lava.session import LavaSession
     from lava_mlsnn.proc import MultiLevelIF, Record
-    from netx_export.session import LavaSession
 
     neuron, sink = MultiLevelIF((2,), 1, 4), Record(shape=(2,), steps=3)
     neuron.s_out.connect(sink.a_in)
@@ -235,7 +235,7 @@ def test_lava_is_found_after_other_use_of_multiprocessing():
     code = """
 import multiprocessing
 multiprocessing.set_start_method("spawn")
-from netx_export.session import require_lava
+from lava_mlsnn.lava.session import require_lava
 require_lava()
 import lava.magma.core.process.process
 assert multiprocessing.get_start_method() == "fork"

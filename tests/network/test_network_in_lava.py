@@ -12,10 +12,10 @@ pytest.importorskip("lava.magma")
 from lava.magma.core.run_conditions import RunSteps
 from lava.magma.core.run_configs import Loihi2SimCfg
 
+from lava_mlsnn.lava.network import Network
+from lava_mlsnn.lava.run import run_lava
 from lava_mlsnn.proc import Record, Stream
 from lava_mlsnn.runner import IntegerRunner
-from netx_export.network import Network
-from netx_export.run import run_lava
 
 pytestmark = [pytest.mark.lava, pytest.mark.timeout(120)]
 both_models = pytest.mark.parametrize("per_layer", [False, True], ids=["leaf", "per layer"])

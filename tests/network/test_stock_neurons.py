@@ -14,8 +14,8 @@ from lava.magma.core.run_conditions import RunSteps
 from lava.magma.core.run_configs import Loihi2SimCfg
 
 from lava_mlsnn.errors import DataError, UnsupportedLayerError
+from lava_mlsnn.lava.run import run_lava
 from lava_mlsnn.proc import Record, Stream
-from netx_export.run import run_lava
 from netx_export.spec import Conv, Dense, Flatten, Input, NetworkSpec, Population, StockNeuron
 
 pytestmark = [pytest.mark.lava, pytest.mark.timeout(120)]

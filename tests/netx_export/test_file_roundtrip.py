@@ -28,7 +28,7 @@ from netx_export import (
     write,
     write_layer,
 )
-from netx_export.writer import file_image
+from netx_export.file.writer import file_image
 
 relaxed = settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]

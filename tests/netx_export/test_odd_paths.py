@@ -11,7 +11,7 @@ import pytest
 from lava_mlsnn.errors import ConfigError, DataError, FormatError
 from lava_mlsnn.training.data import load_dataset
 from netx_export import Dense, Input, NetworkSpec, Population, Readout, read, write
-from netx_export.atomic import write_atomic
+from netx_export.file.atomic import write_atomic
 
 LONG = "a" * 300
 

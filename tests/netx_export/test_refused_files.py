@@ -32,7 +32,7 @@ from netx_export import (
     write,
     write_layer,
 )
-from netx_export.writer import file_image
+from netx_export.file.writer import file_image
 
 
 def network(levels=4):

@@ -28,7 +28,7 @@ from netx_export import (
     worst_case,
     write,
 )
-from netx_export.stock import dense_weight
+from netx_export.file.stock import dense_weight
 
 needs_lava = pytest.mark.skipif(importlib.util.find_spec("lava") is None, reason="needs Lava")
 

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from strategies import network_specs, payloads
 
 from lava_mlsnn.errors import RangeError
-from lava_mlsnn.neuron.step import fixed_step
 from lava_mlsnn.runner import IntegerRunner
 from netx_export import (
     Conv,
@@ -24,6 +23,7 @@ from netx_export import (
     check_ranges,
     worst_case,
 )
+from netx_export.spec.step import fixed_step
 
 
 def one_neuron(weight, neuron, low_high=(0, 3), timesteps=1, bias=0, weight_exp=0):

@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lava_mlsnn.errors import ConfigError
-from lava_mlsnn.integer.bits import STATE_MAX, STATE_MIN, fit_state
 from lava_mlsnn.neuron import (
     fixed_step,
     graded_spike,
@@ -17,6 +16,7 @@ from lava_mlsnn.neuron import (
     message_bits,
     multilevel_step,
 )
+from netx_export.spec.widths import STATE_MAX, STATE_MIN, fit_state
 
 LEVELS = st.sampled_from([1, 2, 4, 8, 15, 127])
 VTH = st.integers(1, 5000)

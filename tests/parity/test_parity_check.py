@@ -17,9 +17,9 @@ from lava_mlsnn.parity.check import training_trace
 from lava_mlsnn.parity.report import compare
 from lava_mlsnn.runner import IntegerRunner, encode
 from lava_mlsnn.slayer import block
-from netx_export.graph import depths
 from netx_export.handlers import to_spec
 from netx_export.spec import MultiLevel, NetworkSpec, Population
+from netx_export.spec.timing import depths
 
 
 @pytest.fixture(scope="module")

@@ -20,8 +20,8 @@ from lava.proc.io.sink import RingBuffer as Sink
 from lava.proc.io.source import RingBuffer as Source
 from lava.proc.lif.process import LIF
 
-from lava_mlsnn.neuron.step import multilevel_step
 from lava_mlsnn.proc import Conv, Dense, MultiLevelIF, Record, Stream
+from netx_export.spec.step import multilevel_step
 
 pytestmark = [pytest.mark.lava, pytest.mark.timeout(60)]
 
@@ -131,7 +131,7 @@ import sys, time
 import numpy as np
 from lava.magma.core.run_configs import Loihi2SimCfg
 from lava_mlsnn.proc import Record, Stream
-from netx_export.session import LavaSession
+from lava_mlsnn.lava.session import LavaSession
 source, sink = Stream(data=np.ones((1, 1), int)), Record(shape=(1,), steps=1)
 source.s_out.connect(sink.a_in)
 with LavaSession(source, Loihi2SimCfg(select_tag="fixed_pt")) as session:

@@ -11,11 +11,11 @@ pytest.importorskip("lava.magma")
 
 from lava.proc.conv import utils as stock
 
-from lava_mlsnn.integer.bits import wrap24
 from lava_mlsnn.proc import Conv, Dense, Identity
 from lava_mlsnn.proc.conv.models import PyConvFixed, PyConvFloat
 from lava_mlsnn.proc.dense.models import PyDenseFixed, PyDenseFloat
 from lava_mlsnn.proc.identity.models import PyIdentityFixed, PyIdentityFloat
+from netx_export.spec.widths import wrap24
 
 law = settings(max_examples=60, deadline=None)
 

@@ -172,8 +172,8 @@ def test_a_pool_with_a_neuron_fires_the_average(threshold):
 
 @pytest.mark.parametrize("name", [b for b in BLOCKS if not b.startswith("residual")])
 def test_export_hdf5_writes_a_group_that_can_be_read(name, tmp_path):
-    from netx_export.fields import Node
-    from netx_export.read_layers import Place, read_layer
+    from netx_export.file.fields import Node
+    from netx_export.file.layers import Place, read_layer
 
     made = warm(BLOCKS[name](), batch(name, 2).numpy()) if _trains(name) else BLOCKS[name]()
     with h5py.File(tmp_path / "layer.h5", "w") as file:

@@ -10,13 +10,13 @@ from lava.magma.core.model.py.type import LavaPyType
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
-from lava_mlsnn.integer.kernels import correlate
 from lava_mlsnn.proc.conv.process import Conv
 from lava_mlsnn.proc.synapse_model import (
     AbstractPySynapseFixed,
     AbstractPySynapseFloat,
     largest_row_sum,
 )
+from netx_export.spec.kernels import correlate
 
 Sum = Callable[[np.ndarray], np.ndarray]
 

@@ -8,9 +8,9 @@ import numpy as np
 from lava.magma.core.process.process import LogConfig
 
 from lava_mlsnn.errors import ConfigError
-from lava_mlsnn.integer.kernels import Pair, conv_output_size
 from lava_mlsnn.proc.base import positive_shape
 from lava_mlsnn.proc.synapse import Synapse, weight_array
+from netx_export.spec.kernels import Pair, conv_output_size
 
 LARGE = 1 << 20  # products in a timestep from which 8-bit arithmetic pays
 

@@ -10,9 +10,9 @@ from lava.magma.core.model.py.type import LavaPyType
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
-from lava_mlsnn.integer.bits import STATE_MAX, STATE_MIN, fit_state, shift
-from lava_mlsnn.neuron.step import fixed_step, graded_spike, multilevel_step
 from lava_mlsnn.proc.mlif.process import MultiLevelIF
+from netx_export.spec.step import fixed_step, graded_spike, multilevel_step
+from netx_export.spec.widths import STATE_MAX, STATE_MIN, fit_state, shift
 
 
 class AbstractPyMultiLevelIF(PyLoihiProcessModel):

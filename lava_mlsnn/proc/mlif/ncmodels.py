@@ -19,16 +19,16 @@ else:
     from lava.magma.core.resources import Loihi2NeuroCore
     from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
-    from lava_mlsnn.integer.bits import shift
-    from lava_mlsnn.loihi2.allocation import multilevel_allocation
+    from lava_mlsnn.loihi2.program.allocation import multilevel_allocation
     from lava_mlsnn.proc.mlif.process import MultiLevelIF
     from lava_mlsnn.proc.nc import allocate_neurons, init
+    from netx_export.spec.widths import shift
 
     @implements(proc=MultiLevelIF, protocol=LoihiProtocol)
     @requires(Loihi2NeuroCore)
     @tag("ucoded", "fixed_pt", "bit_accurate_loihi")
     class NcMultiLevelIF(AbstractNcProcessModel):
-        """Multi-level neurons by a microcode program, see :mod:`lava_mlsnn.loihi2.neuron`."""
+        """Multi-level neurons by a program of :mod:`lava_mlsnn.loihi2.program.neuron`."""
 
         a_in: NcInPort = LavaNcType(NcInPort, np.int32, precision=24)
         s_out: NcOutPort = LavaNcType(NcOutPort, np.int32, precision=24)

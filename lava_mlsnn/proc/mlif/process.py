@@ -11,8 +11,6 @@ from lava.magma.core.process.process import LogConfig
 from lava.magma.core.process.variable import Var
 
 from lava_mlsnn.errors import ConfigError, RangeError
-from lava_mlsnn.integer.bits import OVERFLOWS, shift
-from lava_mlsnn.neuron.step import message_bits
 from lava_mlsnn.proc.base import (
     CheckedProcess,
     parameter,
@@ -21,6 +19,8 @@ from lava_mlsnn.proc.base import (
     require_whole,
     reset_schedule,
 )
+from netx_export.spec.step import message_bits
+from netx_export.spec.widths import OVERFLOWS, shift
 
 
 class MultiLevelIF(CheckedProcess):
@@ -35,7 +35,7 @@ class MultiLevelIF(CheckedProcess):
 
     t counts timesteps from 1, as Lava does. N = 1 is the binary integrate-and-fire
     neuron with soft reset. Source: DESIGN.md, "The neuron"; the arithmetic is
-    :mod:`lava_mlsnn.neuron.step`.
+    :mod:`netx_export.spec.step`.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ class MultiLevelIF(CheckedProcess):
     overflow : {"wrap", "saturate"}, optional
         What an integration beyond 24 bits gives in the fixed-point model.
     ucode : path or None, optional
-        For Loihi 2: folder of the microcode programs (:mod:`lava_mlsnn.loihi2.files`).
+        For Loihi 2: folder of the microcode programs (:mod:`lava_mlsnn.loihi2.program.files`).
     name, log_config : optional
         As in every Lava Process.
 

@@ -8,8 +8,8 @@ from lava.magma.core.model.py.type import LavaPyType
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
-from lava_mlsnn.integer.bits import fit_state, shift, wrap24
 from lava_mlsnn.proc.readout.process import Readout
+from netx_export.spec.widths import fit_state, shift, wrap24
 
 
 class AbstractPyReadout(PyLoihiProcessModel):

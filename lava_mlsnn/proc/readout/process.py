@@ -11,7 +11,6 @@ from lava.magma.core.process.process import LogConfig
 from lava.magma.core.process.variable import Var
 
 from lava_mlsnn.errors import ConfigError
-from lava_mlsnn.integer.bits import shift
 from lava_mlsnn.proc.base import (
     CheckedProcess,
     parameter,
@@ -20,6 +19,7 @@ from lava_mlsnn.proc.base import (
     require_whole,
     reset_schedule,
 )
+from netx_export.spec.widths import shift
 
 
 class Readout(CheckedProcess):
@@ -46,7 +46,7 @@ class Readout(CheckedProcess):
         Signed width that the payload should keep to. A payload outside is counted
         in ``overflows`` and sent in 24 bits all the same.
     ucode : path or None, optional
-        For Loihi 2: folder of the microcode programs (:mod:`lava_mlsnn.loihi2.files`).
+        For Loihi 2: folder of the microcode programs (:mod:`lava_mlsnn.loihi2.program.files`).
     name, log_config : optional
         As in every Lava Process.
 

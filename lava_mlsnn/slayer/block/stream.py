@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lava_mlsnn.integer.kernels import Pair
 from lava_mlsnn.slayer.block.base import PopulationBlock, make_neuron
 from lava_mlsnn.slayer.block.residual import STREAM_SCALE
 from lava_mlsnn.slayer.population import Population
 from lava_mlsnn.slayer.quantise import Scaling
 from lava_mlsnn.slayer.synapse import ConvSynapse, IdentitySynapse
+from netx_export.spec.kernels import Pair
 
 __all__ = ["Stream", "StreamEnd"]
 

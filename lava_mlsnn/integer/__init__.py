@@ -1,1 +1,0 @@
-"""Exact integer arithmetic: widths, wrap, and the synapse kernels."""

@@ -1,0 +1,180 @@
+"""The network as one hierarchical Lava Process."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from lava.magma.core.process.ports.ports import InPort, OutPort
+from lava.magma.core.process.variable import Var
+
+from lava_mlsnn.errors import ConfigError, at
+from lava_mlsnn.lava.network.layout import shape_to_lava
+from lava_mlsnn.lava.network.neurons import check_neuron
+from lava_mlsnn.proc.base import CheckedProcess
+from netx_export.file.reader import read
+from netx_export.spec import MultiLevel, NetworkSpec, Readout, StockNeuron
+from netx_export.spec.describe import network_table
+from netx_export.spec.timing import depths, latency
+
+TARGETS = ("cpu", "loihi2")
+
+
+class Network(CheckedProcess):
+    """A whole network behind one input and one output port.
+
+    Two kinds of ProcessModels compute it, with the same integers, latencies, states and
+    resets; the run configuration chooses. ``Loihi2SimCfg(select_tag="fixed_pt")`` takes
+    the leaf model, which computes all layers in one operating-system process;
+    ``Loihi2SimCfg(select_tag="fixed_pt", select_sub_proc_model=True)`` builds one Process
+    per synapse and population. A network with neurons of lava-dl always takes the latter.
+
+    A sample that enters ``inp`` at timestep t leaves ``out`` at t + ``latency``.
+    With ``timesteps`` T, sample n (from 0) occupies the timesteps nT + 1 .. nT + T
+    of the input, one sample right after the other; every layer starts a sample
+    with its reset, later by its depth. T = 1 streams one sample a timestep.
+
+    Parameters
+    ----------
+    spec : NetworkSpec or path
+        What to build, or the NetX file that holds it.
+    spike_exp : int, optional
+        Fractional bits of the messages of sigma-delta neurons, as in
+        ``lava.lib.dl.netx.hdf5.Network``.
+    reset_offset : int, optional
+        Timesteps before the first sample enters.
+    reset_interval : int or None, optional
+        For the CUBA neurons of lava-dl only: timesteps between two resets, as
+        in its loader; None never resets them. The project's own neurons are
+        always reset every ``spec.timesteps``.
+    target : {"cpu", "loihi2"}, optional
+        ``loihi2`` builds the synapses from Lava's own Processes, whose neuro-core
+        models the closed extension has; needs ``select_sub_proc_model=True``.
+    ucode : path or None, optional
+        For ``loihi2``: folder of the microcode programs, see
+        :mod:`lava_mlsnn.loihi2.program.files`.
+
+    Attributes
+    ----------
+    inp, out : InPort, OutPort
+        In Lava's order, (W, H, C) or (F,).
+    probe<i> : OutPort
+        Output of the population with layer index i, see :meth:`probe`. A port
+        that nothing is connected to costs nothing.
+    v<i> : Var
+        State of that population, see :meth:`state`.
+    overflows<i> : Var, (1,)
+        Its count of values that left their width; ``overflows<i>_<k>`` is the
+        count of its synapse k.
+
+    Raises
+    ------
+    UnsupportedLayerError
+        If a neuron has no Lava Process.
+    """
+
+    spec: NetworkSpec
+
+    def __new__(cls, spec: NetworkSpec | str | os.PathLike[str], **_: Any) -> Network:
+        """Return a StockNetwork where the file has neurons of lava-dl."""
+        if not isinstance(spec, NetworkSpec):
+            spec = read(spec)
+        neurons = [spec.input.neuron, *(p.neuron for _, p in spec.populations)]
+        if cls is Network and any(isinstance(n, StockNeuron) for n in neurons):
+            cls = StockNetwork
+        network = super().__new__(cls)
+        network.spec = spec
+        return network
+
+    def __init__(
+        self,
+        spec: NetworkSpec | str | os.PathLike[str],
+        *,
+        spike_exp: int = 6,
+        reset_offset: int = 0,
+        reset_interval: int | None = None,
+        target: str = "cpu",
+        ucode: str | os.PathLike[str] | None = None,
+    ) -> None:
+        spec = self.spec
+        if target not in TARGETS:
+            raise ConfigError(f"target must be one of {TARGETS}, got {target!r}")
+        if spec.input.neuron is not None:
+            with at(spec.label(0)):
+                check_neuron(spec.input.neuron, None)
+        for index, layer in spec.populations:
+            with at(spec.label(index)):
+                check_neuron(layer.neuron, layer.bias)
+        if reset_offset < 0:
+            raise ConfigError(f"reset_offset must be at least 0, got {reset_offset}")
+        super().__init__(spec=spec, reset_offset=reset_offset)
+        self.spike_exp = spike_exp
+        self.reset_offset = reset_offset
+        self.reset_interval = reset_interval
+        self.target = target
+        self.ucode = ucode
+        self.depths = depths(spec)
+        self.inp = InPort(shape=shape_to_lava(spec.input.shape))
+        self.out = OutPort(shape=shape_to_lava(spec.output.shape))
+        for index, layer in spec.populations:
+            shape = shape_to_lava(layer.shape)
+            setattr(self, f"probe{index}", OutPort(shape=shape))
+            setattr(self, f"v{index}", Var(shape=shape, init=0))
+            if isinstance(layer.neuron, MultiLevel | Readout):
+                for name in self.overflow_names(index):
+                    setattr(self, name, Var(shape=(1,), init=0))
+
+    @property
+    def latency(self) -> int:
+        """Timesteps between a sample entering and its result leaving."""
+        return latency(self.spec)
+
+    @property
+    def timesteps(self) -> int:
+        """T, the timesteps of one sample."""
+        return self.spec.timesteps
+
+    def probe(self, name: str) -> OutPort:
+        """Output port of a population, to connect a sink to before the run."""
+        port: OutPort = getattr(self, f"probe{self.index(name)}")
+        return port
+
+    def state(self, name: str) -> Var:
+        """State Var of a population: ``v``, or ``sigma`` of sigma-delta neurons."""
+        var: Var = getattr(self, f"v{self.index(name)}")
+        return var
+
+    def overflow_names(self, index: int) -> list[str]:
+        """Names of a population's overflow Vars: the neurons', then each synapse's."""
+        counted = self.target == "cpu"  # Lava's own synapses do not count
+        synapses = range(len(self.spec.layers[index].sources) if counted else 0)
+        return [f"overflows{index}", *(f"overflows{index}_{k}" for k in synapses)]
+
+    def overflows(self) -> dict[str, int]:
+        """Values that left their width since the start, per layer; only layers with any.
+
+        To be called while the network is paused, as ``Var.get()``. Timesteps while
+        the network fills and empties count too.
+        """
+        counts: dict[str, int] = {}
+        for index, layer in self.spec.populations:
+            if isinstance(layer.neuron, MultiLevel | Readout):
+                values = (getattr(self, name).get() for name in self.overflow_names(index))
+                count = int(sum(value.item() for value in values))
+                if count:
+                    counts[layer.name] = count
+        return counts
+
+    def index(self, name: str) -> int:
+        """Layer index of a population; ConfigError lists the names that exist."""
+        names = {layer.name: index for index, layer in self.spec.populations}
+        if name not in names:
+            raise ConfigError(f"the network has no layer {name!r}; it has {', '.join(names)}")
+        return names[name]
+
+    def __str__(self) -> str:
+        return network_table(self.spec)
+
+
+class StockNetwork(Network):
+    """A network with neurons of lava-dl, which only Processes of their own compute."""

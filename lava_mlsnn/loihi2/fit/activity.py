@@ -1,0 +1,106 @@
+"""How busy a network keeps its cores: events, from samples or assumed, and what they cause.
+
+A neuron's event (a non-zero payload) causes a synaptic operation for every connection
+that leaves it. Per row of a layer's output, with e(i, y, x) events per timestep,
+
+    operations(c, oy) = sum over inputs i of c's group, taps ky, and positions x of
+                        e(i, oy * stride - padding + ky * dilation, x) * n(x)
+
+where n(x) counts the output columns that position x of the source reaches.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from lava_mlsnn.loihi2.fit.demand import HOST, Group, Link, rows_of
+from netx_export.spec import Flatten, MultiLevel, NetworkSpec, Population
+
+__all__ = ["ASSUMED_DENSITY", "Activity", "assumed_activity", "operations", "row_events"]
+
+ASSUMED_DENSITY = 0.25  # events per spiking neuron and timestep; trained digits have 0.27
+
+
+@dataclass(frozen=True)
+class Activity:
+    """Events per neuron and timestep.
+
+    Attributes
+    ----------
+    events : dict of int to ndarray, (C, H, W)
+        Mean over samples and timesteps, by file index; input and populations.
+    samples : int
+        How many it was measured with; 0 if it is assumed.
+    """
+
+    events: dict[int, np.ndarray]
+    samples: int = 0
+
+    @property
+    def measured(self) -> bool:
+        """Whether it comes from samples."""
+        return self.samples > 0
+
+    def of(self, group: Group) -> np.ndarray:
+        """What the neurons of a group send."""
+        return self.events[group.sends]
+
+
+def assumed_activity(spec: NetworkSpec, density: float = ASSUMED_DENSITY) -> Activity:
+    """Spiking neurons send ``density`` of the time; the input and sums always do."""
+    events = {}
+    for index, layer in enumerate(spec.layers):
+        if isinstance(layer, Flatten):
+            continue
+        spikes = isinstance(layer, Population) and isinstance(layer.neuron, MultiLevel)
+        events[index] = np.full(rows_of(layer.shape), density if spikes else 1.0)
+    return Activity(events)
+
+
+def row_events(group: Group | None, spec: NetworkSpec, activity: Activity) -> np.ndarray:
+    """Events per timestep of every row (C, H) of a group; of the input for None."""
+    events: np.ndarray = (activity.events[0] if group is None else activity.of(group)).sum(2)
+    return events
+
+
+def _reached(size: int, link: Link, axis: int, out: int) -> np.ndarray:
+    """For every position of the source along an axis: how many outputs it reaches."""
+    counts = np.zeros(size)
+    for k in range(link.kernel[axis]):
+        x = np.arange(out) * link.stride[axis] - link.padding[axis] + k * link.dilation[axis]
+        counts += np.bincount(x[(x >= 0) & (x < size)], minlength=size)
+    return counts
+
+
+def _conv_operations(link: Link, events: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
+    height = events.shape[1]
+    weighted = events @ _reached(events.shape[2], link, 1, shape[2])
+    per_group = weighted.reshape(link.groups, -1, height).sum(1)
+    rows = np.zeros((link.groups, shape[1]))
+    for k in range(link.kernel[0]):
+        y = np.arange(shape[1]) * link.stride[0] - link.padding[0] + k * link.dilation[0]
+        inside = (y >= 0) & (y < height)
+        rows[:, inside] += per_group[:, y[inside]]
+    return rows.repeat(shape[0] // link.groups, axis=0)
+
+
+def operations(
+    groups: tuple[Group, ...], spec: NetworkSpec, activity: Activity
+) -> list[np.ndarray]:
+    """Synaptic operations per timestep of every row (C, H) of every group."""
+    found = []
+    for group in groups:
+        total = np.zeros(group.shape[:2])
+        for link in group.links:
+            sender = activity.events[0] if link.source == HOST else activity.of(groups[link.source])
+            if link.kind == "conv":
+                total += _conv_operations(link, sender, group.shape)
+            elif link.kind == "identity":
+                total += sender.sum(2)
+            else:
+                total += sender.sum() * math.prod(group.shape[2:])
+        found.append(total)
+    return found

@@ -1,0 +1,1 @@
+"""The neuron as a program of a neuro-core: instructions, interpreter, proof, allocation."""

@@ -1,0 +1,139 @@
+"""Neuron groups of a file: one handler a type, and what cannot be read and why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from netx_export.errors import FormatError, UnsupportedLayerError
+from netx_export.file import schema
+from netx_export.file.fields import Node
+from netx_export.file.stock import BIAS_LIMIT, DEFAULT_NEURON, cuba_fields
+from netx_export.spec import MultiLevel, Neuron, Readout, StockNeuron
+from netx_export.spec.widths import STATE_MAX, STATE_MIN
+
+__all__ = ["NEURONS", "NeuronRead", "default_neuron", "read_neuron"]
+
+
+class NeuronRead(NamedTuple):
+    """A neuron, and where its layer's bias stands."""
+
+    neuron: Neuron
+    own_bias: Node | None = None  # the group to read the bias from, if not the layer
+
+
+def _mlif(node: Node) -> MultiLevel:
+    vth = node.whole(schema.VTH, 1, 1, STATE_MAX)
+    v0 = node.whole(schema.V0, 1, STATE_MIN, STATE_MAX)
+    return MultiLevel(node.integer(schema.LEVELS, 1, STATE_MAX), vth, v0)
+
+
+def _readout(node: Node) -> Readout:
+    return Readout(node.flag(schema.INTEGRATE), node.integer(schema.MESSAGE_BITS, 8, 24))
+
+
+def _stock(node: Node, needed: dict[str, tuple[int, int]]) -> StockNeuron:
+    params: dict[str, int | float | bool | str] = {}
+    for name in sorted(node.names()):
+        if name in (schema.TYPE, schema.MULTILEVEL):
+            continue
+        if node.is_group(name) or node.size(name) > 1:
+            raise UnsupportedLayerError(
+                "neurons of lava-dl are read with one value a parameter, not one a neuron",
+                node.place(name),
+            )
+        params[name] = node.value(name)
+    for name, (low, high) in needed.items():
+        params[name] = node.integer(name, low, high)
+    return StockNeuron(node.text(schema.TYPE), params)
+
+
+def _cuba(node: Node) -> StockNeuron:
+    decay = (0, 4096)
+    return _stock(
+        node,
+        {schema.I_DECAY: decay, schema.V_DECAY: decay, schema.VTH_MANT: (0, STATE_MAX)},
+    )
+
+
+def _sdnn(node: Node) -> StockNeuron:
+    # stock looks whether sigma_output is there, not at its value
+    needed = {} if schema.SIGMA_OUTPUT in node else {schema.VTH_MANT: (0, STATE_MAX)}
+    return _stock(node, needed)
+
+
+NEURONS: dict[str, Callable[[Node], Neuron]] = {
+    schema.MLIF: _mlif,
+    schema.READOUT: _readout,
+    schema.SDNN: _sdnn,
+    **dict.fromkeys(schema.CUBA_TYPES, _cuba),
+}
+
+# start of a type's name: why not
+REFUSED = {
+    "RF": "resonate-and-fire neurons have no integer counterpart here",
+    "ADRF": "adaptive resonate-and-fire neurons have no integer counterpart here",
+    "ALIF": "stock Lava cannot run adaptive thresholds either",
+}
+
+
+def default_neuron() -> StockNeuron:
+    """What stock Lava takes for a dense layer without a neuron group."""
+    return StockNeuron("CUBA", dict(DEFAULT_NEURON))
+
+
+def read_neuron(node: Node) -> NeuronRead:
+    """Read a neuron group.
+
+    Raises
+    ------
+    UnsupportedLayerError
+        For a type that is not supported; says why.
+    FormatError, RangeError
+        For a field that is missing, wrong or out of range.
+    """
+    kind = node.text(schema.TYPE)
+    if kind in schema.CUBA_TYPES and schema.MULTILEVEL in node:
+        own = node.group(schema.MULTILEVEL)
+        found = read_neuron(own).neuron
+        _check_stand_in(node, found)
+        return NeuronRead(found, own)
+    if kind not in NEURONS:
+        reason = next((why for start, why in REFUSED.items() if kind.startswith(start)), "")
+        raise UnsupportedLayerError(
+            f"neurons of type {kind!r} cannot be read"
+            f"{f' ({reason})' if reason else ''}; supported are {', '.join(NEURONS)}",
+            node.place(schema.TYPE),
+        )
+    return NeuronRead(NEURONS[kind](node))
+
+
+def _check_stand_in(node: Node, neuron: Neuron) -> None:
+    """The stock fields must say the same as ours: who edits one must edit the other."""
+    if isinstance(neuron, StockNeuron):
+        raise FormatError(
+            f"it must be {schema.MLIF} or {schema.READOUT}, got {neuron.type}",
+            node.place(f"{schema.MULTILEVEL}/{schema.TYPE}"),
+        )
+    for name, value in cuba_fields(neuron).items():
+        if name == schema.TYPE:
+            continue
+        found = node.integer(name, -(1 << 31), 1 << 31)
+        if found != value:
+            raise FormatError(
+                f"it is {found}, but {schema.MULTILEVEL} says {int(value)}; "
+                "change both, or export the network again",
+                node.place(name),
+            )
+
+
+def check_stand_in_bias(stock: np.ndarray, full: np.ndarray) -> None:
+    """Raise FormatError unless the stock bias is our bias plus V0."""
+    if stock.shape != full.shape or np.any(stock != full):
+        raise FormatError(
+            f"it must be the bias of neuron/{schema.MULTILEVEL} plus its v0, within "
+            f"+-{BIAS_LIMIT - 1}; change both, or export the network again",
+            schema.BIAS,
+        )

@@ -1,0 +1,296 @@
+"""From a network as data to a NetX HDF5 file.
+
+The whole file is made in memory and then put in place in one step, so that no
+error leaves half a file. The same network gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netx_export.errors import FormatError, RangeError, at
+from netx_export.file import schema
+from netx_export.file.atomic import as_path, write_atomic
+from netx_export.file.stock import cuba_fields, full_bias, stock_reasons
+from netx_export.spec import (
+    Conv,
+    Dense,
+    Flatten,
+    Input,
+    Layer,
+    MultiLevel,
+    NetworkSpec,
+    Population,
+    Readout,
+    StockNeuron,
+    Synapse,
+    need_spec,
+)
+
+if TYPE_CHECKING:
+    import h5py
+
+__all__ = ["file_image", "write", "write_block", "write_layer"]
+
+COMPRESS_FROM = 1024  # elements; chunks cost more than they save below
+WEIGHT_RANGE = (-256, 255)  # one 8-bit synapse group, either sign
+
+
+def write(spec: NetworkSpec, path: str | os.PathLike[str], *, overwrite: bool = True) -> Path:
+    """Write a network to a file, whole or not at all.
+
+    Parameters
+    ----------
+    spec : NetworkSpec
+        The network. Where :func:`netx_export.stock_reasons` is empty the file is one
+        that stock ``lava.lib.dl.netx.hdf5.Network`` loads too.
+    path : path
+        Usually ends in ``.net``.
+    overwrite : bool
+        Whether an existing file is replaced.
+
+    Returns
+    -------
+    Path
+        ``path``.
+
+    Raises
+    ------
+    ConfigError
+        If the file cannot be written there; what was there stays as it was.
+    FormatError, RangeError
+        If a name, the provenance or a weight of a lava-dl layer cannot be stored.
+    """
+    target = as_path(path)
+    need_spec(spec)
+    with at(str(target)):
+        image = file_image(spec)
+    return write_atomic(target, image, overwrite)
+
+
+def file_image(spec: NetworkSpec) -> bytes:
+    """The bytes of the file. Errors as for :func:`write`."""
+    stock = not stock_reasons(spec)
+    with _memory_file() as file:
+        # strings of fixed length: HDF5 fails hard on damaged ones of variable length
+        file.attrs[schema.A_FORMAT] = np.bytes_(schema.FORMAT)
+        file.attrs[schema.A_VERSION] = np.int64(schema.FORMAT_VERSION)
+        file.attrs[schema.A_TIMESTEPS] = np.int64(spec.timesteps)
+        file.attrs[schema.A_PROVENANCE] = np.bytes_(_json(spec.provenance))
+        layers = file.create_group(schema.LAYER)
+        for index, layer in enumerate(spec.layers):
+            with at(spec.label(index)):
+                group = layers.create_group(str(index))
+                _text(group, schema.NAME, layer.name)
+                write_layer(group, layer, inputs=layer.sources, stock=stock)
+        file.flush()
+        image: bytes = file.id.get_file_image()
+    return image
+
+
+def _memory_file() -> h5py.File:
+    """An empty file in memory, in the layout of HDF5 1.10.
+
+    That layout has a checksum on all metadata, so damage is noticed, and it holds
+    attributes of any size. No times are stored: they would make every file another.
+    """
+    import h5py
+
+    access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
+    access.set_fapl_core(1 << 16, False)
+    access.set_libver_bounds(h5py.h5f.LIBVER_V110, h5py.h5f.LIBVER_V110)
+    creation = h5py.h5p.create(h5py.h5p.FILE_CREATE)
+    creation.set_obj_track_times(False)
+    return h5py.File(h5py.h5f.create(b"image", h5py.h5f.ACC_TRUNC, creation, access))
+
+
+def write_layer(
+    handle: h5py.Group,
+    layer: Layer,
+    *,
+    inputs: Sequence[int] | None = None,
+    stock: bool = False,
+) -> None:
+    """Write one layer into an HDF5 group, as ``export_hdf5`` of a SLAYER block does.
+
+    Parameters
+    ----------
+    handle : h5py.Group
+        An empty group, ``/layer/<i>`` of the file.
+    layer : Input, Flatten or Population
+        What to write.
+    inputs : sequence of int, optional
+        Source layers. None: the layer before it, as in files of lava-dl.
+    stock : bool
+        Write the neuron so that stock Lava can run it. Only right for a layer of a
+        network without :func:`netx_export.stock_reasons`.
+
+    Raises
+    ------
+    FormatError
+        If a layer with several synapses has no ``inputs``.
+    RangeError
+        If a weight of a lava-dl layer does not fit 8 bits.
+    """
+    if inputs is None and len(layer.sources) > 1:
+        raise FormatError(
+            f"a layer with {len(layer.sources)} synapses needs to name its inputs; "
+            "write the whole network with netx_export.write"
+        )
+    if inputs is not None and not isinstance(layer, Input):
+        handle[schema.INPUTS] = np.array(inputs, np.int64)
+    handle[schema.SHAPE] = np.array(layer.shape, np.int64)
+    if isinstance(layer, Population):
+        _population(handle, layer, stock)
+    elif isinstance(layer, Flatten):
+        _type(handle, schema.FLATTEN)
+    else:
+        _type(handle, schema.INPUT)
+        handle[schema.LEVELS] = np.int64(layer.levels)
+        handle[schema.SIGNED] = np.bool_(layer.signed)
+        handle[schema.GAIN] = np.float64(layer.gain)
+        if layer.neuron is not None:
+            _stock_neuron(handle.create_group(schema.NEURON), layer.neuron)
+
+
+def write_block(handle: h5py.Group, layers: Sequence[tuple[str, Layer]]) -> None:
+    """Write the named layers of one SLAYER-style block into its one group.
+
+    A single layer is written as such. Several (a residual block) become a layer of
+    type ``residual`` that holds them, with ``inputs`` counted inside the block and
+    -1 for the layer before it.
+    """
+    if len(layers) == 1:
+        write_layer(handle, layers[0][1])
+        return
+    _type(handle, schema.RESIDUAL)
+    handle[schema.SHAPE] = np.array(layers[-1][1].shape, np.int64)
+    inner = handle.create_group(schema.LAYER)
+    for index, (name, layer) in enumerate(layers):
+        group = inner.create_group(str(index))
+        _text(group, schema.NAME, name)
+        write_layer(group, layer, inputs=layer.sources)
+
+
+def _population(handle: h5py.Group, layer: Population, stock: bool) -> None:
+    _synapse(handle, layer.synapses[0])
+    for k, synapse in enumerate(layer.synapses[1:], 1):
+        with at(f"{schema.SHORTCUT}/{k}"):
+            _synapse(handle.create_group(f"{schema.SHORTCUT}/{k}"), synapse)
+    if layer.scale is not None:
+        handle[schema.SCALE] = np.asarray(layer.scale, np.float64)
+    neuron = handle.create_group(schema.NEURON)
+    if isinstance(layer.neuron, StockNeuron):
+        _stock_neuron(neuron, layer.neuron)
+        _bias(handle, layer.bias)
+    elif stock:
+        _fields(neuron, cuba_fields(layer.neuron))
+        own = neuron.create_group(schema.MULTILEVEL)
+        _own_neuron(own, layer.neuron)
+        _bias(own, layer.bias)
+        _bias(handle, full_bias(layer))
+    else:
+        _own_neuron(neuron, layer.neuron)
+        _bias(handle, layer.bias)
+
+
+def _synapse(handle: h5py.Group, synapse: Synapse) -> None:
+    weight = synapse.weight
+    if weight.size and (weight.min() < WEIGHT_RANGE[0] or weight.max() > WEIGHT_RANGE[1]):
+        raise RangeError(f"weights must fit 8 bits, got {weight.min()}..{weight.max()}", "weight")
+    _array(handle, schema.WEIGHT, weight.astype(np.int16))
+    handle[schema.WEIGHT_EXP] = np.int64(synapse.weight_exp)
+    if isinstance(synapse, Conv):
+        _type(handle, schema.CONV)
+        handle[schema.IN_CHANNELS] = np.int64(weight.shape[1] * synapse.groups)
+        handle[schema.OUT_CHANNELS] = np.int64(weight.shape[0])
+        handle[schema.KERNEL_SIZE] = np.array(weight.shape[2:], np.int64)
+        handle[schema.STRIDE] = np.array(synapse.stride, np.int64)
+        handle[schema.PADDING] = np.array(synapse.padding, np.int64)
+        handle[schema.DILATION] = np.array(synapse.dilation, np.int64)
+        handle[schema.GROUPS] = np.int64(synapse.groups)
+    elif isinstance(synapse, Dense):
+        _type(handle, schema.DENSE)
+        handle[schema.IN_FEATURES] = np.int64(weight.shape[1])
+        handle[schema.OUT_FEATURES] = np.int64(weight.shape[0])
+    else:
+        _type(handle, schema.IDENTITY)
+
+
+def _own_neuron(handle: h5py.Group, neuron: MultiLevel | Readout) -> None:
+    if isinstance(neuron, MultiLevel):
+        _fields(handle, {schema.TYPE: schema.MLIF, schema.LEVELS: int(neuron.levels)})
+        handle[schema.VTH] = neuron.vth
+        handle[schema.V0] = neuron.v0
+    else:
+        fields = {
+            schema.TYPE: schema.READOUT,
+            schema.INTEGRATE: bool(neuron.integrate),
+            schema.MESSAGE_BITS: int(neuron.num_message_bits),
+        }
+        _fields(handle, fields)
+
+
+def _stock_neuron(handle: h5py.Group, neuron: StockNeuron) -> None:
+    _fields(handle, {**neuron.params, schema.TYPE: neuron.type})
+
+
+def _fields(handle: h5py.Group, fields: dict[str, Any]) -> None:
+    for name, value in fields.items():
+        if isinstance(value, str):
+            _text(handle, name, value)
+        elif isinstance(value, bool | int | float | np.number | np.bool_):
+            handle[name] = np.asarray(value)
+        else:
+            raise FormatError(
+                f"a parameter of a neuron must be a number or a string, got {value!r}",
+                f"{schema.NEURON}/{name}",
+            )
+
+
+def _bias(handle: h5py.Group, bias: np.ndarray | None) -> None:
+    if bias is not None:
+        handle[schema.BIAS] = bias.astype(np.int32)
+
+
+def _array(handle: h5py.Group, name: str, values: np.ndarray) -> None:
+    large = values.size >= COMPRESS_FROM
+    handle.create_dataset(
+        name,
+        data=values,
+        compression="gzip" if large else None,
+        shuffle=large or None,
+        track_times=False,
+    )
+
+
+def _type(handle: h5py.Group, name: str) -> None:
+    handle[schema.TYPE] = np.array([name.encode("ascii")], "S10")
+
+
+def _text(handle: h5py.Group, name: str, text: str) -> None:
+    """A fixed-length UTF-8 string."""
+    import h5py
+
+    if not text or not text.isprintable():  # surrogates and NUL are not printable either
+        raise FormatError(f"{name} must be printable text, got {text!r}", name)
+    data = text.encode("utf-8")
+    handle.create_dataset(
+        name, data=data, dtype=h5py.string_dtype("utf-8", len(data)), track_times=False
+    )
+
+
+def _json(provenance: dict[str, Any]) -> str:
+    try:
+        text = json.dumps(provenance, sort_keys=True, allow_nan=False, ensure_ascii=True)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise FormatError(f"provenance must be what JSON can hold ({error})") from None
+    if not isinstance(provenance, dict):
+        raise FormatError(f"provenance must be a dict, got {type(provenance).__name__}")
+    return text

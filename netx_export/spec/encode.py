@@ -1,0 +1,86 @@
+"""Real data to the integers that enter a network."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from netx_export.errors import DataError
+
+if TYPE_CHECKING:
+    from netx_export.spec import Input, NetworkSpec
+
+__all__ = ["check_payload", "encode"]
+
+
+def encode(spec: NetworkSpec, data: np.ndarray) -> np.ndarray:
+    """``z = clip(floor(gain * x + 1/2), low, levels)`` with the file's gain and levels.
+
+    Parameters
+    ----------
+    spec : NetworkSpec
+        Its input layer holds gain, levels and sign.
+    data : ndarray
+        (N, C, H, W) or (N, F), any number type; a trailing T axis is kept.
+
+    Returns
+    -------
+    ndarray of int64
+        Same shape.
+
+    Raises
+    ------
+    DataError
+        If the data is not finite numbers of the input's shape.
+    """
+    from netx_export.spec import need_spec
+
+    layer = need_spec(spec).input
+    try:
+        array = np.asarray(data)
+    except ValueError:
+        raise DataError("samples must be one array, got lists of different lengths") from None
+    if array.dtype.kind not in "buif":
+        raise DataError(f"samples must be numbers, got type {array.dtype}")
+    check_shape(layer, array)
+    array = array.astype(np.float64)
+    if not np.all(np.isfinite(array)):
+        raise DataError("samples must be finite, got NaN or infinity")
+    low, high = layer.payload
+    return np.floor(array * layer.gain + 0.5).clip(low, high).astype(np.int64)
+
+
+def check_shape(layer: Input, x: np.ndarray) -> bool:
+    """DataError unless x is (N, *shape) or (N, *shape, T); returns whether T is there."""
+    shape = layer.shape
+    if x.shape[1 : 1 + len(shape)] != shape or x.ndim not in (len(shape) + 1, len(shape) + 2):
+        raise DataError(
+            f"samples must have shape (N, {', '.join(map(str, shape))}) "
+            f"or that with a last axis T, got {x.shape}"
+        )
+    return x.ndim == len(shape) + 2
+
+
+def check_payload(spec: NetworkSpec, x: np.ndarray) -> np.ndarray:
+    """Integer samples as (N, *shape, T) int64; DataError if one is not a legal payload.
+
+    A static sample is repeated in every timestep.
+    """
+    x = np.asarray(x)
+    layer = spec.input
+    timed = check_shape(layer, x)
+    if x.dtype.kind not in "buif" or (x.dtype.kind == "f" and np.any(x != np.floor(x))):
+        raise DataError("payloads must be whole numbers; encode() turns data into them")
+    low, high = layer.payload
+    if x.size and (x.min() < low or x.max() > high):
+        raise DataError(
+            f"payloads of the input lie in {low}..{high}, got {x.min()}..{x.max()}; "
+            "encode() turns data into payloads"
+        )
+    x = x.astype(np.int64)
+    if not timed:
+        return np.repeat(x[..., None], spec.timesteps, axis=-1)
+    if x.shape[-1] != spec.timesteps:
+        raise DataError(f"this network takes T = {spec.timesteps} timesteps, got {x.shape[-1]}")
+    return x

@@ -1,0 +1,279 @@
+"""Worst case of every accumulator and state, by interval arithmetic over the DAG.
+
+Payload intervals run from the input to the output, one per channel. A synapse sums
+``w > 0`` parts over one end and ``w < 0`` parts over the other; a silent source (a
+padded border, or a timestep before the first sample) sends 0, so every payload
+interval is widened to contain 0. With the input A = [al, ah] of one timestep, bias
+included, a multi-level neuron goes through::
+
+    H_1 = V0 + A                       H_t = V_{t-1} + A
+    V_t = hull of { h - vth * clip(h // vth, 0, N) : h in H_t }
+
+On one level the map is h minus a constant. Where H_t spans levels kl < kh, the
+integer just below a threshold is left with vth - 1 and the one on it with 0, hence
+
+    V_t = [min(0, hl - vth * kl), max(vth - 1, hh - vth * kh)].
+
+That hull is exact for one neuron whose input takes every whole number in A; sums
+that depend on each other (two arms of a residual) make it wider than what can
+happen, never narrower. States that a long run of negative inputs drives down, or
+of inputs above N * vth drives up, are followed over all T timesteps. Ours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from netx_export.errors import RangeError
+from netx_export.spec import (
+    Conv,
+    Dense,
+    Flatten,
+    Input,
+    MultiLevel,
+    NetworkSpec,
+    Population,
+    Readout,
+    StockNeuron,
+    Synapse,
+)
+from netx_export.spec.graph import order
+from netx_export.spec.widths import STATE_MAX, STATE_MIN, shift
+
+__all__ = ["LayerRange", "check_ranges", "signed_bits", "worst_case"]
+
+Interval = tuple[int, int]
+Bounds = tuple[np.ndarray, np.ndarray]  # lowest and highest per channel, int64
+
+FAR = 1 << 40  # past any width: no need to follow the state further
+CHUNK = 1 << 22  # weights turned to float64 at a time
+
+
+@dataclass(frozen=True)
+class LayerRange:
+    """Worst case of one population, over its neurons and the timesteps of a sample.
+
+    Attributes
+    ----------
+    index, name : int, str
+        The layer.
+    synapses : tuple of (int, int)
+        Lowest and highest sum of each synapse (before or after its exponent,
+        whichever is wider).
+    accumulator : (int, int)
+        All synapses together: the neuron's ``a_in``.
+    state : (int, int)
+        The membrane before the spike, H; for a readout what it sends.
+        ``(0, 0)`` for a neuron of lava-dl, which follows its own rules.
+    payload : (int, int)
+        What it sends.
+    problem : str
+        Empty if everything stays in its width.
+    """
+
+    index: int
+    name: str
+    synapses: tuple[Interval, ...]
+    accumulator: Interval
+    state: Interval
+    payload: Interval
+    problem: str = ""
+
+    @property
+    def fits(self) -> bool:
+        """Whether everything stays in its width."""
+        return not self.problem
+
+    @property
+    def bits(self) -> int:
+        """Signed width that accumulators and state need."""
+        return signed_bits(*self.synapses, self.accumulator, self.state)
+
+
+def signed_bits(*intervals: Interval) -> int:
+    """Width in two's complement that holds all of them."""
+    widths = [
+        max(high.bit_length(), (-low - 1).bit_length() if low < 0 else 0) for low, high in intervals
+    ]
+    return 1 + max(widths)
+
+
+def _hull(bounds: Bounds) -> Interval:
+    return int(bounds[0].min()), int(bounds[1].max())
+
+
+def _with_zero(bounds: Bounds) -> Bounds:
+    return np.minimum(bounds[0], 0), np.maximum(bounds[1], 0)
+
+
+def _matrix(weight: np.ndarray, low: np.ndarray, high: np.ndarray) -> Bounds:
+    """Interval of ``weight @ s``; float64 is exact below 2**53."""
+    lows, highs = [], []
+    rows = max(1, CHUNK // weight.shape[1])
+    ends = np.stack([low, high], axis=1).astype(np.float64)
+    for start in range(0, weight.shape[0], rows):
+        part = weight[start : start + rows].astype(np.float64)
+        up, down = np.maximum(part, 0) @ ends, np.minimum(part, 0) @ ends
+        lows.append(up[:, 0] + down[:, 1])
+        highs.append(up[:, 1] + down[:, 0])
+    return np.concatenate(lows).astype(np.int64), np.concatenate(highs).astype(np.int64)
+
+
+def _sum_bounds(synapse: Synapse, source: Bounds) -> Bounds:
+    """Interval of a synapse's sum per output channel, before its exponent."""
+    low, high = _with_zero(source)
+    weight = synapse.weight
+    if isinstance(synapse, Dense):
+        return _matrix(weight, low, high)
+    if isinstance(synapse, Conv):
+        taps = weight.shape[2] * weight.shape[3]
+        per_group = weight.shape[0] // synapse.groups
+        parts = []
+        for g in range(synapse.groups):
+            kernels = weight[g * per_group : (g + 1) * per_group].reshape(per_group, -1)
+            inputs = slice(g * weight.shape[1], (g + 1) * weight.shape[1])
+            parts.append(_matrix(kernels, low[inputs].repeat(taps), high[inputs].repeat(taps)))
+        return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
+    gain = weight.astype(np.int64)
+    ends = gain * low, gain * high
+    return np.minimum(*ends), np.maximum(*ends)
+
+
+def _multilevel(neuron: MultiLevel, a: Bounds, timesteps: int) -> tuple[Interval, Bounds]:
+    """State hull and payload bounds of a multi-level population; see the module."""
+    size = a[0].shape
+    theta = np.broadcast_to(neuron.vth, size).astype(np.int64)
+    low = high = np.broadcast_to(neuron.v0, size).astype(np.int64)
+    state: Interval | None = None
+    z_low, z_high = np.full(size, neuron.levels, np.int64), np.zeros(size, np.int64)
+    for _ in range(timesteps):
+        h_low, h_high = low + a[0], high + a[1]
+        state = _join(state, _hull((h_low, h_high)))
+        k_low = (h_low // theta).clip(0, neuron.levels)
+        k_high = (h_high // theta).clip(0, neuron.levels)
+        z_low, z_high = np.minimum(z_low, k_low), np.maximum(z_high, k_high)
+        one_level = k_low == k_high
+        rest_low, rest_high = h_low - theta * k_low, h_high - theta * k_high
+        new_low = np.where(one_level, rest_low, np.minimum(rest_low, 0))
+        new_high = np.where(one_level, rest_high, np.maximum(rest_high, theta - 1))
+        settled = np.array_equal(new_low, low) and np.array_equal(new_high, high)
+        low, high = new_low, new_high
+        if settled or max(-state[0], state[1]) > FAR:
+            break
+    assert state is not None
+    return state, (z_low, z_high)
+
+
+def _join(a: Interval | None, b: Interval) -> Interval:
+    return b if a is None else (min(a[0], b[0]), max(a[1], b[1]))
+
+
+def _readout(neuron: Readout, a: Bounds, timesteps: int) -> Bounds:
+    """Everything that a readout can send."""
+    if not neuron.integrate or timesteps == 1:
+        return a
+    return np.minimum(a[0], a[0] * timesteps), np.maximum(a[1], a[1] * timesteps)
+
+
+def _population(
+    index: int, layer: Population, sources: list[Bounds], timesteps: int
+) -> tuple[LayerRange, Bounds]:
+    sums = [_sum_bounds(s, b) for s, b in zip(layer.synapses, sources, strict=True)]
+    shifted = [
+        (shift(low, s.weight_exp), shift(high, s.weight_exp))
+        for s, (low, high) in zip(layer.synapses, sums, strict=True)
+    ]
+    synapses = tuple(
+        _join(_hull(before), _hull(after)) for before, after in zip(sums, shifted, strict=True)
+    )
+    total = (
+        np.sum([low for low, _ in shifted], axis=0),
+        np.sum([high for _, high in shifted], axis=0),
+    )
+    accumulator = _hull(total)
+    bias = 0 if layer.bias is None else layer.bias.astype(np.int64)
+    a = total[0] + bias, total[1] + bias
+    neuron = layer.neuron
+    if isinstance(neuron, StockNeuron):
+        low, high = neuron.payload
+        bounds = np.full(a[0].shape, low, np.int64), np.full(a[0].shape, high, np.int64)
+        return LayerRange(index, layer.name, synapses, accumulator, (0, 0), (low, high)), bounds
+    if isinstance(neuron, MultiLevel):
+        state, bounds = _multilevel(neuron, a, timesteps)
+    else:
+        bounds = _readout(neuron, a, timesteps)
+        state = _hull(bounds)
+    found = LayerRange(index, layer.name, synapses, accumulator, state, _hull(bounds))
+    problem = _problem(found, layer)
+    if problem:  # what follows is judged as if this layer were mended
+        bounds = bounds[0].clip(*neuron.payload), bounds[1].clip(*neuron.payload)
+        found = LayerRange(index, layer.name, synapses, accumulator, state, _hull(bounds), problem)
+    return found, bounds
+
+
+def _problem(found: LayerRange, layer: Population) -> str:
+    parts = [(f"the sum of synapse {k}", i) for k, i in enumerate(found.synapses)]
+    parts += [("the sum of its synapses", found.accumulator), ("its state", found.state)]
+    for what, (low, high) in parts:
+        if low < STATE_MIN or high > STATE_MAX:
+            return (
+                f"{what} must fit 24 bits, but can reach {low}..{high}, which needs "
+                f"{signed_bits((low, high))}; use fewer levels before it, a smaller weight_exp, "
+                "or fewer inputs"
+            )
+    if isinstance(layer.neuron, Readout):
+        low, high = layer.neuron.payload
+        if found.payload[0] < low or found.payload[1] > high:
+            need = signed_bits(found.payload)
+            wide = next(bits for bits in (16, 24) if bits >= need)
+            return (
+                f"its payload must fit num_message_bits = {layer.neuron.num_message_bits}, but "
+                f"can reach {found.payload[0]}..{found.payload[1]}; use {wide} bits"
+            )
+    return ""
+
+
+def worst_case(spec: NetworkSpec) -> list[LayerRange]:
+    """Worst case of every population, in file order.
+
+    Parameters
+    ----------
+    spec : NetworkSpec
+        Any network. Neurons of lava-dl follow their own rules: their accumulators
+        are given, but nothing is required of them.
+
+    Returns
+    -------
+    list of LayerRange
+        The ranges after a layer that does not fit are those of the network in
+        which it does.
+    """
+    bounds: dict[int, Bounds] = {}
+    found: dict[int, LayerRange] = {}
+    for index in order(spec.layers):
+        layer = spec.layers[index]
+        if isinstance(layer, Population):
+            found[index], bounds[index] = _population(
+                index, layer, [bounds[s] for s in layer.sources], spec.timesteps
+            )
+        elif isinstance(layer, Flatten):
+            shape = spec.layers[layer.source].shape
+            area = layer.shape[0] // shape[0]
+            low, high = bounds[layer.source]
+            bounds[index] = low.repeat(area), high.repeat(area)
+        elif isinstance(layer, Input):
+            low_z, high_z = layer.payload if layer.neuron is None else layer.neuron.payload
+            size = layer.shape[0]
+            bounds[index] = np.full(size, low_z, np.int64), np.full(size, high_z, np.int64)
+    return [found[index] for index, _ in spec.populations]
+
+
+def check_ranges(spec: NetworkSpec) -> list[LayerRange]:
+    """:func:`worst_case`, or RangeError for the first layer that can leave its width."""
+    ranges = worst_case(spec)
+    for found in ranges:
+        if found.problem:
+            raise RangeError(found.problem, spec.label(found.index))
+    return ranges
