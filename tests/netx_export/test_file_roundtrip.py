@@ -23,11 +23,11 @@ from netx_export import (
     Readout,
     StockNeuron,
     read,
-    schema,
     stock_reasons,
     write,
     write_layer,
 )
+from netx_export.file import schema
 from netx_export.file.writer import file_image
 
 relaxed = settings(

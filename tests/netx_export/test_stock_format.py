@@ -23,11 +23,11 @@ from netx_export import (
     Readout,
     StockNeuron,
     read,
-    schema,
     stock_reasons,
     worst_case,
     write,
 )
+from netx_export.file import schema
 from netx_export.file.stock import dense_weight
 
 needs_lava = pytest.mark.skipif(importlib.util.find_spec("lava") is None, reason="needs Lava")
