@@ -16,8 +16,13 @@ integer just below a threshold is left with vth - 1 and the one on it with 0, he
 
 That hull is exact for one neuron whose input takes every whole number in A; sums
 that depend on each other (two arms of a residual) make it wider than what can
-happen, never narrower. States that a long run of negative inputs drives down, or
-of inputs above N * vth drives up, are followed over all T timesteps. Ours.
+happen, never narrower.
+
+The T timesteps are taken in runs. Below the threshold, above N * vth, and where V_t
+holds all of 0 .. vth - 1, both ends move by a constant until they stop, so that any
+number of timesteps is one step of the program. A narrow interval that turns around
+inside one threshold is followed for :data:`TURNS` steps and then widened to
+0 .. vth - 1. Numbers beyond :data:`FAR` stand for anything that large. Ours.
 """
 
 from __future__ import annotations
@@ -47,7 +52,8 @@ __all__ = ["LayerRange", "check_ranges", "signed_bits", "worst_case"]
 Interval = tuple[int, int]
 Bounds = tuple[np.ndarray, np.ndarray]  # lowest and highest per channel, int64
 
-FAR = 1 << 40  # past any width: no need to follow the state further
+FAR = 1 << 40  # past any width, and times T still inside int64
+TURNS = 256
 CHUNK = 1 << 22  # weights turned to float64 at a time
 
 
@@ -118,7 +124,11 @@ def _matrix(weight: np.ndarray, low: np.ndarray, high: np.ndarray) -> Bounds:
         up, down = np.maximum(part, 0) @ ends, np.minimum(part, 0) @ ends
         lows.append(up[:, 0] + down[:, 1])
         highs.append(up[:, 1] + down[:, 0])
-    return np.concatenate(lows).astype(np.int64), np.concatenate(highs).astype(np.int64)
+    return _near(np.concatenate(lows)), _near(np.concatenate(highs))
+
+
+def _near(values: np.ndarray) -> np.ndarray:
+    return values.clip(-FAR, FAR).astype(np.int64)
 
 
 def _sum_bounds(synapse: Synapse, source: Bounds) -> Bounds:
@@ -145,25 +155,75 @@ def _multilevel(neuron: MultiLevel, a: Bounds, timesteps: int) -> tuple[Interval
     """State hull and payload bounds of a multi-level population; see the module."""
     size = a[0].shape
     theta = np.broadcast_to(neuron.vth, size).astype(np.int64)
-    low = high = np.broadcast_to(neuron.v0, size).astype(np.int64)
-    state: Interval | None = None
+    start = np.broadcast_to(neuron.v0, size).astype(np.int64)
     z_low, z_high = np.full(size, neuron.levels, np.int64), np.zeros(size, np.int64)
-    for _ in range(timesteps):
-        h_low, h_high = low + a[0], high + a[1]
-        state = _join(state, _hull((h_low, h_high)))
-        k_low = (h_low // theta).clip(0, neuron.levels)
-        k_high = (h_high // theta).clip(0, neuron.levels)
-        z_low, z_high = np.minimum(z_low, k_low), np.maximum(z_high, k_high)
-        one_level = k_low == k_high
-        rest_low, rest_high = h_low - theta * k_low, h_high - theta * k_high
-        new_low = np.where(one_level, rest_low, np.minimum(rest_low, 0))
-        new_high = np.where(one_level, rest_high, np.maximum(rest_high, theta - 1))
-        settled = np.array_equal(new_low, low) and np.array_equal(new_high, high)
-        low, high = new_low, new_high
-        if settled or max(-state[0], state[1]) > FAR:
-            break
+    state: Interval | None = None
+    going = np.arange(size[0])  # the channels that still move
+    ends, left, turns = (start, start), np.full(size, timesteps), 0
+    while going.size:
+        inputs = a[0][going], a[1][going]
+        if turns == TURNS:
+            ends = np.minimum(ends[0], 0), np.maximum(ends[1], theta[going] - 1)
+        many = np.minimum(_run_length(ends, inputs, theta[going], neuron.levels), left)
+        many = np.maximum(many, 1)
+        last, after = _after(ends, inputs, theta[going], neuron.levels, many)
+        # both ends move one way in a run, so its first and its last timestep are the extremes
+        for low, high in (ends, last):
+            h = low + inputs[0], high + inputs[1]
+            k_low, k_high = ((x // theta[going]).clip(0, neuron.levels) for x in h)
+            state = _join(state, _hull(h))
+            z_low[going] = np.minimum(z_low[going], k_low)
+            z_high[going] = np.maximum(z_high[going], k_high)
+        left = left - many
+        moving = (left > 0) & ((after[0] != ends[0]) | (after[1] != ends[1]))
+        going, left = going[moving], left[moving]
+        ends, turns = (after[0][moving], after[1][moving]), turns + 1
     assert state is not None
     return state, (z_low, z_high)
+
+
+def _run_length(ends: Bounds, a: Bounds, theta: np.ndarray, levels: int) -> np.ndarray:
+    """For how many timesteps both ends follow :func:`_after`; FAR: for ever."""
+    (low, high), (a_low, a_high), top = ends, a, levels * theta
+    h_low, h_high = low + a_low, high + a_high
+    below = np.where(a_high > 0, (theta - 1 - high) // np.maximum(a_high, 1), FAR)
+    falls = np.maximum(top - a_low, 1)
+    above = np.where(a_low < top, (h_low - top) // falls + 1, FAR)
+    until_below = (h_high - theta) // np.maximum(top - a_high, 1) + 1
+    until_above = (top - low - 1) // np.maximum(a_low, 1)
+    across = np.where(a_high > 0, FAR, until_below)
+    across = np.where(a_low < top, across, np.minimum(across, until_above))
+    wide = (low <= 0) & (high >= theta - 1)
+    return np.select([h_high < theta, h_low >= top, wide & ~_one(h_low, h_high, theta, levels)],
+                     [below, above, across], 1)  # fmt: skip
+
+
+def _one(h_low: np.ndarray, h_high: np.ndarray, theta: np.ndarray, levels: int) -> np.ndarray:
+    """Whether both ends send the same payload."""
+    return (h_low // theta).clip(0, levels) == (h_high // theta).clip(0, levels)
+
+
+def _after(
+    ends: Bounds, a: Bounds, theta: np.ndarray, levels: int, many: np.ndarray
+) -> tuple[Bounds, Bounds]:
+    """V before the last of ``many`` timesteps of a run, and after it."""
+    (low, high), (a_low, a_high) = ends, a
+    h_low, h_high = low + a_low, high + a_high
+    one, sent = _one(h_low, h_high, theta, levels), (h_low // theta).clip(0, levels) * theta
+    found = []
+    for n in (many - 1, many):
+        found.append(
+            (
+                np.where(one, low + n * (a_low - sent), np.minimum(low + n * a_low, 0)),
+                np.where(
+                    one,
+                    high + n * (a_high - sent),
+                    np.maximum(high + n * (a_high - levels * theta), theta - 1),
+                ),
+            )
+        )
+    before = tuple(np.where(many == 1, x, y) for x, y in zip(ends, found[0], strict=True))
+    return (before[0], before[1]), found[1]
 
 
 def _join(a: Interval | None, b: Interval) -> Interval:
@@ -182,15 +242,15 @@ def _population(
 ) -> tuple[LayerRange, Bounds]:
     sums = [_sum_bounds(s, b) for s, b in zip(layer.synapses, sources, strict=True)]
     shifted = [
-        (shift(low, s.weight_exp), shift(high, s.weight_exp))
+        (_near(shift(low, s.weight_exp)), _near(shift(high, s.weight_exp)))
         for s, (low, high) in zip(layer.synapses, sums, strict=True)
     ]
     synapses = tuple(
         _join(_hull(before), _hull(after)) for before, after in zip(sums, shifted, strict=True)
     )
     total = (
-        np.sum([low for low, _ in shifted], axis=0),
-        np.sum([high for _, high in shifted], axis=0),
+        _near(np.sum([low for low, _ in shifted], axis=0)),
+        _near(np.sum([high for _, high in shifted], axis=0)),
     )
     accumulator = _hull(total)
     bias = 0 if layer.bias is None else layer.bias.astype(np.int64)
