@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from lava_mlsnn.errors import ConfigError, MLSNNError, RunError
-from lava_mlsnn.lava.session import LavaSession, quiet, require_lava
+from lava_mlsnn.lava.forks import alone
+from lava_mlsnn.lava.session import LavaSession, require_lava
 from netx_export.spec import NetworkSpec, Readout, need_spec
 from netx_export.spec.encode import check_payload
 from netx_export.spec.timing import latency
@@ -172,7 +173,7 @@ def run_loihi2(
     expected = IntegerRunner(spec, on_overflow="wrap").run(x).output
     steps = len(x) * spec.timesteps
     total = steps + latency(spec) + input_delay + SLACK
-    with quiet():
+    with alone():
         from lava.magma.core.run_configs import Loihi2HwCfg
 
         from lava_mlsnn.lava.network.process import Network

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from lava_mlsnn.errors import ConfigError, DataError
-from lava_mlsnn.lava.session import LavaSession, quiet, require_lava
+from lava_mlsnn.errors import ConfigError, DataError, RunError
+from lava_mlsnn.lava.forks import alone
+from lava_mlsnn.lava.session import LavaSession, TimeUpError, require_lava
 from netx_export.spec import NetworkSpec, StockNeuron, need_spec
 from netx_export.spec.encode import check_payload
 from netx_export.spec.timing import depths, latency
@@ -87,7 +88,7 @@ def run_lava(
     progress : callable, optional
         Called as ``progress(done_timesteps, total_timesteps)``.
     timeout : float, optional
-        Seconds that the run may take.
+        Seconds that the run may take, building and starting included.
     spike_exp : int
         Only for sigma-delta neurons, see :class:`lava_mlsnn.lava.network.process.Network`.
     reset_interval : int, optional
@@ -103,7 +104,15 @@ def run_lava(
         If a Lava process fails, is killed, or time is up. None stays behind.
     MLSNNError
         If Lava is not installed.
+
+    Notes
+    -----
+    Threads may call it at the same time: they build, start and end their networks one after
+    the other and run them side by side. A signal that comes while processes are started is
+    handled when they are, so that Ctrl-C is not lost.
     """
+    if timeout is not None and not (isinstance(timeout, int | float) and timeout > 0):
+        raise ConfigError(f"timeout must be a number of seconds above 0, or None, got {timeout!r}")
     if tag not in TAGS:
         raise ConfigError(f"tag must be one of {TAGS}, got {tag!r}")
     names = _probe_names(need_spec(spec), probes)
@@ -121,7 +130,6 @@ def run_lava(
     steps = len(x) * spec.timesteps
     if steps == 0:
         return _empty(spec, names, tag)
-    require_lava()
     options = {"spike_exp": spike_exp, "reset_interval": reset_interval}
     run_cfg = {"select_tag": tag, "select_sub_proc_model": per_layer}
     return _run(spec, x, run_cfg, names, progress, timeout, options)
@@ -136,7 +144,9 @@ def _run(
     timeout: float | None,
     options: dict[str, Any],
 ) -> LavaResult:
-    with quiet():
+    end = None if timeout is None else time.monotonic() + timeout
+    with alone(end):
+        require_lava()
         from lava.magma.core.run_configs import Loihi2SimCfg
 
         from lava_mlsnn.lava.network.process import Network
@@ -157,13 +167,21 @@ def _run(
 
         output = record(network.out, len(spec.layers) - 1)
         sinks = {name: record(network.probe(name), network.index(name)) for name in names}
-        session = LavaSession(source, Loihi2SimCfg(**run_cfg))
+        left = None if end is None else end - time.monotonic()
+        session = LavaSession(source, Loihi2SimCfg(**run_cfg), left)
     total = steps + latency(spec)
-    with session:
-        start = time.perf_counter()
-        session.run(total, done=lambda: output.done, progress=progress, timeout=timeout)
-        seconds = time.perf_counter() - start
-        overflows = network.overflows()
+    try:
+        with session:
+            start = time.perf_counter()
+            session.run(
+                total, done=lambda: output.done, progress=progress, timeout=timeout, end=end
+            )
+            seconds = time.perf_counter() - start
+            overflows = network.overflows()
+    except TimeUpError:
+        raise RunError(
+            f"Lava had done 0 of {total} timesteps after {timeout:g} s, it was still starting"
+        ) from None
     return LavaResult(
         _sample_first(output.data, spec, kind),
         {name: _sample_first(sink.data, spec, kind) for name, sink in sinks.items()},

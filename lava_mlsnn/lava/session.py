@@ -10,28 +10,21 @@ failure they are ended instead of asked.
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import importlib.util
-import io
-import logging
 import multiprocessing
-import os
 import queue
-import signal
 import sys
-import threading
 import time
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from lava_mlsnn.errors import MLSNNError, RunError
+from lava_mlsnn.lava.forks import SharedMemory, alone, forking, signals_later
 
 __all__ = ["LavaSession", "lava_available", "require_lava"]
 
 POLL = 0.01  # seconds between two looks at the children
-GRACE = 5.0  # seconds that children get to end on their own
+GRACE = 2.0  # seconds that children get to end on their own
 
 
 def lava_available() -> bool:
@@ -55,58 +48,8 @@ def require_lava() -> None:
         multiprocessing.set_start_method(None, force=True)
 
 
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Keep Lava's printing and its root log handlers off the user's terminal.
-
-    Every Process adds a handler to the root logger and leaves it there, so
-    fifty Processes print each later message of any library fifty times.
-    """
-    root = logging.getLogger()
-    handlers = list(root.handlers)
-    try:
-        with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        root.handlers[:] = handlers
-
-
-class _ForkRules:
-    """What the children that Lava forks do about signals, while switched on.
-
-    They ignore Ctrl-C, which reaches the whole group: only the parent acts on it.
-    On Linux they die with their parent, so that even one that is killed leaves
-    none behind; the kernel ties that to the thread that forked, hence the main
-    thread alone.
-    """
-
-    active = False
-    registered = False
-    libc: ctypes.CDLL | None = None
-    PR_SET_PDEATHSIG = 1
-
-    @classmethod
-    @contextlib.contextmanager
-    def on(cls) -> Iterator[None]:
-        """Apply the rules to what is forked inside."""
-        if not cls.registered:
-            os.register_at_fork(after_in_child=cls._in_child)
-            cls.registered = True
-        main = threading.current_thread() is threading.main_thread()
-        cls.libc = ctypes.CDLL(None) if main and sys.platform == "linux" else None
-        cls.active = True
-        try:
-            yield
-        finally:
-            cls.active = False
-
-    @classmethod
-    def _in_child(cls) -> None:
-        if cls.active:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
-            if cls.libc is not None:
-                cls.libc.prctl(cls.PR_SET_PDEATHSIG, signal.SIGKILL)
+class TimeUpError(RunError):
+    """Lava had not started when the time was up."""
 
 
 class LavaSession:
@@ -118,11 +61,14 @@ class LavaSession:
         Any Process of the connected network.
     run_cfg : RunConfig
         Selects the ProcessModels.
+    timeout : float, optional
+        Seconds that compiling and starting may take.
     """
 
-    def __init__(self, process: Any, run_cfg: Any) -> None:
+    def __init__(self, process: Any, run_cfg: Any, timeout: float | None = None) -> None:
         self.process = process
         self.run_cfg = run_cfg
+        self.timeout = timeout
         self.runtime: Any = None
         self._ok = False
         self._processes: list[Any] = []
@@ -135,40 +81,39 @@ class LavaSession:
             raise
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is not None:
+            self._ok = False  # whoever did not come to an end is not asked
         self.stop()
 
     def _start(self) -> None:
-        from lava.magma.core.process.message_interface_enum import ActorType
-        from lava.magma.runtime.runtime import Runtime
-
+        end = None if self.timeout is None else time.monotonic() + self.timeout
         try:
-            with quiet():
+            with alone(end):
+                from lava.magma.core.process.message_interface_enum import ActorType
+                from lava.magma.runtime.runtime import Runtime
+
                 executable = self.process.compile(self.run_cfg)
+                self._in_time(end)
                 self._processes = _with_parents([*executable.proc_builders, self.process])
                 self.runtime = Runtime(executable, ActorType.MultiProcessing)
                 executable.assign_runtime_to_all_processes(self.runtime)
                 self.process._runtime = self.runtime
-                with _ForkRules.on():
-                    self._initialize(self.runtime)
+                with forking():
+                    _build(self.runtime)
+                self._wait_for_start(self.runtime, end)
         except MLSNNError:
             raise
         except Exception as error:
             raise RunError(f"Lava could not start the network: {_one_line(error)}") from error
         self._ok = True
 
-    def _initialize(self, runtime: Any) -> None:
-        """``Runtime.initialize`` with one change: it watches while it waits.
+    def _wait_for_start(self, runtime: Any, end: float | None) -> None:
+        """The end of ``Runtime.initialize``, with one change: it watches while it waits.
 
         The original waits without end for a child that was killed while starting,
         and prints the traceback of one that raised.
         """
-        runtime._build_watchdog_manager()
-        runtime._build_message_infrastructure()
-        runtime._build_channels()
-        runtime._build_sync_channels()
-        runtime._build_processes()
-        runtime._build_runtime_services()
         runtime._start_ports()
         for answers in runtime.exception_q:
             while True:
@@ -177,10 +122,15 @@ class LavaSession:
                     break
                 except queue.Empty:
                     self._raise_if_dead()
+                    self._in_time(end)
             if error is not None:
                 raise error
         del runtime.exception_q
         runtime._is_initialized = True
+
+    def _in_time(self, end: float | None) -> None:
+        if end is not None and time.monotonic() > end:
+            raise TimeUpError(f"Lava had not started after {self.timeout:g} s")
 
     def run(
         self,
@@ -189,16 +139,19 @@ class LavaSession:
         done: Callable[[], int] | None = None,
         progress: Callable[[int, int], None] | None = None,
         timeout: float | None = None,
+        end: float | None = None,
     ) -> None:
         """Run ``steps`` timesteps; RunError if a child dies or time is up.
 
         ``done`` tells how many timesteps are over; each change goes to
-        ``progress(done, steps)``.
+        ``progress(done, steps)``. ``end`` is when the time is up, by the monotonic
+        clock, where the ``timeout`` began before this run.
         """
         from lava.magma.core.run_conditions import RunSteps
         from lava.magma.runtime.mgmt_token_enums import MGMT_RESPONSE, enum_equal
 
-        end = None if timeout is None else time.monotonic() + timeout
+        if timeout is not None and end is None:
+            end = time.monotonic() + timeout
         self._ok = False
         self.runtime.start(RunSteps(num_steps=steps, blocking=False))
         answer = self.runtime.service_to_runtime[0]
@@ -249,18 +202,16 @@ class LavaSession:
         runtime._is_started = False
         infrastructure = runtime._messaging_infrastructure
         actors = list(infrastructure.actors) if infrastructure is not None else []
-        with quiet():
+        with signals_later():
             if self._ok:
                 _ask_to_stop(runtime, actors)
-            for actor in actors:
-                _end(actor)
+            _end(actors)
             runtime.join()
-            if infrastructure is not None and infrastructure.smm is not None:
-                _free_memory(infrastructure.smm)
             if runtime._watchdog_manager is not None:
                 runtime._watchdog_manager.stop()
-        self._ok = False
-        self._forget()
+            self._ok = False
+            with alone():
+                self._forget()
 
     def _forget(self) -> None:
         """Lava's registry keeps every Process, with its weights, for ever."""
@@ -274,6 +225,22 @@ class LavaSession:
         self._processes = []
 
 
+def _build(runtime: Any) -> None:
+    """The start of ``Runtime.initialize``, with memory that has no name."""
+    from lava.magma.runtime.message_infrastructure.multiprocessing import MultiProcessing
+
+    runtime._build_watchdog_manager()
+    runtime._messaging_infrastructure = MultiProcessing()
+    runtime._messaging_infrastructure._smm = SharedMemory()
+    runtime._build_channels()
+    runtime._build_sync_channels()
+    runtime._build_processes()
+    runtime._build_runtime_services()
+    for actor in runtime._messaging_infrastructure.actors:
+        # multiprocessing waits at exit for children that it does not take for daemons
+        actor._config["daemon"] = True
+
+
 def _ask_to_stop(runtime: Any, actors: list[Any]) -> None:
     from lava.magma.runtime.mgmt_token_enums import MGMT_COMMAND
 
@@ -284,23 +251,17 @@ def _ask_to_stop(runtime: Any, actors: list[Any]) -> None:
         time.sleep(POLL / 2)
 
 
-def _end(actor: Any) -> None:
-    if actor._is_done:
-        return
-    if actor.is_alive():
-        actor.terminate()
-        multiprocessing.Process.join(actor, GRACE)
-    if actor.is_alive():
+def _end(actors: list[Any]) -> None:
+    """End the children; what one of them may still have to say is not read."""
+    left = [actor for actor in actors if not actor._is_done]
+    for actor in left:
         actor.kill()
-    actor.join()
-
-
-def _free_memory(manager: Any) -> None:
-    blocks = list(manager._shared_memory_handles)
-    manager.shutdown()
-    for block in blocks:  # still there only if the manager's own process was killed
-        with contextlib.suppress(FileNotFoundError):
-            block.unlink()
+    for actor in left:
+        multiprocessing.Process.join(actor)
+        multiprocessing.Process.close(actor)
+        actor._cconn.close()
+        actor._pconn.close()
+        actor._is_done = True
 
 
 def _with_parents(processes: list[Any]) -> list[Any]:
