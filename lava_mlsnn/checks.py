@@ -45,10 +45,11 @@ def check_number(name: str, value: Any, low: float, high: float, above: bool = F
     return float(value)
 
 
-def check_flag(name: str, value: Any) -> None:
-    """ConfigError unless the value is True or False."""
+def check_flag(name: str, value: Any) -> bool:
+    """The value; ConfigError unless it is True or False."""
     if not isinstance(value, bool):
         raise ConfigError(f"{name} must be True or False, got {shown(value)}")
+    return value
 
 
 def check_threads(value: Any) -> int:

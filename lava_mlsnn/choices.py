@@ -22,7 +22,8 @@ OPTIMISERS = ("adamw", "sgd")  # lava_mlsnn.training.schedule
 SCHEDULES = ("one-cycle", "cosine", "step")
 
 
-def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
-    """ConfigError unless the value is one of the choices."""
+def check_choice(name: str, value: str, choices: tuple[str, ...]) -> str:
+    """The value; ConfigError unless it is one of the choices."""
     if value not in choices:
         raise ConfigError(f"{name} must be one of {', '.join(choices)}, got {value!r}")
+    return value

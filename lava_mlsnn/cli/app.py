@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from lava_mlsnn.cli import options as o
-from lava_mlsnn.cli import recipe_options as r
 from lava_mlsnn.cli.console import Console, guarded
+from lava_mlsnn.cli.fields import Fields, with_fields
+from lava_mlsnn.models.config import ModelConfig
+from lava_mlsnn.training.config import TrainConfig
+from lava_mlsnn.training.recipes import RECIPES
 
 __all__ = ["app"]
+
+Values = dict[str, Any]
 
 app = typer.Typer(
     name="mlsnn",
@@ -42,14 +48,12 @@ def _root(
 
 @app.command()
 @guarded
+@with_fields
 def demo(
+    *,
     out: o.Out = Path("demo"),
-    epochs: o.Epochs = 60,
-    levels: o.Levels = 4,
-    timesteps: o.Timesteps = 1,
-    v0: o.V0 = o.NETWORK.v0,
-    barrier: o.Barrier = o.NETWORK.barrier,
-    seed: o.Seed = 0,
+    training: Annotated[Values, Fields(RECIPES["digits"], "epochs", "seed")],
+    network: Annotated[Values, Fields(ModelConfig(), "levels", "timesteps", "v0", "barrier")],
     lava_samples: Annotated[
         int, typer.Option("--lava-samples", min=0, help="Test samples that also run in Lava.")
     ] = 32,
@@ -63,61 +67,28 @@ def demo(
     """
     from lava_mlsnn.cli.demo import run_demo
 
-    run_demo(
-        Console(as_json),
-        out,
-        epochs=epochs,
-        levels=levels,
-        timesteps=timesteps,
-        v0=v0,
-        barrier=barrier,
-        seed=seed,
-        lava_samples=lava_samples,
-        fresh=fresh,
-    )
+    recipe = replace(RECIPES["digits"], **training)
+    run_demo(Console(as_json), out, network, recipe, lava_samples=lava_samples, fresh=fresh)
 
 
 @app.command()
 @guarded
+@with_fields
 def train(
+    *,
     out: o.Out = Path("runs/train"),
     data: o.Data = "digits",
     data_root: o.DataRoot = None,
     download: o.Download = False,
-    arch: o.Arch = o.NETWORK.arch,
-    width: o.Width = 0,
-    levels: o.Levels = 4,
-    timesteps: o.Timesteps = 1,
-    v0: o.V0 = o.NETWORK.v0,
-    barrier: o.Barrier = o.NETWORK.barrier,
-    pool: Annotated[str, typer.Option("--pool", help="VGG: avg or stride.")] = "avg",
-    weight_bits: Annotated[int, typer.Option("--weight-bits", help="2..8.")] = 8,
-    surrogate: Annotated[
-        str, typer.Option("--surrogate", help="ste, ste_shifted or sigmoid.")
-    ] = o.NETWORK.surrogate,
-    train_threshold: Annotated[
-        bool, typer.Option("--train-threshold", help="Train one threshold per layer.")
-    ] = False,
-    recipe: r.Recipe = "plain",
-    epochs: r.Epochs = None,
-    batch_size: r.BatchSize = None,
-    lr: r.LearningRate = None,
-    optimiser: r.Optimiser = None,
-    schedule: r.Schedule = None,
-    warmup: r.Warmup = None,
-    weight_decay: r.WeightDecay = None,
-    label_smoothing: r.LabelSmoothing = None,
-    shift: r.Shift = None,
-    flip: r.Flip = None,
-    mixup: r.Mixup = None,
-    ema: r.Ema = None,
-    event_penalty: r.EventPenalty = None,
-    ann_epochs: r.AnnEpochs = None,
-    teacher: r.Teacher = None,
-    distil: r.Distil = None,
-    temperature: r.Temperature = None,
-    amp: r.Amp = None,
-    seed: r.Seed = None,
+    network: Annotated[Values, Fields(ModelConfig())],
+    recipe: Annotated[
+        str,
+        typer.Option("--recipe", help=f"Where the other values come from: {', '.join(RECIPES)}."),
+    ] = "plain",
+    training: Annotated[Values, Fields(TrainConfig)],
+    teacher: Annotated[
+        Path | None, typer.Option("--teacher", help="model.pt of a network to learn from.")
+    ] = None,
     device: Annotated[str, typer.Option("--device", help="cpu or cuda.")] = "cpu",
     threads: Annotated[
         int, typer.Option("--threads", min=0, help="CPU threads (0: all; small networks: 1).")
@@ -132,49 +103,17 @@ def train(
     Options of training that are left out come from the recipe ("plain": 60 epochs of AdamW).
     """
     from lava_mlsnn.cli.train import run_train
-    from lava_mlsnn.models import ModelConfig
     from lava_mlsnn.training import recipes
 
-    settings = {
-        "arch": arch,
-        "width": width,
-        "levels": levels,
-        "timesteps": timesteps,
-        "v0": v0,
-        "barrier": barrier,
-        "pool": pool,
-        "weight_bits": weight_bits,
-        "surrogate": surrogate,
-        "train_threshold": train_threshold,
-    }
-    ModelConfig.from_dict(settings)  # complain before reading a large dataset
-    training = recipes.recipe(
-        recipe,
-        epochs=epochs,
-        batch_size=batch_size,
-        lr=lr,
-        optimiser=optimiser,
-        schedule=schedule,
-        warmup=warmup,
-        weight_decay=weight_decay,
-        label_smoothing=label_smoothing,
-        shift=shift,
-        flip=flip,
-        mixup=mixup,
-        ema=ema,
-        event_penalty=event_penalty,
-        ann_epochs=ann_epochs,
-        distil=0.5 if teacher and distil is None else distil,
-        temperature=temperature,
-        amp=amp,
-        seed=seed,
-    )
+    ModelConfig.from_dict(network)  # complain before reading a large dataset
+    if teacher and training["distil"] is None:
+        training["distil"] = 0.5
     run_train(
         Console(as_json),
         out,
         data,
-        settings,
-        training,
+        network,
+        recipes.recipe(recipe, **training),
         root=data_root,
         download=download,
         teacher=teacher,

@@ -12,6 +12,7 @@ from lava_mlsnn.cli.train import CHECKPOINT
 
 if TYPE_CHECKING:
     from lava_mlsnn.models import MultiLevelNetwork
+    from lava_mlsnn.training.config import TrainConfig
     from lava_mlsnn.training.data import Dataset
     from netx_export.spec import NetworkSpec
 
@@ -21,13 +22,9 @@ __all__ = ["run_demo"]
 def run_demo(
     console: Console,
     out: Path,
+    network: dict[str, Any],
+    recipe: TrainConfig,
     *,
-    epochs: int,
-    levels: int,
-    timesteps: int,
-    v0: str,
-    barrier: str,
-    seed: int,
     lava_samples: int,
     fresh: bool,
 ) -> None:
@@ -37,7 +34,7 @@ def run_demo(
     from lava_mlsnn.parity import check_parity
     from lava_mlsnn.training.checkpoint import load_checkpoint
     from lava_mlsnn.training.data import load_dataset
-    from lava_mlsnn.training.loop import TrainConfig, accuracy
+    from lava_mlsnn.training.loop import accuracy
     from netx_export import lava_available, read
     from netx_export.file.atomic import make_folder, write_atomic
     from netx_export.handlers import export_model
@@ -48,16 +45,12 @@ def run_demo(
     config = ModelConfig(
         input_shape=dataset.shape,
         classes=len(dataset.classes),
-        levels=levels,
-        timesteps=timesteps,
-        v0=v0,
-        barrier=barrier,
         input_levels=dataset.input_levels,
+        **network,
     )
-    recipe = TrainConfig(epochs=epochs, shift=1, seed=seed)
     console.say(
-        f"1/5 train {config.arch} on {len(dataset.x_train)} digits: N = {levels}, "
-        f"T = {timesteps}, {barrier} barrier, {epochs} epochs"
+        f"1/5 train {config.arch} on {len(dataset.x_train)} digits: N = {config.levels}, "
+        f"T = {config.timesteps}, {config.barrier} barrier, {recipe.epochs} epochs"
     )
     checkpoint = out / CHECKPOINT
     if fresh:
@@ -104,7 +97,7 @@ def run_demo(
         picture.layers,
         activity.hidden,
         picture.output[0, :, -1],
-        f"{config.arch}, N = {levels}, T = {timesteps}: one test digit (left), "
+        f"{config.arch}, N = {config.levels}, T = {config.timesteps}: one test digit (left), "
         f"mean of {len(dataset.x_test)} (right)",
     )
     summary: dict[str, Any] = {

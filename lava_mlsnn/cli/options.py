@@ -7,28 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lava_mlsnn.models.config import ARCHITECTURES, ModelConfig
-
-__all__ = [
-    "V0",
-    "Arch",
-    "Barrier",
-    "Data",
-    "DataRoot",
-    "Download",
-    "Epochs",
-    "FileArgument",
-    "FileData",
-    "Json",
-    "Levels",
-    "Out",
-    "Samples",
-    "Seed",
-    "Timesteps",
-    "Width",
-]
-
-NETWORK = ModelConfig()
+__all__ = ["Data", "DataRoot", "Download", "FileArgument", "FileData", "Json", "Out", "Samples"]
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 FileArgument = Annotated[Path, typer.Argument(help="A NetX network file (.net).")]
@@ -54,13 +33,3 @@ FileData = Annotated[
     typer.Option("--data", help="As for 'train'; by default what the file was trained with."),
 ]
 Samples = Annotated[int, typer.Option("--samples", min=0, help="Test samples (0: all).")]
-Arch = Annotated[str, typer.Option("--arch", help=f"One of {', '.join(ARCHITECTURES)}.")]
-Width = Annotated[int, typer.Option("--width", help="Channels of the first stage (0: usual).")]
-Levels = Annotated[int, typer.Option("--levels", "-N", help="N, largest payload of a spike.")]
-Timesteps = Annotated[int, typer.Option("--timesteps", "-T", help="T, timesteps of a sample.")]
-V0 = Annotated[str, typer.Option("--v0", help="floor (V0 = 0) or round (V0 = threshold / 2).")]
-Barrier = Annotated[
-    str, typer.Option("--barrier", help="integrating, respiking, sew, ms or none (ResNets).")
-]
-Epochs = Annotated[int, typer.Option("--epochs", help="Passes over the training data.")]
-Seed = Annotated[int, typer.Option("--seed", help="Weights, order and augmentation.")]
