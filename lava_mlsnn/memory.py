@@ -1,7 +1,7 @@
 """Keep freed memory in the process between steps (CPU, glibc).
 
-The first training forward on the CPU and the first integer runner do this by
-themselves, unless the environment says ``LAVA_MLSNN_KEEP_MEMORY=0``.
+It is a setting of the whole process, so the library leaves it alone: ``mlsnn`` and the
+benchmarks ask for it, and so can any other program.
 
 A step frees its activations at its end. glibc hands what is free at the top of its
 heap back to the kernel, and the next step takes it again page by page, each with a
@@ -13,11 +13,9 @@ stays what it was; between steps the process holds on to it.
 from __future__ import annotations
 
 import ctypes
-import functools
-import os
 import sys
 
-__all__ = ["keep_freed_memory", "keep_freed_memory_once"]
+__all__ = ["keep_freed_memory"]
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h of glibc
 LARGEST_TRIM = 2**31 - 1  # both are a C int
@@ -42,10 +40,3 @@ def keep_freed_memory() -> bool:
         return bool(trims and mallopt(M_MMAP_THRESHOLD, LARGEST_MMAP))
     except (AttributeError, OSError):  # another C library
         return False
-
-
-@functools.cache
-def keep_freed_memory_once() -> None:
-    """:func:`keep_freed_memory`, once and unless the environment forbids it."""
-    if os.environ.get("LAVA_MLSNN_KEEP_MEMORY") != "0":
-        keep_freed_memory()

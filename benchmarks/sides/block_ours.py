@@ -13,8 +13,10 @@ def run(
     threads: int, timesteps: int, levels: int, norm: bool, repeats: int, own_layout: bool = True
 ) -> dict:
     """Forward and backward, (N, C, H, W, T)."""
+    from lava_mlsnn.memory import keep_freed_memory
     from lava_mlsnn.slayer import block
 
+    keep_freed_memory()  # as ``mlsnn train`` does
     torch.set_num_threads(threads)
     torch.manual_seed(0)
     neuron = {"threshold": 1.0, "levels": levels}

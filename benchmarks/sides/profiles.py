@@ -81,8 +81,10 @@ def block(threads: int, timesteps: int, levels: int, repeats: int) -> dict:
     import torch
 
     from benchmarks.sides.block_timing import CHANNELS, SIZE, binary_input
+    from lava_mlsnn.memory import keep_freed_memory
     from lava_mlsnn.slayer import block as blocks
 
+    keep_freed_memory()
     torch.set_num_threads(threads)
     torch.manual_seed(0)
     neuron = {"threshold": 1.0, "levels": levels}

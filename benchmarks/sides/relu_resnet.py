@@ -33,16 +33,17 @@ class ReluResnet(nn.Module):
 
     def __init__(self, arch: str, shape: tuple[int, ...], classes: int = 10) -> None:
         super().__init__()
-        from lava_mlsnn.models.config import DEFAULT_WIDTH, RESNETS
+        from lava_mlsnn.models.config import RESNETS, ModelConfig
 
-        width = DEFAULT_WIDTH[arch]
+        config = ModelConfig(arch=arch)
+        width = config.channels
         parts: list[nn.Module] = [
             nn.Conv2d(shape[0], width, 3, padding=1, bias=False),
             nn.BatchNorm2d(width),
             nn.ReLU(inplace=True),
         ]
         channels = width
-        for stage, (repeat, factor) in enumerate(zip(*RESNETS[arch], strict=True)):
+        for stage, (repeat, factor) in enumerate(zip(*RESNETS[config.arch], strict=True)):
             for index in range(repeat):
                 stride = 2 if index == 0 and stage > 0 else 1
                 parts.append(_Residual(channels, width * factor, stride))

@@ -16,9 +16,11 @@ __all__ = ["memory", "run", "runner_of"]
 
 
 def runner_of(spec: Any, threads: int) -> Any:
-    """The runner with so many threads."""
+    """The runner with so many threads, in a process that keeps freed memory as ``mlsnn`` does."""
     from lava_mlsnn import IntegerRunner
+    from lava_mlsnn.memory import keep_freed_memory
 
+    keep_freed_memory()
     if "threads" in inspect.signature(IntegerRunner).parameters:
         return IntegerRunner(spec, threads=threads)
     try:

@@ -22,7 +22,9 @@ def build(kind: str, arch: str, shape: list[int], **config: Any) -> torch.nn.Mod
 
         return ReluResnet(arch, tuple(shape))
     from lava_mlsnn import ModelConfig, build_model
+    from lava_mlsnn.memory import keep_freed_memory
 
+    keep_freed_memory()  # as ``mlsnn train`` does
     return build_model(ModelConfig(arch=arch, input_shape=tuple(shape), **config))
 
 

@@ -16,7 +16,6 @@ from lava_mlsnn.engine.layer import NOTHING
 from lava_mlsnn.engine.layer import Layer as Form
 from lava_mlsnn.engine.payload import from_array, plain, to_array
 from lava_mlsnn.engine.plan import plan_layers
-from lava_mlsnn.memory import keep_freed_memory_once
 
 if TYPE_CHECKING:
     from netx_export.spec import Layer, NetworkSpec
@@ -60,7 +59,6 @@ class Engine:
         from netx_export.spec.graph import order
 
         self.spec = spec
-        keep_freed_memory_once()
         with torch.inference_mode(), running():
             self.layers, self.byte = plan_layers(spec, kind, overflow)
         widest = max(

@@ -20,7 +20,6 @@ from typing import Any
 import torch
 
 from lava_mlsnn.errors import ConfigError, at
-from lava_mlsnn.memory import keep_freed_memory_once
 from lava_mlsnn.neuron.module import MultiLevelNeuron
 from lava_mlsnn.slayer.layout import fold_time, unfold_time
 from lava_mlsnn.slayer.memo import Memo
@@ -168,8 +167,6 @@ class Population(torch.nn.Module):
             raise ConfigError(f"expected {len(self.synapses)} inputs, got {len(xs)}")
         timesteps = self.timesteps_seen = xs[0].shape[-1]
         folded = [fold_time(x) for x in xs]
-        if self.training and xs[0].device.type == "cpu":
-            keep_freed_memory_once()
         if not self.training and self.precision == "integer":
             return self._forward_integer(folded, timesteps)
         weights = self._training_weights() if self.training else [None] * len(folded)
