@@ -5,10 +5,15 @@ frame ``floor((t - start) * T / (stop - start))``, the last instant into the las
 a frame counts the events of every pixel and polarity. So T = 1 is the sum of any finer
 frames, no event is lost, and the order of the events does not matter. Counts above
 ``levels`` are cut only where ``levels`` is given.
+
+Whole numbers, such as nanoseconds since 1970, are subtracted and divided as integers: a
+float64 holds no differences below 256 at 1.7e18. A clock that wraps around must be unwrapped
+before: where the order of events does not matter, a wrap cannot be seen.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -39,7 +44,8 @@ def bin_events(
     Parameters
     ----------
     t, x, y, p : ndarray, (E,)
-        Time in any unit, column 0..W-1, row 0..H-1, polarity (false or 0: OFF).
+        Time in any unit, column 0..W-1, row 0..H-1, polarity (false or 0: OFF). Times may
+        be integers of any width, exact, or floating.
     shape : (int, int)
         (H, W) of the sensor.
     timesteps : int
@@ -61,8 +67,8 @@ def bin_events(
     ConfigError
         For a shape, T, levels, downsampling or span that cannot work.
     DataError
-        For an event outside the sensor or the span, for what is no event, or for lists of
-        different lengths.
+        For an event outside the sensor or the span, for what is no event, for lists of
+        different lengths, or for floating times too coarse to tell the frames apart.
     """
     timesteps = check_whole("timesteps", timesteps, 1, LARGEST)
     downsample = check_whole("downsample", downsample, 1, LARGEST)
@@ -83,11 +89,12 @@ def bin_events(
         span = _pair("span (start, stop)", span)
         for time in span:
             check_number("span (start, stop)", time, -LATEST, LATEST)
+        span = (_exact(span[0]), _exact(span[1]))
         if not span[0] < span[1]:
             raise ConfigError(f"span must be (start, stop), start first, got {shown(span)}")
     if len(t) == 0:
         return np.zeros((2, height, width, timesteps), np.int64)
-    start, stop = (float(t.min()), float(t.max())) if span is None else span
+    start, stop = (_exact(t.min()), _exact(t.max())) if span is None else span
     for name, values, low, high in (
         ("x", x, 0, shape[1] - 1),
         ("y", y, 0, shape[0] - 1),
@@ -95,21 +102,60 @@ def bin_events(
         ("t", t, -LATEST, LATEST),
         ("p (> 0: ON; give p > 0 for -1 and 1)", p, 0, 1),
     ):
-        if not (values.min() >= low and values.max() <= high):  # NaN lies nowhere
-            raise DataError(
-                f"{name} of events must lie in {low}..{high}, got {values.min()}..{values.max()}"
-            )
+        least, most = _exact(values.min()), _exact(values.max())
+        if not (least >= low and most <= high):  # NaN lies nowhere
+            raise DataError(f"{name} of events must lie in {low}..{high}, got {least}..{most}")
     for name, values in (("x", x), ("y", y), ("p", p)):
         if values.dtype.kind == "f" and not np.array_equal(np.rint(values), values):
             raise DataError(f"{name} of events must be whole numbers, got fractions")
-    duration = max(float(stop) - float(start), float(np.finfo(float).tiny))
-    done = (t.astype(np.float64) - float(start)) * timesteps / duration
-    frame = np.minimum(done.astype(np.int64), timesteps - 1)
+    frame = _frame(t, start, stop, timesteps)
     row, column = y.astype(np.int64) // downsample, x.astype(np.int64) // downsample
     place = (((p != 0) * height + row) * width + column) * timesteps + frame
     counts = np.bincount(place, minlength=2 * height * width * timesteps).astype(np.int64)
     frames = counts.reshape(2, height, width, timesteps)
     return frames if levels is None else np.minimum(frames, levels)
+
+
+def _frame(t: np.ndarray, start: float, stop: float, timesteps: int) -> np.ndarray:
+    """The frame of each time: exact for integers, and for whole floats below 2**53."""
+    if timesteps == 1 or stop == start:
+        return np.zeros(len(t), np.int64)
+    if t.dtype.kind == "f":
+        step = float(np.spacing(np.abs(t).max()))
+        if step * timesteps > stop - start:
+            raise DataError(
+                f"t of events, {t.dtype} up to {t.max():g}, moves in steps of {step:g}, too coarse "
+                f"for {timesteps} frames of {(stop - start) / timesteps:g}; give whole numbers, or "
+                "times since the start"
+            )
+        if step <= 1 and np.array_equal(np.rint(t), t):
+            t = t.astype(np.int64)
+    duration = stop - start
+    whole_numbers = isinstance(start, int) and isinstance(stop, int) and duration < 1 << 64
+    if t.dtype.kind == "f" or not whole_numbers:
+        if t.dtype.kind == "f" or abs(start) >= 1 << 63:
+            since = t.astype(np.float64) - start
+        else:  # a span with a fraction: what lies before the point is exact
+            since = _since(t, math.floor(start)) - (start - math.floor(start))
+        return np.clip(since * timesteps / duration, 0, timesteps - 1).astype(np.int64)
+    # frame k starts at the first whole number from k * duration / T on; all below 2**64
+    whole, rest = divmod(duration, timesteps)
+    k = np.arange(timesteps, dtype=np.uint64)
+    starts = k * np.uint64(whole) + (k * np.uint64(rest) + np.uint64(timesteps - 1)) // np.uint64(
+        timesteps
+    )
+    return np.searchsorted(starts, _since(t, start), side="right") - 1
+
+
+def _since(t: np.ndarray, start: int) -> np.ndarray:
+    """``t - start`` of integers as uint64: modulo 2**64, so that no difference overflows."""
+    return t.astype(np.uint64) - np.uint64(start % (1 << 64))
+
+
+def _exact(value: Any) -> Any:
+    """A number as Python's, an int where it is whole: those compare exactly."""
+    number = value.item() if isinstance(value, np.generic) else value
+    return int(number) if abs(number) < math.inf and number == int(number) else float(number)
 
 
 def _numbers(name: str, values: Any) -> np.ndarray:

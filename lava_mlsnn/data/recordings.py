@@ -7,6 +7,7 @@ the whole of each recording.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ RECORDINGS = {
     "dvs-gesture": ("DVSGesture", 2),
     "cifar10-dvs": ("CIFAR10DVS", 2),
 }
-TRAIN_SHARE = 0.9  # CIFAR10-DVS has no split of its own: the first 900 of each class train
+TRAIN_SHARE = 0.9  # CIFAR10-DVS has no split of its own: numbers 0 to 899 of each class train
 
 
 def load_recordings(
@@ -111,8 +112,13 @@ def _careful(kind: Any, name: str, root: Path, download: bool) -> Any:
 
 
 def _sorted(source: Any) -> list[int]:
-    """Recordings by path: tonic lists them as the file system does."""
-    return sorted(range(len(source.data)), key=lambda i: str(source.data[i]))
+    """Recordings by path, 9 before 10: tonic lists them as the file system does."""
+    return sorted(range(len(source.data)), key=lambda i: natural(str(source.data[i])))
+
+
+def natural(path: str) -> list[tuple[int, str]]:
+    """Sorting key of a path, whose numbers are ordered as numbers."""
+    return [(int(p), p) if p.isdecimal() else (0, p) for p in re.split(r"([0-9]+)", path)]
 
 
 def _split(source: Any) -> list[tuple[Any, Sequence[int]]]:

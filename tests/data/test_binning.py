@@ -53,6 +53,65 @@ def test_downsampling_adds_up_windows_and_levels_cut_counts(events, timesteps, l
     assert np.array_equal(cut, np.minimum(whole, levels))
 
 
+@st.composite
+def clocks(draw):
+    """Times of a clock of any kind, since its own start and as it shows them."""
+    shown, start, longest = draw(
+        st.sampled_from(
+            [
+                (np.uint64, 1_700_000_000_000_000_000, 10**9),  # nanoseconds since 1970
+                (np.int64, 1_700_000_000_000_000_000, 10**4),
+                (np.uint64, 1_700_000_000_000_000, 10**6),  # microseconds
+                (np.float64, 1_700_000_000_000_000, 10**6),
+                (np.int64, -(2**63), 2**64 - 1),
+                (np.uint64, 2**64 - 50, 49),
+                (np.int32, -(2**31), 2**32 - 1),
+                (np.uint8, 0, 255),
+                (np.float32, 2**20, 2**20),
+            ]
+        )
+    )
+    n = draw(st.integers(2, 30))
+    since = [0, *draw(st.lists(st.integers(0, longest), min_size=n - 2, max_size=n - 2)), longest]
+    since = draw(st.permutations(since))
+    return since, np.array([start + v for v in since], shown), start
+
+
+@given(clocks(), st.integers(1, 50), st.booleans())
+def test_every_event_is_in_the_frame_that_whole_numbers_give(clock, timesteps, given_span):
+    since, t, start = clock
+    longest = max(since)
+    span = (start, start + longest) if given_span else None
+    zero = np.zeros(len(t), int)
+    frames = bin_events(t, zero, zero, zero, shape=(1, 1), timesteps=timesteps, span=span)
+    exact = [min(v * timesteps // longest, timesteps - 1) for v in since]
+    assert frames[0, 0, 0].tolist() == np.bincount(exact, minlength=timesteps).tolist()
+
+
+def test_a_span_is_compared_to_the_nanosecond():
+    epoch, zero = 1_700_000_000_000_000_000, np.zeros(2, int)
+    late = np.array([epoch, epoch + 8001])
+    with pytest.raises(DataError, match=r"t of events must lie in .*8000, got .*8001"):
+        bin_events(late, zero, zero, zero, shape=(1, 1), timesteps=4, span=(epoch, epoch + 8000))
+    half = bin_events(late, zero, zero, zero, shape=(1, 1), timesteps=2, span=(-0.5, epoch * 2.0))
+    assert half.sum() == 2
+    wide = bin_events(late, zero, zero, zero, shape=(1, 1), timesteps=2, span=(-1e90, 1e90))
+    assert wide[0, 0, 0].tolist() == [0, 2]
+
+
+@pytest.mark.parametrize(
+    ("t", "says"),
+    [
+        (np.array([0, 300, 900], np.float64) + 1.7e18, r"float64 .* steps of 256.*whole numbers"),
+        (np.array([0, 300, 900], np.float32) + np.float32(1.7e9), "float32 .* steps of 128"),
+    ],
+)
+def test_floating_times_that_cannot_tell_frames_apart_are_refused(t, says):
+    zero = np.zeros(3, int)
+    with pytest.raises(DataError, match=says):
+        bin_events(t, zero, zero, zero, shape=(1, 1), timesteps=20)
+
+
 def test_places_times_and_polarities_are_where_they_belong():
     t, x, y, p = np.array([100, 149, 150, 200]), [0, 6, 3, 3], [4, 0, 2, 2], [1, 0, 1, 1]
     frames = bin_events(t, x, y, p, shape=SHAPE, timesteps=2)
