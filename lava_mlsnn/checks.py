@@ -6,9 +6,9 @@ import os
 from numbers import Integral, Real
 from typing import Any
 
-from lava_mlsnn.errors import ConfigError
+from lava_mlsnn.errors import ConfigError, DataError
 
-__all__ = ["check_flag", "check_number", "check_threads", "check_whole", "shown"]
+__all__ = ["check_flag", "check_memory", "check_number", "check_threads", "check_whole", "shown"]
 
 
 def shown(value: Any) -> str:
@@ -55,3 +55,15 @@ def check_flag(name: str, value: Any) -> bool:
 def check_threads(value: Any) -> int:
     """Threads of torch, 0 for its own number; OpenMP ends the process where there are too many."""
     return check_whole("threads", value, 0, max(64, 4 * (os.cpu_count() or 1)))
+
+
+def check_memory(what: str, needed: int) -> None:
+    """DataError, before anything is allocated, if so many bytes are more than the machine has."""
+    try:
+        there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):  # not told on every system
+        return
+    if needed > there:
+        raise DataError(
+            f"{what} need {needed / 1e9:,.0f} GB of memory, this machine has {there / 1e9:,.0f} GB"
+        )

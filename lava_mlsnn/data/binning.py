@@ -116,7 +116,7 @@ def bin_events(
     return frames if levels is None else np.minimum(frames, levels)
 
 
-def _frame(t: np.ndarray, start: float, stop: float, timesteps: int) -> np.ndarray:
+def _frame(t: np.ndarray, start: Any, stop: Any, timesteps: int) -> np.ndarray:
     """The frame of each time: exact for integers, and for whole floats below 2**53."""
     if timesteps == 1 or stop == start:
         return np.zeros(len(t), np.int64)
@@ -144,7 +144,8 @@ def _frame(t: np.ndarray, start: float, stop: float, timesteps: int) -> np.ndarr
     starts = k * np.uint64(whole) + (k * np.uint64(rest) + np.uint64(timesteps - 1)) // np.uint64(
         timesteps
     )
-    return np.searchsorted(starts, _since(t, start), side="right") - 1
+    found: np.ndarray = starts.searchsorted(_since(t, start), side="right")
+    return found - 1
 
 
 def _since(t: np.ndarray, start: int) -> np.ndarray:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
+from lava_mlsnn.checks import shown
+from lava_mlsnn.data.classes import match_classes
 from lava_mlsnn.errors import ConfigError, DataError, at
 
-__all__ = ["Dataset", "check_fits", "check_labels"]
+__all__ = ["Dataset", "as_labels", "as_samples", "check_fits", "check_labels"]
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Inputs and labels.
+    """Inputs and labels; lists, other number types and strides become plain arrays.
 
     Attributes
     ----------
@@ -24,9 +28,14 @@ class Dataset:
     y_train, y_test : ndarray of int64, (N,)
         Class indices.
     classes : tuple of str
-        Names.
+        Names, which travel with a network that is trained on them.
     input_levels : int
         A payload range that loses nothing of this data, or 127.
+
+    Raises
+    ------
+    DataError
+        If these are no numbers, labels no whole numbers, or two classes have one name.
     """
 
     name: str
@@ -37,6 +46,16 @@ class Dataset:
     classes: tuple[str, ...]
     input_levels: int
 
+    def __post_init__(self) -> None:
+        with at(str(self.name)):
+            for part in ("train", "test"):
+                object.__setattr__(self, f"x_{part}", as_samples(getattr(self, f"x_{part}")))
+                object.__setattr__(self, f"y_{part}", as_labels(getattr(self, f"y_{part}")))
+            classes = tuple(str(name) for name in self.classes)
+            if len(set(classes)) < len(classes):
+                raise DataError(f"classes need names of their own, got {shown(classes)}")
+            object.__setattr__(self, "classes", classes)
+
     @property
     def shape(self) -> tuple[int, ...]:
         """(C, H, W)."""
@@ -46,6 +65,56 @@ class Dataset:
     def frames(self) -> int:
         """T of the frames; 0 for images, which are shown in every timestep."""
         return self.x_test.shape[4] if self.x_test.ndim == 5 else 0
+
+    def counted_as(self, names: tuple[str, ...], who: str = "the network") -> Dataset:
+        """The same data with the class numbers of a network that has these names.
+
+        Raises
+        ------
+        DataError
+            For other names: what each output means would be a guess. Where either side
+            has none nothing can be compared, and the data stays as it is.
+        """
+        with at(self.name):
+            number = match_classes(names, self.classes, who)
+            if number is None or tuple(names) == self.classes:
+                return self
+            for x, y in ((self.x_train, self.y_train), (self.x_test, self.y_test)):
+                check_labels(len(x), y, len(names))
+        return replace(
+            self,
+            y_train=number[self.y_train],
+            y_test=number[self.y_test],
+            classes=tuple(names),
+        )
+
+
+def as_samples(values: Any) -> np.ndarray:
+    """Samples as a contiguous float32 array, without a copy where they are one."""
+    array = _array("samples", values)
+    if array.dtype.kind not in "buif":
+        raise DataError(f"samples must be numbers, got {shown(array.dtype)}")
+    return np.ascontiguousarray(array, np.float32)
+
+
+def as_labels(values: Any) -> np.ndarray:
+    """Labels as int64; DataError for what are no whole numbers."""
+    array = _array("labels", values)
+    if array.size and array.dtype.kind == "f" and np.all(array == np.rint(array)):
+        array = array.clip(-(2**62), 2**62)  # infinities stay out of every range
+    elif array.size and array.dtype.kind not in "bui":
+        raise DataError(
+            f"labels must be whole numbers, the places of the classes, got {shown(values)}"
+        )
+    return np.ascontiguousarray(array, np.int64)
+
+
+def _array(what: str, values: Any) -> np.ndarray:
+    try:
+        return np.asarray(values)
+    except (TypeError, ValueError, RuntimeError) as error:  # ragged lists, tensors of a GPU
+        text = " ".join(str(error).split())[:120]
+        raise DataError(f"{what} must be one array of numbers ({text})") from None
 
 
 def check_labels(images: int, labels: np.ndarray, classes: int) -> None:
@@ -72,6 +141,13 @@ def check_fits(
     for x, y in ((dataset.x_train, dataset.y_train), (dataset.x_test, dataset.y_test)):
         with at(dataset.name):
             check_labels(len(x), y, classes)
+        if len(x) and not (math.isfinite(x.min()) and math.isfinite(x.max())):
+            raise DataError(f"images must be finite numbers, those of {dataset.name} are not")
+        if x.shape[1:] != dataset.x_test.shape[1:]:
+            raise DataError(
+                f"training and test images must have one shape, {dataset.name} has "
+                f"{x.shape[1:]} and {dataset.x_test.shape[1:]}"
+            )
     if timesteps is not None and dataset.frames not in (0, timesteps):
         raise DataError(
             f"the network takes T = {timesteps} timesteps, but {dataset.name} has "

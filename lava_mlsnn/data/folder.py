@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import os
 import stat
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from lava_mlsnn.checks import check_memory, shown
 from lava_mlsnn.data.dataset import Dataset
+from lava_mlsnn.data.image import SUFFIXES, read_header, read_image
 from lava_mlsnn.errors import DataError
 
 __all__ = ["Progress", "load_folder"]
@@ -18,12 +23,17 @@ Progress = Callable[[int, int], None]
 
 
 def load_folder(path: Path, progress: Progress | None = None) -> Dataset:
-    """Images of ``train/<class>/`` and ``test/<class>/``, any format that Pillow reads.
+    """Images of ``train/<class>/`` and ``test/<class>/``, as :mod:`lava_mlsnn.data.image` reads.
+
+    Grey images have one channel, where all are grey; else they have three equal ones.
+    The headers of all are read and compared first, so that what does not fit is named
+    before anything is decoded.
 
     Raises
     ------
     DataError
-        If a folder is missing or empty, or an image is unreadable or of another size.
+        If a folder is missing, a class has no image in one of them, an image cannot be
+        read or has another size, or the images do not fit into the memory.
     """
     files: dict[str, list[tuple[Path, int]]] = {}
     names: tuple[str, ...] = ()
@@ -31,45 +41,66 @@ def load_folder(path: Path, progress: Progress | None = None) -> Dataset:
         folder = path / part
         if not os.path.isdir(folder):  # no error where it cannot be looked at
             raise DataError(f"a dataset folder needs a folder {part!r}, none in {path}")
-        classes = tuple(p.name for p in _entries(folder) if p.is_dir())
-        if not classes:
-            raise DataError(f"expected one folder per class in {folder}, found none")
-        if names and classes != names:
-            raise DataError(f"train and test must have the same classes, got {names} and {classes}")
-        names = classes
-        files[part] = [
-            (file, label)
-            for label, c in enumerate(classes)
-            for file in _entries(folder / c, files=True)
-        ]
-        if not files[part]:
-            raise DataError(f"expected image files in {folder}, found none")
-    total = sum(len(f) for f in files.values())
-    done = 0
-    arrays: dict[str, np.ndarray] = {}
-    shape: tuple[int, ...] | None = None
-    for part, items in files.items():
-        images: np.ndarray | None = None
-        for index, (file, _) in enumerate(items):
-            image = _read_image(file)
-            if shape is None:
-                shape = image.shape
-            if image.shape != shape:
+        classes = _classes(folder)
+        # one name may be written in two ways, which differ between file systems
+        found = tuple(unicodedata.normalize("NFC", p.name) for p in classes)
+        if names and found != names:
+            raise DataError(
+                f"train and test must have the same classes, got {shown(names)} and {shown(found)} "
+                f"in {path}"
+            )
+        names = found
+        files[part] = []
+        for label, place in enumerate(classes):
+            images = _entries(place, files=True)
+            if not images:
                 raise DataError(
-                    f"images must have one size, {file} is {image.shape}, others {shape}"
+                    f"every class needs image files in train and in test, found none in {place}"
                 )
-            if images is None:
-                images = np.empty((len(items), *shape), np.float32)
-            images[index] = image
+            files[part] += [(file, label) for file in images]
+    everything = [file for items in files.values() for file, _ in items]
+    headers = [read_header(file) for file in everything]
+    sides = headers[0].sides
+    for file, header in zip(everything, headers, strict=True):
+        if header.sides != sides:
+            raise _other_size(file, header.sides, everything[0], sides)
+    channels = max(header.channels for header in headers)
+    check_memory(f"the images of {path}", 4 * len(everything) * channels * math.prod(sides))
+    arrays, labels, done = {}, {}, 0
+    first = read_image(everything[0]).shape[:2]
+    for part, items in files.items():
+        arrays[part] = np.empty((len(items), channels, *first), np.float32)
+        labels[part] = np.array([label for _, label in items], np.int64)
+        for image, (file, _) in zip(arrays[part], items, strict=True):
+            values = read_image(file)
+            if values.shape[:2] != first:
+                raise _other_size(file, values.shape[:2], everything[0], first)
+            image[:] = values if values.ndim == 2 else values.transpose(2, 0, 1)
+            image /= np.float32(255)
             done += 1
-            if progress is not None and (done % 500 == 0 or done == total):
-                progress(done, total)
-        assert images is not None
-        arrays[part] = images
-    labels = {part: np.array([y for _, y in items], np.int64) for part, items in files.items()}
+            if progress is not None and (done % 500 == 0 or done == len(everything)):
+                progress(done, len(everything))
     return Dataset(
         str(path), arrays["train"], labels["train"], arrays["test"], labels["test"], names, 127
     )
+
+
+def _other_size(file: Path, got: Any, first: Path, wanted: Any) -> DataError:
+    return DataError(
+        f"images must have one size, {file} has {got[0]} x {got[1]} pixels, {first} "
+        f"{wanted[0]} x {wanted[1]}; scale or cut them"
+    )
+
+
+def _classes(folder: Path) -> list[Path]:
+    entries = _entries(folder)
+    stray = [p for p in entries if not p.is_dir() and p.suffix.lower() in SUFFIXES]
+    if stray:
+        raise DataError(f"images must lie in the folder of their class, {stray[0]} does not")
+    classes = [p for p in entries if p.is_dir()]
+    if not classes:
+        raise DataError(f"expected one folder per class in {folder}, found none")
+    return classes
 
 
 def _entries(folder: Path, files: bool = False) -> list[Path]:
@@ -92,18 +123,3 @@ def _entries(folder: Path, files: bool = False) -> list[Path]:
             "it readable"
         ) from None
     return entries
-
-
-def _read_image(file: Path) -> np.ndarray:
-    from PIL import Image
-
-    bomb = Image.DecompressionBombError  # also what a damaged size looks like
-    try:
-        with Image.open(file) as image:
-            if image.mode[0] in "IF":  # Pillow would cut values off at 255
-                raise ValueError(f"it has more than 8 bits a channel, mode {image.mode}")
-            array = np.asarray(image.convert("L" if image.mode in ("1", "L") else "RGB"))
-    except (OSError, SyntaxError, ValueError, bomb) as error:
-        raise DataError(f"{file} is not an image that can be read ({error})") from None
-    array = array[None] if array.ndim == 2 else array.transpose(2, 0, 1)
-    return array.astype(np.float32) / 255.0

@@ -64,7 +64,7 @@ def test_a_folder_is_read_as_it_is(folder):
 def test_colour_images_have_three_channels_and_hidden_files_are_left_out(tmp_path):
     for part in ("train", "test"):
         picture(tmp_path / part / "a" / "0.png", mode="RGB")
-        picture(tmp_path / part / "b" / "1.png", mode="RGBA", seed=1)
+        picture(tmp_path / part / "b" / "1.png", mode="RGB", seed=1)
         (tmp_path / part / "b" / ".DS_Store").write_bytes(b"x")
     assert load_dataset(str(tmp_path)).shape == (3, 4, 5)
 
@@ -82,12 +82,7 @@ def truncated(folder):
 
 def other_size(folder):
     picture(folder / "test/cat/7.png", size=(4, 4))
-    return r"one size.*7.png.*\(1, 4, 4\).*\(1, 4, 5\)"
-
-
-def other_mode(folder):
-    picture(folder / "test/cat/7.png", mode="RGB")
-    return r"one size.*7.png.*\(3, 4, 5\)"
+    return r"one size, .*7.png has 4 x 4 pixels, .*train/cat/0.png 4 x 5"
 
 
 def deep(folder):
@@ -143,7 +138,18 @@ def no_classes(folder):
 def no_images(folder):
     for file in folder.glob("test/*/*.png"):
         file.unlink()
-    return "image files in .*test"
+    return "every class needs image files in train and in test, found none in .*test/cat"
+
+
+def class_without_training_images(folder):
+    for file in folder.glob("train/dog/*.png"):
+        file.unlink()
+    return "every class needs image files .* none in .*train/dog"
+
+
+def image_beside_the_classes(folder):
+    picture(folder / "train/7.jpg")
+    return "in the folder of their class, .*train/7.jpg does not"
 
 
 @pytest.mark.parametrize(
@@ -152,7 +158,6 @@ def no_images(folder):
         unreadable,
         truncated,
         other_size,
-        other_mode,
         deep,
         bomb,
         link_to_nothing,
@@ -163,6 +168,8 @@ def no_images(folder):
         other_classes,
         no_classes,
         no_images,
+        class_without_training_images,
+        image_beside_the_classes,
     ],
 )
 def test_what_is_wrong_with_a_folder_is_named(folder, damage):

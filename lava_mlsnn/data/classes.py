@@ -1,0 +1,70 @@
+"""Class names: two sides that number them differently agree on what a number means."""
+
+from __future__ import annotations
+
+import unicodedata
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from lava_mlsnn.errors import DataError
+
+__all__ = ["UNNAMED", "match_classes", "names_of", "warn_unnamed"]
+
+UNNAMED = "has no class names, so that they cannot be compared: labels are taken by number"
+FEW = 5  # names in a message
+
+
+def match_classes(
+    known: Sequence[str], given: Sequence[str], who: str = "the network"
+) -> np.ndarray | None:
+    """For each given class the number that the network has for it.
+
+    Parameters
+    ----------
+    known, given : sequence of str
+        Names in the network's order, and in the data's. Compared in Unicode's composed
+        form, because file systems differ in it.
+    who : str
+        Whose names ``known`` are, for the message.
+
+    Returns
+    -------
+    ndarray of int64, (len(given),), or None
+        None where one side has no names.
+
+    Raises
+    ------
+    DataError
+        If they are not the same names.
+    """
+    if not len(known) or not len(given):
+        return None
+    first, second = ([unicodedata.normalize("NFC", n) for n in side] for side in (known, given))
+    if first == second:
+        return np.arange(len(first))
+    if sorted(first) != sorted(second) or len(set(first)) < len(first):
+        more, less = sorted({*second} - {*first}), sorted({*first} - {*second})
+        raise DataError(
+            f"classes must have the names that {who} was trained with; not known to it: "
+            f"{_few(more)}; missing: {_few(less)}; rename the classes, or name other data"
+        )
+    return np.array([first.index(name) for name in second])
+
+
+def names_of(model: Any) -> tuple[str, ...]:
+    """Class names that a model carries (``model.class_names``); () if it has none."""
+    inner = getattr(model, "module", model)  # inside DataParallel
+    return tuple(getattr(inner, "class_names", None) or ())
+
+
+def warn_unnamed(who: str) -> None:
+    """Say that names cannot be compared."""
+    warnings.warn(f"{who} {UNNAMED}", stacklevel=3)
+
+
+def _few(names: list[str]) -> str:
+    text = ", ".join(repr(name) for name in names[:FEW])
+    return (text or "none") + (f" and {len(names) - FEW} more" if len(names) > FEW else "")
