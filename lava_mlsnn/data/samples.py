@@ -8,6 +8,7 @@ import numpy as np
 
 from lava_mlsnn.checks import check_whole
 from lava_mlsnn.data.dataset import as_labels
+from lava_mlsnn.errors import DataError
 
 __all__ = ["draw_samples"]
 
@@ -33,6 +34,8 @@ def draw_samples(labels: Any, count: int = 0, seed: int = 0) -> np.ndarray:
     ndarray of int64, (min(count, N),)
     """
     labels = as_labels(labels)
+    if labels.ndim != 1:
+        raise DataError(f"labels must be one row of numbers, got shape {labels.shape}")
     count = check_whole("samples", count, 0, 2**62)
     order = np.random.default_rng(seed).permutation(len(labels))
     _, of, sizes = np.unique(labels[order], return_inverse=True, return_counts=True)

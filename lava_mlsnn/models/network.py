@@ -22,12 +22,19 @@ class MultiLevelNetwork(torch.nn.Module):
         In order; the last is an ``Output`` block.
     config : ModelConfig
         What was built.
+
+    Attributes
+    ----------
+    class_names : tuple of str
+        What the outputs are called; () until a training or its user says so. Checkpoints
+        and network files keep them.
     """
 
     def __init__(self, blocks: OrderedDict[str, Block], config: ModelConfig) -> None:
         super().__init__()
         self.blocks = torch.nn.Sequential(OrderedDict[str, torch.nn.Module](blocks))
         self.config = config
+        self.class_names: tuple[str, ...] = ()
 
     @property
     def timesteps(self) -> int:

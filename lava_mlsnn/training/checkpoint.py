@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from lava_mlsnn.checks import shown
+from lava_mlsnn.checks import check_memory, shown
 from lava_mlsnn.errors import FormatError
 from lava_mlsnn.models import ModelConfig, MultiLevelNetwork, build_model
 from netx_export.file.atomic import write_atomic
@@ -30,6 +30,7 @@ def save_checkpoint(path: Path, model: MultiLevelNetwork, state: dict[str, Any])
         "version": VERSION,
         "config": model.config.to_dict(),
         "model": model.state_dict(),
+        "class_names": list(model.class_names),
         **state,
     }
     buffer = io.BytesIO()
@@ -38,17 +39,20 @@ def save_checkpoint(path: Path, model: MultiLevelNetwork, state: dict[str, Any])
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
-    """Content of a checkpoint; FormatError says what is wrong with the file."""
+    """Content of a checkpoint; FormatError says what is wrong with the file.
+
+    Tensors take no more memory than the file has bytes: nothing in it may be compressed,
+    and none may be larger than what is stored of it.
+    """
     if not os.path.isfile(path):  # unlike the Path method, no error for a name too long
         raise FormatError(f"there is no checkpoint {path}; 'mlsnn train' writes model.pt")
+    check_memory(f"the checkpoint {path}", os.path.getsize(path))
     try:
-        with zipfile.ZipFile(path) as archive:
-            bad = archive.testzip()  # torch does not look at the check sums
-        content = None if bad else torch.load(path, map_location="cpu", weights_only=True)
+        content = torch.load(path, map_location="cpu", weights_only=True) if _sound(path) else None
     except Exception:  # damaged bytes make torch raise almost anything
-        bad, content = "all", None
-    if bad:
-        raise FormatError(f"{path} is not a checkpoint of 'mlsnn train', or is damaged") from None
+        content = None
+    if content is None:
+        raise FormatError(f"{path} is not a checkpoint of 'mlsnn train', or is damaged")
     if not isinstance(content, dict) or content.get("kind") != KIND:
         raise FormatError(f"{path} is not a checkpoint of 'mlsnn train'")
     if content.get("version") != VERSION:
@@ -58,13 +62,43 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     return content
 
 
+def _sound(path: Path) -> bool:
+    """Whether the archive is one of torch, undamaged (torch does not look at the check sums)."""
+    with zipfile.ZipFile(path) as archive:
+        entries = archive.infolist()
+        stored = all(e.compress_type == zipfile.ZIP_STORED for e in entries)
+        whole = sum(e.file_size for e in entries) <= os.path.getsize(path)
+        return stored and whole and archive.testzip() is None
+
+
 def load_model(path: Path) -> MultiLevelNetwork:
-    """The trained network of a checkpoint, in eval mode."""
+    """The trained network of a checkpoint, in eval mode.
+
+    Raises
+    ------
+    FormatError
+        If the file is no checkpoint, or its weights are not those of its configuration;
+        shapes are compared before a network of that size is made.
+    """
     content = load_checkpoint(path)
     with trusted(path, "parameters"):
-        model = build_model(ModelConfig.from_dict(content["config"]))
+        config = ModelConfig.from_dict(content["config"])
+        with torch.device("meta"):  # shapes without memory
+            load_weights(build_model(config), content["model"], assign=True)
+        model = build_model(config)
         load_weights(model, content["model"])
+        model.class_names = stored_names(content, config.classes)
     return model.eval()
+
+
+def stored_names(content: dict[str, Any], classes: int) -> tuple[str, ...]:
+    """Class names of a checkpoint; () in those that are older than they."""
+    names = content.get("class_names", [])
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ValueError("class_names must be a list of names")
+    if names and not len(names) == len(set(names)) == classes:
+        raise ValueError(f"there are {len(names)} class names for {classes} classes")
+    return tuple(names)
 
 
 @contextmanager
@@ -82,9 +116,26 @@ def trusted(path: Path, what: str) -> Iterator[None]:
         ) from None
 
 
-def load_weights(model: torch.nn.Module, weights: dict[str, torch.Tensor]) -> None:
-    """``load_state_dict`` of finite numbers; anything else is one of many errors."""
-    for name, value in weights.items():
-        if not bool(torch.isfinite(value).all()):
-            raise ValueError(f"{name} is not finite")
-    model.load_state_dict(weights)
+def check_tensor(name: str, value: Any, like: torch.Tensor) -> None:
+    """ValueError unless the value is a finite tensor of that shape and type, stored in full."""
+    if not isinstance(value, torch.Tensor) or value.layout != torch.strided:
+        raise ValueError(f"{name} is no array of numbers")
+    if value.shape != like.shape or value.dtype != like.dtype:
+        raise ValueError(
+            f"size mismatch: {name} is {value.dtype} of shape {tuple(value.shape)}, not "
+            f"{like.dtype} of shape {tuple(like.shape)}"
+        )
+    if value.untyped_storage().nbytes() < value.numel() * value.element_size():
+        raise ValueError(f"{name} repeats fewer numbers than its shape {tuple(value.shape)} has")
+    if not bool(torch.isfinite(value).all()):
+        raise ValueError(f"{name} is not finite")
+
+
+def load_weights(
+    model: torch.nn.Module, weights: dict[str, torch.Tensor], assign: bool = False
+) -> None:
+    """``load_state_dict`` of finite tensors of the model's shapes and types."""
+    for name, own in model.state_dict().items():
+        if name in weights and isinstance(own, torch.Tensor):
+            check_tensor(name, weights[name], own)
+    model.load_state_dict(weights, assign=assign)

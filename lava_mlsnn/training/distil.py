@@ -10,13 +10,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 
+from lava_mlsnn.data.classes import match_classes, names_of, warn_unnamed
 from lava_mlsnn.errors import ConfigError
 from lava_mlsnn.training.config import TrainConfig
 
-__all__ = ["Teacher", "check_teacher", "fingerprint", "soft_loss"]
+__all__ = ["Teacher", "check_teacher", "fingerprint", "soft_loss", "teacher_columns"]
 
 Teacher = Callable[[torch.Tensor], torch.Tensor]
 
@@ -51,8 +53,32 @@ def fingerprint(teacher: Teacher | None) -> str:
     return digest.hexdigest()
 
 
+def teacher_columns(teacher: Teacher | None, classes: tuple[str, ...]) -> torch.Tensor | None:
+    """For each class of the data the teacher's output; None where the order is the same.
+
+    A teacher without names (``class_names``) is taken to have the data's; of a network
+    this is said, into a function nobody can look.
+
+    Raises
+    ------
+    DataError
+        If it was trained on other classes.
+    """
+    number = match_classes(names_of(teacher), classes, "the teacher")
+    if number is None:
+        if isinstance(teacher, torch.nn.Module):
+            warn_unnamed("the teacher")
+        return None
+    # number[d]: what the teacher calls the data's class d
+    return None if (number == np.arange(len(number))).all() else torch.from_numpy(number)
+
+
 def soft_loss(
-    scores: torch.Tensor, teacher: Teacher, x: torch.Tensor, temperature: float
+    scores: torch.Tensor,
+    teacher: Teacher,
+    x: torch.Tensor,
+    temperature: float,
+    columns: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """``tau**2 * KL`` of the module, a mean over the batch.
 
@@ -66,6 +92,8 @@ def soft_loss(
         The batch, augmented.
     temperature : float
         tau.
+    columns : Tensor of int, optional
+        Of :func:`teacher_columns`.
 
     Raises
     ------
@@ -79,6 +107,8 @@ def soft_loss(
             f"the teacher must give scores of shape {tuple(scores.shape)}, as the network, "
             f"got {tuple(wanted.shape)}"
         )
+    if columns is not None:
+        wanted = wanted[:, columns.to(wanted.device)]
     loss = F.kl_div(
         F.log_softmax(scores / temperature, 1),
         F.log_softmax(wanted / temperature, 1),

@@ -9,12 +9,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 
 from lava_mlsnn.checks import check_threads, check_whole, shown
 from lava_mlsnn.data import Dataset, check_fits
-from lava_mlsnn.errors import ConfigError, DataError, MLSNNError, RangeError
+from lava_mlsnn.data.classes import warn_unnamed
+from lava_mlsnn.errors import ConfigError, DataError, RangeError
 from lava_mlsnn.models import ModelConfig, MultiLevelNetwork, build_model
 from lava_mlsnn.training.ann_start import as_relu, convert, first_frame
 from lava_mlsnn.training.augment import augment, mixup
@@ -22,10 +24,17 @@ from lava_mlsnn.training.checkpoint import (
     load_checkpoint,
     load_weights,
     save_checkpoint,
+    stored_names,
     trusted,
 )
 from lava_mlsnn.training.config import EpochReport, TrainConfig
-from lava_mlsnn.training.distil import Teacher, check_teacher, fingerprint, soft_loss
+from lava_mlsnn.training.distil import (
+    Teacher,
+    check_teacher,
+    fingerprint,
+    soft_loss,
+    teacher_columns,
+)
 from lava_mlsnn.training.ema import WeightAverage
 from lava_mlsnn.training.evaluate import accuracy
 from lava_mlsnn.training.penalty import EventPenalty
@@ -169,17 +178,20 @@ class _Training:
         device: str,
     ) -> None:
         self.config, self.dataset, self.device = config, dataset.name, device
-        self.classes = len(dataset.classes)
+        self.classes = dataset.classes
         self.model = build_model(model_config).to(device)
+        self.model.class_names = dataset.classes
         # a GPU holds the data itself; the order and all else random come from the CPU
-        self.x = torch.from_numpy(dataset.x_train).to(device)
-        self.y = torch.from_numpy(dataset.y_train).to(device)
+        self.x, self.y = (
+            torch.from_numpy(np.require(a, requirements="W")).to(device)
+            for a in (dataset.x_train, dataset.y_train)
+        )
         # a last batch of one sample has no batch statistics
         self.batches = max(1, len(self.x) // config.batch_size)
         self.generator = torch.Generator().manual_seed(config.seed)
         self.average = WeightAverage(self.model, config.ema) if config.ema else None
         self.penalty = EventPenalty(self.model) if config.event_penalty else None
-        self.teacher = teacher
+        self.teacher, self.columns = teacher, teacher_columns(teacher, dataset.classes)
         self._start_phase(config.ann_epochs or config.epochs)
 
     @property
@@ -218,10 +230,8 @@ class _Training:
         self._finish(epoch + 1)
         return mean, int(right) / seen
 
-    def _diverged(self, loss: float, epoch: int) -> MLSNNError:
-        """Why the loss is not finite: the data, or numbers that are not the usual ones."""
-        if not bool(torch.isfinite(self.x).all()):
-            return DataError(f"images must be finite numbers, those of {self.dataset} are not")
+    def _diverged(self, loss: float, epoch: int) -> RangeError:
+        """What to lower: images are finite, so that numbers beyond the usual ones are to blame."""
         config, usual = self.config, TrainConfig()
         names = ["lr"]
         names += [n for n in SUSPECTS if getattr(config, n) != getattr(usual, n)]
@@ -236,13 +246,13 @@ class _Training:
         x, y = augment(self.x[chosen], config, self.generator), self.y[chosen]
         target = y
         if config.mixup:
-            x, target = mixup(x, y, self.classes, config.mixup, self.generator)
+            x, target = mixup(x, y, len(self.classes), config.mixup, self.generator)
         shown = first_frame(x, len(self.model.config.input_shape)) if ann else x
         with torch.autocast(torch.device(self.device).type, torch.bfloat16, enabled=config.amp):
             scores = self.model(shown)
         loss = F.cross_entropy(scores.float(), target, label_smoothing=config.label_smoothing)
         if self.teacher is not None:
-            soft = soft_loss(scores.float(), self.teacher, x, config.temperature)
+            soft = soft_loss(scores.float(), self.teacher, x, config.temperature, self.columns)
             loss = (1 - config.distil) * loss + config.distil * soft
         if self.penalty is not None:
             events = self.penalty.take(len(x))
@@ -301,15 +311,15 @@ class _Training:
         with trusted(path, "training"):
             model_config = ModelConfig.from_dict(content["config"])
             # options that the checkpoint is older than had their default
-            stored = {**asdict(TrainConfig()), **content["train_config"]}
+            stored = asdict(TrainConfig(**content["train_config"]))
             other = [name for name, value in asdict(self.config).items() if stored[name] != value]
-            same_options = bool(stored == asdict(self.config))
+            names = stored_names(content, self.model.config.classes)
         if model_config != self.model.config:
             raise ConfigError(
                 f"{path} holds another network; resume with its options, or train into another "
                 "folder"
             )
-        if not same_options:
+        if other:
             raise ConfigError(
                 f"{path} was trained with other options{_named(other, stored)}; resume with the "
                 "same, or train into another folder"
@@ -323,6 +333,13 @@ class _Training:
                     f"{path} was trained on {shown(content.get(name))}, not {here!r}; resume with "
                     f"the same {what}, or train into another folder"
                 )
+        if not names:
+            warn_unnamed(str(path))
+        elif names != self.classes:
+            raise ConfigError(
+                f"{path} was trained on the classes {shown(names)}, not {shown(self.classes)}; "
+                "resume with the same data, or train into another folder"
+            )
         with trusted(path, "training"):
             done = check_whole("epoch", content["epoch"], 1, self.config.epochs)
             steps = done * self.batches
@@ -334,7 +351,7 @@ class _Training:
             if self.average is not None:
                 check_whole("steps of the average", content["ema"]["steps"], steps, steps)
                 self.average.load(content["ema"], self.model)
-            load_moments(self.optimiser, content["optimiser"])
+            load_moments(self.optimiser, content["optimiser"], steps)
             resume_schedule(self.schedule, steps)
             self.generator.set_state(content["generator"])
         return done

@@ -19,6 +19,8 @@ from typing import Any
 
 import torch
 
+from lava_mlsnn.checks import shown
+from lava_mlsnn.training.checkpoint import check_tensor
 from lava_mlsnn.training.config import TrainConfig
 
 __all__ = [
@@ -90,33 +92,46 @@ def make_schedule(
     )
 
 
-def load_moments(optimiser: torch.optim.Optimizer, state: Mapping[str, Any]) -> None:
+def load_moments(optimiser: torch.optim.Optimizer, state: Mapping[str, Any], steps: int) -> None:
     """What an optimiser remembers of every parameter; its options stay as they are.
 
     Raises
     ------
     ValueError
-        If these are not finite numbers, one for each of a parameter's.
+        If these are not, for each parameter, what so many steps leave: finite numbers of
+        its shape and type, squares not below 0. Before the first step there is nothing.
     """
     parameters = [p for group in optimiser.param_groups for p in group["params"]]
-    for index, moments in state["state"].items():
-        if set(moments) != MOMENTS[type(optimiser).__name__]:
-            raise ValueError(f"the optimiser holds {sorted(moments)} of parameter {index}")
+    found, names = state["state"], MOMENTS[type(optimiser).__name__]
+    if set(found) != set(range(len(parameters) if steps else 0)):
+        raise ValueError(
+            f"the optimiser holds {len(found)} of {len(parameters)} parameters after {steps} steps"
+        )
+    plain = all(group.get("momentum") == 0 for group in optimiser.param_groups)  # SGD
+    for index, moments in found.items():
+        if set(moments) != names:
+            raise ValueError(f"the optimiser holds {shown(sorted(moments))} of parameter {index}")
         for name, value in moments.items():
-            if value is None:  # SGD without momentum
-                continue
-            wanted = () if name == "step" else parameters[index].shape
-            if value.shape != wanted or not bool(torch.isfinite(value).all()):
-                raise ValueError(f"the optimiser's {name} of parameter {index} does not fit")
+            what = f"the optimiser's {name} of parameter {index}"
+            if name == "step":
+                check_tensor(what, value, torch.zeros(()))
+                if value != steps:
+                    raise ValueError(f"{what} is {float(value):g}, not {steps}")
+            elif value is not None or not plain:
+                check_tensor(what, value, parameters[index])
+                if name == "exp_avg_sq" and bool((value < 0).any()):
+                    raise ValueError(f"{what} must not be below 0")
     own = optimiser.state_dict()
     if len(state["param_groups"]) != len(own["param_groups"]):
         raise ValueError("the optimiser has other groups of parameters")
-    optimiser.load_state_dict({**own, "state": state["state"]})
+    optimiser.load_state_dict({**own, "state": found})
 
 
 def resume_schedule(schedule: Any, steps: int) -> None:
     """Go on as after so many steps: the learning rates follow from their number."""
     schedule.last_epoch = steps
+    schedule._step_count = steps + 1  # torch counts the start as a step
     groups = schedule.optimizer.param_groups
     for group, base, rule in zip(groups, schedule.base_lrs, schedule.lr_lambdas, strict=True):
         group["lr"] = base * rule(steps)
+    schedule._last_lr = [group["lr"] for group in groups]

@@ -61,7 +61,8 @@ def read(path: str | os.PathLike[str]) -> NetworkSpec:
         timesteps = 1
         if header is not None:
             timesteps, provenance = header
-        spec = NetworkSpec(tuple(layers), timesteps, provenance)
+        names = _class_names(file) if header is not None else ()
+        spec = NetworkSpec(tuple(layers), timesteps, provenance, names)
         _check_sizes(spec)
         return spec
 
@@ -136,17 +137,29 @@ def _whole(value: int | str, name: str) -> int:
     return value
 
 
+def _class_names(file: h5py.File) -> Any:
+    """What the outputs are called; NetworkSpec checks it."""
+    with readable(schema.A_CLASS_NAMES):
+        if schema.A_CLASS_NAMES not in file.attrs:
+            return ()
+    return _json(attribute(file, schema.A_CLASS_NAMES), schema.A_CLASS_NAMES)
+
+
 def _provenance(text: int | str) -> dict[str, Any]:
+    found = _json(text, schema.A_PROVENANCE)
+    if not isinstance(found, dict):
+        raise FormatError("it must be a JSON object", schema.A_PROVENANCE)
+    return found
+
+
+def _json(text: int | str, name: str) -> Any:
     def refuse(constant: str) -> None:
         raise ValueError(f"{constant} is not JSON")
 
     try:
-        found = json.loads(str(text), parse_constant=refuse)
+        return json.loads(str(text), parse_constant=refuse)
     except (TypeError, ValueError, RecursionError) as error:
-        raise FormatError(f"it must be JSON ({error})", schema.A_PROVENANCE) from None
-    if not isinstance(found, dict):
-        raise FormatError("it must be a JSON object", schema.A_PROVENANCE)
-    return found
+        raise FormatError(f"it must be JSON ({error})", name) from None
 
 
 def _layers(root: Node, own: bool) -> tuple[list[Layer], dict[str, Any]]:

@@ -7,6 +7,7 @@ Root attributes (stock readers ignore attributes; all ours):
 ``format_version``  int              :data:`FORMAT_VERSION`; a newer one is refused
 ``timesteps``       int              T of one sample
 ``provenance``      string           JSON object, free form
+``class_names``     string           JSON list, one name per output; may be absent
 ==================  ===============  ====================================================
 
 ``/layer/<i>``, i = 0 .. n-1 without gaps:
@@ -61,6 +62,7 @@ A_FORMAT = "format"
 A_VERSION = "format_version"
 A_TIMESTEPS = "timesteps"
 A_PROVENANCE = "provenance"
+A_CLASS_NAMES = "class_names"
 
 # groups
 LAYER = "layer"

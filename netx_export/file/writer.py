@@ -83,6 +83,8 @@ def file_image(spec: NetworkSpec) -> bytes:
         file.attrs[schema.A_VERSION] = np.int64(schema.FORMAT_VERSION)
         file.attrs[schema.A_TIMESTEPS] = np.int64(spec.timesteps)
         file.attrs[schema.A_PROVENANCE] = np.bytes_(_json(spec.provenance))
+        if spec.class_names:
+            file.attrs[schema.A_CLASS_NAMES] = np.bytes_(json.dumps(spec.class_names))
         layers = file.create_group(schema.LAYER)
         for index, layer in enumerate(spec.layers):
             with at(spec.label(index)):

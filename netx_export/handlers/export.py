@@ -30,7 +30,8 @@ def to_spec(
     ----------
     model : Module
         A :class:`lava_mlsnn.models.MultiLevelNetwork`, or any module whose ``blocks``
-        (or itself, if it is a Sequential or ModuleList) are blocks in a row.
+        (or itself, if it is a Sequential or ModuleList) are blocks in a row. Its attribute
+        ``class_names``, if it has one, names the outputs in the file.
     timesteps : int, optional
         T of one sample; default: the model's ``timesteps``, else
         that of its last forward, else 1.
@@ -53,7 +54,8 @@ def to_spec(
         timesteps = int(getattr(inner, "timesteps", seen))
     if int(timesteps) != timesteps:
         raise ConfigError(f"timesteps must be a whole number, got {timesteps}")
-    return NetworkSpec(tuple(builder.layers), timesteps, provenance or {})
+    names = getattr(getattr(model, "module", model), "class_names", ())
+    return NetworkSpec(tuple(builder.layers), timesteps, provenance or {}, names)
 
 
 def blocks_of(model: torch.nn.Module) -> torch.nn.Sequential | torch.nn.ModuleList:

@@ -24,6 +24,7 @@ class NetworkSpec:
     layers: tuple[Layer, ...]
     timesteps: int = 1  # T of one sample
     provenance: dict[str, Any] = field(default_factory=dict)  # JSON-able, free form
+    class_names: tuple[str, ...] = ()  # of the outputs; () where nobody named them
 
     def __post_init__(self) -> None:
         from netx_export.spec.graph import check_graph
@@ -31,6 +32,7 @@ class NetworkSpec:
         if self.timesteps < 1:
             raise FormatError(f"timesteps must be at least 1, got {self.timesteps}")
         check_graph(self.layers)
+        object.__setattr__(self, "class_names", _checked(self.class_names, self.output.shape[0]))
 
     @property
     def input(self) -> Input:
@@ -54,6 +56,20 @@ class NetworkSpec:
     def label(self, index: int) -> str:
         """``"layer 3 (stage1.block0.conv2)"``, for messages."""
         return f"layer {index} ({self.layers[index].name})"
+
+
+def _checked(names: Any, outputs: int) -> tuple[str, ...]:
+    """The class names, if they are none or one for each output."""
+    found = tuple(names) if isinstance(names, list | tuple) else None
+    if found is None or not all(isinstance(name, str) for name in found):
+        raise FormatError(f"it must be a list of names, got {type(names).__name__}", "class_names")
+    if found and not len(found) == len(set(found)) == outputs:
+        raise FormatError(
+            f"it must name each of the {outputs} outputs once, got {len(found)} names, "
+            f"{len(set(found))} of them different",
+            "class_names",
+        )
+    return found
 
 
 def need_spec(value: Any) -> NetworkSpec:

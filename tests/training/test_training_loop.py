@@ -316,7 +316,7 @@ def saved(tmp_path, **changes):
         ({"config": ModelConfig(width=3).to_dict()}, "parameters it should.*size mismatch"),
         ({"model": {}}, "parameters it should.*Missing key"),
         ({"model": 5}, "parameters it should"),
-        ({"model": small_model(steps=1).state_dict() | {"x": torch.tensor(np.nan)}}, "finite"),
+        ({"model": small_model(steps=1).state_dict() | {"x": torch.tensor(np.nan)}}, 'key.*"x"'),
     ],
 )
 def test_a_checkpoint_with_other_content_is_named(tmp_path, changes, says):
