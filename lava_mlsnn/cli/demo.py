@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lava_mlsnn.cli.console import Console, Failed
+from lava_mlsnn.cli.data import said
 from lava_mlsnn.cli.train import CHECKPOINT
 
 if TYPE_CHECKING:
@@ -77,13 +78,17 @@ def run_demo(
             "    Lava needs Python 3.10 and is not installed here: the run in it is left out"
         )
         n = 0
-    console.say(f"4/5 compare training, runner and Lava ({n} digits), integer by integer")
+    console.say(
+        f"4/5 compare training, runner and Lava ({n} digits, drawn over all classes), integer by "
+        "integer"
+    )
     with console.progress("comparing") as follow:
         report = check_parity(
             spec,
             dataset.x_test,
             model=model,
             lava_samples=n,
+            labels=dataset.y_test,
             progress=lambda side, done, total: follow(done, total),
         )
     console.say(f"    {report}")
@@ -130,7 +135,7 @@ def _train(
     from lava_mlsnn.training.loop import train
 
     went_on = checkpoint.exists()
-    with console.progress("training epochs") as follow:
+    with said(console), console.progress("training epochs") as follow:
         try:
             return train(
                 config,

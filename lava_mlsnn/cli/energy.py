@@ -23,7 +23,7 @@ def run_energy(
 ) -> None:
     """Energy of a file on the event-driven machine and its ANNs, by the analytical model."""
     from lava_mlsnn.activity import ActivityMeter
-    from lava_mlsnn.cli.network import test_samples
+    from lava_mlsnn.cli.data import test_samples
     from lava_mlsnn.energy import Constants, energies, read_constants, structure
     from lava_mlsnn.runner import IntegerRunner, encode
     from netx_export import read

@@ -14,7 +14,7 @@ def run_on_chip(
     console: Console, file: Path, data: str | None, samples: int, place: dict[str, Any]
 ) -> None:
     """Accuracy on Loihi 2, and how many integers differ from the runner's."""
-    from lava_mlsnn.cli.network import test_samples
+    from lava_mlsnn.cli.data import test_samples
     from lava_mlsnn.lava.chip import choose_host, run_loihi2
     from lava_mlsnn.runner import encode
     from netx_export import read

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lava_mlsnn.checks import shown
 from lava_mlsnn.cli.console import Console, Failed
+from lava_mlsnn.cli.data import test_samples
 from lava_mlsnn.errors import ConfigError, DataError
 from netx_export.spec import (
     Conv,
@@ -33,7 +35,6 @@ __all__ = [
     "run_info",
     "run_network",
     "show_activity",
-    "test_samples",
 ]
 
 
@@ -59,33 +60,6 @@ def provenance(content: dict[str, Any]) -> dict[str, Any]:
 
     kept = ("config", "train_config", "dataset", "epoch")
     return {"lava_mlsnn": __version__, **{k: content[k] for k in kept if k in content}}
-
-
-def test_samples(
-    console: Console, spec: NetworkSpec, data: str | None, samples: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Test samples of a dataset that fits the network, in an order fixed by a seed.
-
-    Where none is named, of the one that the network was trained with.
-    """
-    from lava_mlsnn.training.data import check_fits, load_dataset
-
-    with console.progress("reading images") as follow:
-        name = data or str(spec.provenance.get("dataset", "digits"))
-        try:
-            dataset = load_dataset(name, follow, timesteps=spec.timesteps)
-            check_fits(dataset, spec.input.shape, spec.output.shape[0], spec.timesteps)
-        except (DataError, ConfigError) as error:
-            if data is None:
-                raise DataError(
-                    f"the file was trained with {name}, but {error.message}; name data with --data"
-                ) from None
-            raise
-    console.say(f"data: the test split of {name}, {samples or 'all'} samples")
-    # folders are read class by class: the first n would be of one class
-    order = np.random.default_rng(0).permutation(len(dataset.x_test))
-    chosen = order[: samples or len(order)]
-    return dataset.x_test[chosen], dataset.y_test[chosen]
 
 
 def run_network(
@@ -201,7 +175,7 @@ def run_check(
         console.say("parity: nothing to compare with; name --model, or --lava-samples")
         _finish_check(console, file, problems, widest.bits, parity.ParityReport())
         return
-    x, _ = test_samples(console, spec, data, samples)
+    x, y = test_samples(console, spec, data, samples)
     if len(x) == 0:
         raise DataError("a parity check needs at least one sample")
     with console.progress("comparing") as follow:
@@ -210,6 +184,7 @@ def run_check(
             x,
             model=trained,
             lava_samples=lava_samples,
+            labels=y,
             progress=lambda side, done, total: follow(done, total),
         )
     console.say(f"parity: {report}")
@@ -238,6 +213,8 @@ def run_info(console: Console, file: Path) -> None:
         f"T = {spec.timesteps}, latency {latency(spec)} timesteps, input {low}..{high} "
         f"= gain {spec.input.gain:g} x data"
     )
+    if spec.class_names:
+        console.say(f"classes: {shown(spec.class_names)}")
     console.say(
         "stock lava-dl loads this file"
         if not reasons
@@ -251,6 +228,7 @@ def run_info(console: Console, file: Path) -> None:
             "latency": latency(spec),
             "layers": rows,
             "stock_reasons": reasons,
+            "class_names": spec.class_names,
             "provenance": spec.provenance,
         }
     )

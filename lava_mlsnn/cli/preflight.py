@@ -61,7 +61,7 @@ def _payload(
     console: Console, spec: NetworkSpec, data: str | None, samples: int
 ) -> np.ndarray | None:
     """Calibration samples; None where no dataset is named and the usual one does not fit."""
-    from lava_mlsnn.cli.network import test_samples
+    from lava_mlsnn.cli.data import test_samples
     from lava_mlsnn.runner import encode
 
     try:

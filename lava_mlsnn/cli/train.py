@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lava_mlsnn.cli.console import Console
+from lava_mlsnn.cli.data import said
 from lava_mlsnn.errors import ConfigError
 from lava_mlsnn.training.config import TrainConfig
 from netx_export.file.atomic import make_folder
@@ -62,7 +63,7 @@ def run_train(
         }
     )
     start = time.perf_counter()
-    with console.progress("training") as follow:
+    with said(console), console.progress("training") as follow:
 
         def report(epoch: EpochReport) -> None:
             follow(epoch.epoch, epoch.epochs)

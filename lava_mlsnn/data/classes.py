@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import unicodedata
 import warnings
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ import numpy as np
 
 from lava_mlsnn.errors import DataError
 
-__all__ = ["UNNAMED", "match_classes", "names_of", "warn_unnamed"]
+__all__ = ["UNNAMED", "NamesWarning", "match_classes", "names_of", "warn_unnamed"]
 
 UNNAMED = "has no class names, so that they cannot be compared: labels are taken by number"
 FEW = 5  # names in a message
@@ -60,9 +61,16 @@ def names_of(model: Any) -> tuple[str, ...]:
     return tuple(getattr(inner, "class_names", None) or ())
 
 
+class NamesWarning(UserWarning):
+    """Labels were taken by number, because one side has no names."""
+
+
 def warn_unnamed(who: str) -> None:
-    """Say that names cannot be compared."""
-    warnings.warn(f"{who} {UNNAMED}", stacklevel=3)
+    """Say that names cannot be compared, at the line outside of this package."""
+    level, frame = 1, sys._getframe()
+    while frame.f_back is not None and frame.f_globals["__name__"].startswith("lava_mlsnn."):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(f"{who} {UNNAMED}", NamesWarning, stacklevel=level)
 
 
 def _few(names: list[str]) -> str:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lava_mlsnn.data.dataset import as_labels, check_labels
+from lava_mlsnn.data.samples import draw_samples
 from lava_mlsnn.errors import DataError
 from lava_mlsnn.parity.report import ParityReport, compare
 from lava_mlsnn.runner import IntegerRunner, encode
@@ -28,6 +31,7 @@ def check_parity(
     *,
     model: torch.nn.Module | None = None,
     lava_samples: int = 0,
+    labels: Any = None,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> ParityReport:
     """Compare every integer of every layer and timestep.
@@ -42,9 +46,11 @@ def check_parity(
         The training model that was exported: its eval forward is compared for all
         samples.
     lava_samples : int
-        How many of the samples also run in Lava, twice: with one Process per synapse
-        and population, whose arithmetic shares nothing with the runner's 8-bit
-        neurons, and in the leaf model (0: none; needs Lava).
+        How many of the samples, drawn by a seed, also run in Lava, twice: with one
+        Process per synapse and population, whose arithmetic shares nothing with the
+        runner's 8-bit neurons, and in the leaf model (0: none; needs Lava).
+    labels : array of int, (N,), optional
+        Classes of the samples: those for Lava are then drawn over all of them.
     progress : callable, optional
         ``progress(side, done, total)``.
 
@@ -67,13 +73,14 @@ def check_parity(
     found: dict[tuple[str, str], Any] = {}
 
     def note(
-        side: str, traced: dict[str, np.ndarray], other: dict[str, np.ndarray], at: int
+        side: str, traced: dict[str, np.ndarray], other: dict[str, np.ndarray], places: Any
     ) -> None:
         for layer, values in other.items():
             report.compared += values.size
             difference = compare(layer, side, traced[layer], values)
             if difference is not None:
-                found.setdefault((layer, side), []).append((at, difference))
+                difference = replace(difference, sample=int(places[difference.sample]))
+                found.setdefault((layer, side), []).append(difference)
 
     if model is not None:
         report.samples["training"] = len(data)
@@ -81,19 +88,22 @@ def check_parity(
             part = slice(start, start + BATCH)
             other = training_trace(model, spec, data[part])
             traced = _runner_trace(runner, x[part])
-            note("training", traced, other, start)
+            note("training", traced, other, range(len(data))[part])
             if progress is not None:
                 progress("training", min(start + BATCH, len(data)), len(data))
     if lava_samples:
         from lava_mlsnn.lava.run import run_lava
 
-        n = min(lava_samples, len(data))
-        traced = _runner_trace(runner, x[:n])
+        labels = np.zeros(len(data), int) if labels is None else as_labels(labels)
+        check_labels(len(data), labels, 1 << 62)
+        chosen = np.sort(draw_samples(labels, lava_samples))
+        n = len(chosen)
+        traced = _runner_trace(runner, x[chosen])
         for side, per_layer in (("lava", True), ("lava leaf", False)):
             report.samples[side] = n
             follow = None if progress is None else functools.partial(progress, side)
-            result = run_lava(spec, x[:n], per_layer=per_layer, probes=True, progress=follow)
-            note(side, traced, {k: v for k, v in result.layers.items() if k in traced}, 0)
+            result = run_lava(spec, x[chosen], per_layer=per_layer, probes=True, progress=follow)
+            note(side, traced, {k: v for k, v in result.layers.items() if k in traced}, chosen)
     report.differences = _merge(found, spec)
     return report
 
@@ -108,8 +118,6 @@ def _runner_trace(runner: IntegerRunner, x: np.ndarray) -> dict[str, np.ndarray]
 
 def _merge(found: dict[tuple[str, str], Any], spec: NetworkSpec) -> list[Any]:
     """One Difference per layer and side, the batches joined, input side first."""
-    from dataclasses import replace
-
     from netx_export.spec.timing import depths
 
     # a file may hold its layers in any order
@@ -117,14 +125,13 @@ def _merge(found: dict[tuple[str, str], Any], spec: NetworkSpec) -> list[Any]:
     place = {layer.name: (depth[i], i) for i, layer in enumerate(spec.layers)}
     merged = []
     for _, parts in sorted(found.items(), key=lambda item: place[item[0][0]]):
-        start, first = parts[0]
+        first = parts[0]
         merged.append(
             replace(
                 first,
-                sample=first.sample + start,
-                count=sum(d.count for _, d in parts),
-                total=sum(d.total for _, d in parts),
-                largest=max(d.largest for _, d in parts),
+                count=sum(d.count for d in parts),
+                total=sum(d.total for d in parts),
+                largest=max(d.largest for d in parts),
             )
         )
     return merged

@@ -1,0 +1,78 @@
+"""Data of a command: samples that fit a network, and what is said of them."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lava_mlsnn.cli.console import Console
+from lava_mlsnn.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from netx_export.spec import NetworkSpec
+
+__all__ = ["said", "test_samples"]
+
+SEED = 0
+
+
+@contextmanager
+def said(console: Console) -> Iterator[None]:
+    """Names that cannot be compared become a line of the command, not one of Python."""
+    from lava_mlsnn.data.classes import NamesWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", NamesWarning)
+        before = warnings.showwarning
+
+        def show(message: Any, category: type[Warning], *place: Any, **more: Any) -> None:
+            if issubclass(category, NamesWarning):
+                console.say(str(message))
+            else:
+                before(message, category, *place, **more)
+
+        warnings.showwarning = show
+        yield
+
+
+def test_samples(
+    console: Console, spec: NetworkSpec, data: str | None, samples: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Test samples of a dataset that fits the network, drawn over all classes by a seed.
+
+    Where none is named, of the one that the network was trained with. Labels are numbered
+    as the network's outputs, by the names of both.
+
+    Raises
+    ------
+    DataError, ConfigError
+        If the data cannot be read, or has another shape or other classes.
+    """
+    from lava_mlsnn.data import check_fits, draw_samples, load_dataset
+    from lava_mlsnn.data.classes import UNNAMED
+
+    with console.progress("reading images") as follow:
+        name = data or str(spec.provenance.get("dataset", "digits"))
+        try:
+            dataset = load_dataset(name, follow, timesteps=spec.timesteps)
+            check_fits(dataset, spec.input.shape, spec.output.shape[0], spec.timesteps)
+            dataset = dataset.counted_as(spec.class_names)
+        except (DataError, ConfigError) as error:
+            if data is None:
+                raise DataError(
+                    f"the file was trained with {name}, but {error.message}; name data with --data"
+                ) from None
+            raise
+    chosen = draw_samples(dataset.y_test, samples, SEED)
+    some = f"{len(chosen)} of {len(dataset.y_test)} samples, drawn over all classes by seed {SEED}"
+    whole = len(chosen) == len(dataset.y_test)
+    console.say(
+        f"data: the test split of {name}, {f'all {len(chosen)} samples' if whole else some}"
+    )
+    if not spec.class_names:
+        console.say(f"the file {UNNAMED}")
+    return dataset.x_test[chosen], dataset.y_test[chosen]
