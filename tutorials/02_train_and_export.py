@@ -28,8 +28,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from lava_mlsnn.data import load_dataset
 from lava_mlsnn.slayer import block, precision
-from lava_mlsnn.training.data import load_dataset
 
 torch.set_num_threads(1)  # small networks are faster with one thread
 torch.manual_seed(0)

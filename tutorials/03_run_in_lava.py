@@ -29,9 +29,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from lava_mlsnn.data import load_dataset
 from lava_mlsnn.models import ModelConfig
 from lava_mlsnn.runner import IntegerRunner, encode
-from lava_mlsnn.training.data import load_dataset
 from lava_mlsnn.training.loop import TrainConfig, train
 from netx_export import depths, export_model, latency, read, run_lava
 

@@ -26,8 +26,8 @@ import numpy as np
 import torch
 
 from lava_mlsnn import IntegerRunner, ModelConfig, check_parity, encode
+from lava_mlsnn.data import load_dataset
 from lava_mlsnn.errors import MLSNNError, ParityError, RangeError
-from lava_mlsnn.training.data import load_dataset
 from lava_mlsnn.training.loop import TrainConfig, train
 from netx_export import check_ranges, run_lava, to_spec, worst_case
 

@@ -29,9 +29,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from lava_mlsnn.data import load_dataset
 from lava_mlsnn.runner import encode
 from lava_mlsnn.slayer import block
-from lava_mlsnn.training.data import load_dataset
 from netx_export import StockNeuron, read, run_lava
 
 torch.set_num_threads(1)

@@ -23,9 +23,10 @@ import torch
 
 from lava_mlsnn import ModelConfig, encode
 from lava_mlsnn.activity import measure
+from lava_mlsnn.data import load_dataset
 from lava_mlsnn.energy import Design, energies
 from lava_mlsnn.loihi2 import execute, limits_for, multilevel_program, preflight, prove
-from lava_mlsnn.training import TrainConfig, load_dataset, train
+from lava_mlsnn.training import TrainConfig, train
 from netx_export import to_spec
 
 torch.set_num_threads(1)

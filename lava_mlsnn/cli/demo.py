@@ -12,9 +12,9 @@ from lava_mlsnn.cli.data import said
 from lava_mlsnn.cli.train import CHECKPOINT
 
 if TYPE_CHECKING:
+    from lava_mlsnn.data import Dataset
     from lava_mlsnn.models import MultiLevelNetwork
     from lava_mlsnn.training.config import TrainConfig
-    from lava_mlsnn.training.data import Dataset
     from netx_export.spec import NetworkSpec
 
 __all__ = ["run_demo"]
@@ -31,10 +31,10 @@ def run_demo(
 ) -> None:
     """Train, export, run, compare, draw, summarise."""
     from lava_mlsnn.cli.network import provenance
+    from lava_mlsnn.data import load_dataset
     from lava_mlsnn.models import ModelConfig
     from lava_mlsnn.parity import check_parity
     from lava_mlsnn.training.checkpoint import load_checkpoint
-    from lava_mlsnn.training.data import load_dataset
     from lava_mlsnn.training.loop import accuracy
     from netx_export import lava_available, read
     from netx_export.file.atomic import make_folder, write_atomic

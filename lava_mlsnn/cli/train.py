@@ -34,9 +34,9 @@ def run_train(
     """Load data, train, report both accuracies."""
     import torch
 
+    from lava_mlsnn.data import load_dataset
     from lava_mlsnn.models import ModelConfig
     from lava_mlsnn.training.checkpoint import load_model
-    from lava_mlsnn.training.data import load_dataset
     from lava_mlsnn.training.loop import EpochReport, accuracy, train
 
     if device not in ("cpu", "cuda") or (device == "cuda" and not torch.cuda.is_available()):

@@ -50,7 +50,7 @@ class MultiLevelNeuron(torch.nn.Module):
 
     Notes
     -----
-    Source: arXiv:2510.24637, reconstructed in DESIGN.md. Forward input and output
+    Source: arXiv:2510.24637, see ``docs/neuron.md``. Forward input and output
     have shape (N, C, H, W, T) or (N, F, T); payloads are whole numbers in 0..N.
     """
 

@@ -12,7 +12,7 @@ and dz/dvth = -H/vth * dz/dH. With g_t the gradient of z_t and s_t = vth * dz/dH
     dL/dH_t = s_t g_t / vth + r_t dL/dH_{t+1},    r_t = 1 - s_t, or 1 with detached reset
 
 ``ste`` is I-LIF's window, ``ste_shifted`` LM-HT's, ``sigmoid`` the N-threshold form
-of the authors' surrogate (shared/notes/paper.md, section 1).
+of the authors' surrogate.
 
 What backward keeps: one byte a neuron and timestep (outside the window or not). H/vth
 itself, four bytes, is kept for ``sigmoid`` and for a trained threshold alone.

@@ -43,7 +43,7 @@ def accuracy_rows(experiment: Experiment, results: Results) -> list[Row]:
 
 
 def activity_rows(experiment: Experiment, results: Results) -> list[Row]:
-    """Events and payload per sample, every count that DESIGN names; mean over seeds."""
+    """Events and payload per sample, every count of ``docs/activity.md``; mean over seeds."""
     rows = []
     for label, records in _groups(experiment, results):
         density = mean(records, "activity.events_per_neuron_and_timestep")

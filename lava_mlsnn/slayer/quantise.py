@@ -7,7 +7,7 @@ channel, ``S_c`` (:mod:`lava_mlsnn.slayer.scaling`)::
 
 with one exponent ``e`` per synapse. A one-to-one synapse (identity shortcut) needs
 the weight S_c itself: then S_c is rounded down to ``m * 2**e``, m <= 255, which is
-exact and costs about 1/m of the weight resolution (DESIGN.md, "Sparse-ResNet").
+exact and costs about 1/m of the weight resolution.
 :func:`quantise` is what is exported, :func:`grid_weights` what training computes
 with; both round by the same lines. Ours.
 """

@@ -1,4 +1,4 @@
-"""Data, training loop and checkpoints; names are loaded when first used."""
+"""Training loop and checkpoints; names are loaded when first used."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ if TYPE_CHECKING:
     from lava_mlsnn.training.ann_start import convert as convert
     from lava_mlsnn.training.checkpoint import load_model as load_model
     from lava_mlsnn.training.config import TrainConfig as TrainConfig
-    from lava_mlsnn.training.data import Dataset as Dataset
-    from lava_mlsnn.training.data import load_dataset as load_dataset
     from lava_mlsnn.training.ema import WeightAverage as WeightAverage
     from lava_mlsnn.training.evaluate import accuracy as accuracy
     from lava_mlsnn.training.loop import train as train
@@ -21,7 +19,6 @@ if TYPE_CHECKING:
     from lava_mlsnn.training.statistics import recalibrate as recalibrate
 
 _HOME = {
-    "Dataset": "data",
     "EventPenalty": "penalty",
     "RECIPES": "recipes",
     "TrainConfig": "config",
@@ -29,7 +26,6 @@ _HOME = {
     "accuracy": "evaluate",
     "as_relu": "ann_start",
     "convert": "ann_start",
-    "load_dataset": "data",
     "load_model": "checkpoint",
     "recalibrate": "statistics",
     "recipe": "recipes",
@@ -38,14 +34,12 @@ _HOME = {
 
 __all__ = [
     "RECIPES",
-    "Dataset",
     "EventPenalty",
     "TrainConfig",
     "WeightAverage",
     "accuracy",
     "as_relu",
     "convert",
-    "load_dataset",
     "load_model",
     "recalibrate",
     "recipe",

@@ -2,7 +2,7 @@
 
 Every synapse takes one timestep. A layer's depth is its longest path from the
 input in synapses; a shorter edge is delayed by the difference, so that all arms
-of a sum meet in the same timestep (DESIGN.md, "Time").
+of a sum meet in the same timestep (``docs/time.md``).
 """
 
 from __future__ import annotations

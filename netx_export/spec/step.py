@@ -9,10 +9,10 @@ With N levels, threshold ``vth``, input ``a`` (synaptic sum) and bias ``b``::
 V starts every sample at V0 = 0 (``floor``) or V0 = vth / 2 (``round``). At T
 timesteps the spike count takes N*T + 1 values; N = 1 is the binary IF neuron.
 
-One formula serves floats and integers, NumPy arrays and torch tensors: the
-training block, the integer runner and the Lava ProcessModels all call
-:func:`multilevel_step`. Source: arXiv:2510.24637 as reconstructed in DESIGN.md;
-the integer form and the exactness argument are ours.
+One formula serves floats and integers, NumPy arrays and torch tensors. It is stated
+once, in :func:`multilevel_step`; every fast form of it is tested against it. Source:
+arXiv:2510.24637, reconstructed as ``docs/neuron.md`` says; the integer form and the
+exactness argument are ours.
 """
 
 from __future__ import annotations

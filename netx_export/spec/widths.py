@@ -1,7 +1,7 @@
 """Integer widths of Loihi 2 and what happens at their ends.
 
 The numbers are stated once, here. Sources: Lava's fixed-point ProcessModels and
-``lava.utils.weightutils`` (see ``shared/notes/lava-anatomy.md``, section C).
+``lava.utils.weightutils``; ``docs/neuron.md`` lists them.
 """
 
 from __future__ import annotations

@@ -8,8 +8,8 @@ import stat
 import numpy as np
 import pytest
 
+from lava_mlsnn.data import load_dataset
 from lava_mlsnn.errors import ConfigError, DataError, FormatError
-from lava_mlsnn.training.data import load_dataset
 from netx_export import Dense, Input, NetworkSpec, Population, Readout, read, write
 from netx_export.file.atomic import write_atomic
 

@@ -13,6 +13,7 @@ import torch
 
 from lava_mlsnn.cli import reproduce as cli
 from lava_mlsnn.cli.console import Console
+from lava_mlsnn.data import load_dataset
 from lava_mlsnn.errors import ConfigError, FormatError, MLSNNError
 from lava_mlsnn.reproduce import EXPERIMENTS, Experiment, Trial, run_trial, write_report
 from lava_mlsnn.reproduce.figures import PLOTS
@@ -21,7 +22,6 @@ from lava_mlsnn.reproduce.records import NUMBERS, finished
 from lava_mlsnn.reproduce.trial import Group
 from lava_mlsnn.runner import IntegerRunner, encode
 from lava_mlsnn.training.config import TrainConfig
-from lava_mlsnn.training.data import load_dataset
 from netx_export import read
 
 torch.set_num_threads(1)

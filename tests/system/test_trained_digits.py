@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from lava_mlsnn import IntegerRunner, ModelConfig, check_parity, encode
-from lava_mlsnn.training.data import load_dataset
+from lava_mlsnn.data import load_dataset
 from lava_mlsnn.training.loop import TrainConfig, accuracy, train
 from netx_export import export_model, lava_available, read
 

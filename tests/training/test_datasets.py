@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from lava_mlsnn.data import check_fits, load_dataset
 from lava_mlsnn.errors import ConfigError, DataError
-from lava_mlsnn.training.data import check_fits, load_dataset
 
 
 def picture(path, size=(5, 4), mode="L", seed=0):

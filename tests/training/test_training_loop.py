@@ -9,11 +9,11 @@ import pytest
 import torch
 from small_models import assert_same_integers, images, small_model
 
+from lava_mlsnn.data import Dataset
 from lava_mlsnn.errors import ConfigError, DataError, FormatError, RangeError
 from lava_mlsnn.models import ModelConfig
 from lava_mlsnn.training.augment import augment
 from lava_mlsnn.training.checkpoint import load_checkpoint, load_model, save_checkpoint
-from lava_mlsnn.training.data import Dataset
 from lava_mlsnn.training.loop import TrainConfig, accuracy, train
 
 SHAPE = (1, 6, 5)

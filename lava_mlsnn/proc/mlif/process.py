@@ -34,8 +34,8 @@ class MultiLevelIF(CheckedProcess):
         V = H - vth * s_out
 
     t counts timesteps from 1, as Lava does. N = 1 is the binary integrate-and-fire
-    neuron with soft reset. Source: DESIGN.md, "The neuron"; the arithmetic is
-    :mod:`netx_export.spec.step`.
+    neuron with soft reset. Source: arXiv:2510.24637, as
+    :mod:`netx_export.spec.step`, which has the arithmetic, reads it.
 
     Parameters
     ----------

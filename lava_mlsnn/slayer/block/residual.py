@@ -1,7 +1,7 @@
 """Residual blocks: the integrating barrier of Sparse-ResNet and its alternatives.
 
 ``ML`` is the multi-level neuron, ``s`` the shortcut: x, or a strided 1x1 convolution
-where the shape changes (DESIGN.md, "Sparse-ResNet")::
+where the shape changes (``docs/networks.md``)::
 
     integrating  y = ML( BN(conv(ML(BN(conv(x))))) + s )       s = x | BN(conv1x1(x))
     respiking    y = ML_b( ML(BN(conv(ML(BN(conv(x)))))) + s ) s = x | ML(BN(conv1x1(x)))
