@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import errno
 import functools
+import io
 import json
 import os
 import sys
+import tempfile
+import traceback
+import unicodedata
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, NoReturn, TypeVar
@@ -16,14 +21,33 @@ import typer
 
 from lava_mlsnn.errors import MLSNNError
 
-__all__ = ["Console", "Failed", "guarded", "run_app"]
+__all__ = ["Console", "Failed", "guarded", "plain", "run_app"]
 
-DIFFERENT, WRONG, STOPPED = 1, 2, 130
+DIFFERENT, WRONG, FAULT, STOPPED = 1, 2, 70, 130  # 70: EX_SOFTWARE of sysexits.h
 WIDE = 400  # columns that a table may have
-UNWRITTEN = "mlsnn: error: the output cannot be written"
+UNWRITTEN = "the output cannot be written"
 ELSEWHERE = "send it to a file or terminal that can be"
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+def plain(text: object) -> str:
+    """Text for one line of a terminal: what is no visible character shows as its escape.
+
+    Names come from files that others made. Control characters, escape sequences, marks that
+    turn the direction of writing and bytes that are no text must not act on a terminal.
+    """
+    return "".join(
+        c
+        if c.isprintable() or unicodedata.category(c) == "Zs"
+        else c.encode("unicode_escape").decode()
+        for c in str(text)
+    )
+
+
+def complain(text: object) -> None:
+    """The one line of an error."""
+    print(plain(f"mlsnn: error: {text}"), file=sys.stderr)
 
 
 class Failed(typer.Exit):
@@ -34,45 +58,80 @@ class Failed(typer.Exit):
 
 
 def guarded(command: F) -> F:
-    """Turn project errors and Ctrl-C into one line and an exit code."""
+    """Turn every error and Ctrl-C into one line and an exit code."""
 
     @functools.wraps(command)
     def run(*args: Any, **kwargs: Any) -> Any:
         try:
             return command(*args, **kwargs)
-        except MLSNNError as error:
-            print(f"mlsnn: error: {error}", file=sys.stderr)
-            raise typer.Exit(WRONG) from None
         except KeyboardInterrupt:
             print("mlsnn: stopped", file=sys.stderr)
             raise typer.Exit(STOPPED) from None
         except BrokenPipeError:  # `mlsnn info ... | head`
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(0) from None
+        except Exception as error:
+            if hasattr(error, "exit_code") or _is_unwritten(error):
+                raise
+            raise typer.Exit(_explain(error)) from None
 
     return run  # type: ignore[return-value]
 
 
-def run_app(app: Callable[[], Any]) -> NoReturn:
+def _is_unwritten(error: Exception) -> bool:
+    """Whether the output cannot be written."""
+    return isinstance(error, OSError) and error.filename is None and error.errno in FULL
+
+
+def _explain(error: Exception) -> int:
+    """Print one sentence; the exit code. What nobody foresaw is a fault of ours, not code 1."""
+    if isinstance(error, MLSNNError):
+        complain(error)
+        return WRONG
+    if isinstance(error, MemoryError) or "allocate memory" in str(error):  # torch: RuntimeError
+        complain("the memory is not enough; take fewer samples at a time or a smaller network")
+        return WRONG
+    if isinstance(error, OSError) and error.filename is not None:
+        complain(f"{os.fsdecode(error.filename)}: {error.strerror}")
+        return WRONG
+    try:
+        handle, file = tempfile.mkstemp(prefix="mlsnn-fault-", suffix=".txt")
+        with open(handle, "w", errors="backslashreplace") as out:
+            print("mlsnn", *map(repr, sys.argv[1:]), file=out)
+            traceback.print_exception(type(error), error, error.__traceback__, file=out)
+        where = f"please report it with {file}, which says where"
+    except OSError:
+        where = "please report it with the command"
+    said = str(error)[:300]
+    complain(f"this is a fault of mlsnn and not yours ({type(error).__name__}: {said}); {where}")
+    return FAULT
+
+
+def run_app(app: Callable[..., Any]) -> NoReturn:
     """Run the command line; output that nobody can write is an error, one nobody reads is not."""
     if sys.stderr is None:  # 2>&-
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115
     if sys.stdout is None:  # >&-
-        print(f"{UNWRITTEN} (it is closed); {ELSEWHERE}", file=sys.stderr)
+        complain(f"{UNWRITTEN} (it is closed); {ELSEWHERE}")
         sys.exit(WRONG)
     streams = sys.stdout, sys.stderr
+    for stream in streams:
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    warnings.showwarning = _warn
     code: Any = 0
     failed: OSError | None = None
     try:
-        app()
+        code = app(standalone_mode=False)  # or it would show what it got as it is, and use code 1
     except SystemExit as end:
         code = end.code
         if sys.stdout is not streams[0]:  # typer's answer to a pipe that nobody reads
             code, (sys.stdout, sys.stderr) = 0, streams
-    except OSError as error:
-        if error.filename is not None or error.errno not in FULL:
-            raise
-        failed = error
+    except Exception as error:
+        if _is_unwritten(error):
+            assert isinstance(error, OSError)
+            failed = error
+        else:
+            code = _usage(error) if hasattr(error, "format_message") else _explain(error)
     for stream in streams:
         try:
             stream.flush()
@@ -82,8 +141,21 @@ def run_app(app: Callable[[], Any]) -> NoReturn:
     if failed is not None and not isinstance(failed, BrokenPipeError):
         code = WRONG
         with suppress(OSError):  # it may be standard error that is full
-            print(f"{UNWRITTEN} ({failed.strerror}); {ELSEWHERE}", file=sys.stderr)
+            complain(f"{UNWRITTEN} ({failed.strerror}); {ELSEWHERE}")
     sys.exit(code)
+
+
+def _usage(error: Any) -> int:
+    """An option that does not exist, say; the exit code."""
+    shown = io.StringIO()
+    error.show(shown)
+    for line in shown.getvalue().splitlines():
+        print(plain(line), file=sys.stderr)
+    return int(error.exit_code)
+
+
+def _warn(message: Warning | str, *_: Any, **__: Any) -> None:
+    print(plain(f"mlsnn: warning: {message}"), file=sys.stderr)
 
 
 def _plain(value: Any) -> Any:
@@ -109,25 +181,31 @@ class Console:
 
         self.as_json = as_json
         # tables are as wide as they need: a terminal wraps lines, rich would cut numbers off
-        self.out = Rich(highlight=False, soft_wrap=True, width=WIDE)
-        self._wide_err = Rich(stderr=True, highlight=False, soft_wrap=True, width=WIDE)
-        self.err = Rich(stderr=True, highlight=False, soft_wrap=True)
+        text: dict[str, Any] = {"markup": False, "emoji": False, "highlight": False}
+        self.out = Rich(soft_wrap=True, width=WIDE, **text)
+        self._wide_err = Rich(stderr=True, soft_wrap=True, width=WIDE, **text)
+        self.err = Rich(stderr=True, soft_wrap=True, **text)
 
-    def say(self, text: str) -> None:
-        """A line for people: to standard error when a program reads the output."""
-        (self.err if self.as_json else self.out).print(text, markup=False)
+    def say(self, *lines: object) -> None:
+        """Lines for people: to standard error when a program reads the output."""
+        for line in lines:
+            (self.err if self.as_json else self.out).print(plain(line))
+
+    def note(self, line: object) -> None:
+        """A line about progress."""
+        self.err.print(plain(line))
 
     def table(self, title: str, columns: list[str], rows: list[list[Any]]) -> None:
         """A table for people; numbers are right-aligned."""
         from rich import box
         from rich.table import Table
 
-        table = Table(title=title or None, box=box.SIMPLE_HEAD, title_justify="left")
+        table = Table(title=plain(title) or None, box=box.SIMPLE_HEAD, title_justify="left")
         for index, name in enumerate(columns):
             number = bool(rows) and all(isinstance(r[index], int | float) for r in rows)
-            table.add_column(name, justify="right" if number else "left", no_wrap=True)
+            table.add_column(plain(name), justify="right" if number else "left", no_wrap=True)
         for row in rows:
-            table.add_row(*(f"{v:.4g}" if isinstance(v, float) else str(v) for v in row))
+            table.add_row(*(f"{v:.4g}" if isinstance(v, float) else plain(v) for v in row))
         (self._wide_err if self.as_json else self.out).print(table)
 
     def result(self, values: dict[str, Any]) -> None:
@@ -150,7 +228,7 @@ class Console:
         )
 
         bar = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
@@ -158,7 +236,7 @@ class Console:
             transient=True,
         )
         with bar:
-            task = bar.add_task(title, total=None)
+            task = bar.add_task(plain(title), total=None)
             yield lambda done, total: bar.update(task, completed=done, total=total)
 
     def _lines(self, title: str) -> Callable[[int, int], None]:
@@ -169,6 +247,6 @@ class Console:
             quarter = 4 * done // max(1, total)
             if quarter > shown:
                 shown = quarter
-                self.err.print(f"{title}: {done} of {total}", markup=False)
+                self.note(f"{title}: {done} of {total}")
 
         return follow

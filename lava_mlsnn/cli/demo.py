@@ -91,7 +91,7 @@ def run_demo(
             labels=dataset.y_test,
             progress=lambda side, done, total: follow(done, total),
         )
-    console.say(f"    {report}")
+    console.say(*f"    {report}".split("\n"))
 
     from lava_mlsnn.plots import save_figure
 

@@ -60,7 +60,7 @@ def list_programs(console: Console, file: Path, out: Path | None) -> None:
         console.say(f"wrote {len(programs)} listings into {out}")
     else:
         for program in programs:
-            console.say(program.listing())
+            console.say(*program.listing().split("\n"))
     console.result(
         {
             "file": file,

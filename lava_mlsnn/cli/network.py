@@ -187,7 +187,7 @@ def run_check(
             labels=y,
             progress=lambda side, done, total: follow(done, total),
         )
-    console.say(f"parity: {report}")
+    console.say(*f"parity: {report}".split("\n"))
     _finish_check(console, file, problems, widest.bits, report)
 
 

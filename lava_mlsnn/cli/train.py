@@ -69,10 +69,9 @@ def run_train(
             follow(epoch.epoch, epoch.epochs)
             if console.err.is_terminal:
                 return
-            console.err.print(
+            console.note(
                 f"epoch {epoch.epoch} of {epoch.epochs}: loss {epoch.loss:.4f}, "
-                f"training accuracy {100 * epoch.accuracy:.2f} %",
-                markup=False,
+                f"training accuracy {100 * epoch.accuracy:.2f} %"
             )
 
         model = train(
