@@ -59,7 +59,9 @@ names = st.lists(
 )  # fmt: skip
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(st.permutations(NAMES), names, st.booleans())
 def test_any_order_of_the_names_gives_the_same_accuracy_and_other_names_are_refused(
     trained, order, other, same

@@ -74,7 +74,7 @@ def files(draw):
     return data.getvalue(), ending, mode, transparent
 
 
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 @given(files())
 def test_an_image_is_what_torchvision_gives_once_upright_or_is_refused_in_both_parts(found):
     if found is None:
