@@ -1,20 +1,23 @@
 """Typed, checked access to one HDF5 group: the only code that reads through h5py.
 
-Everything that h5py or HDF5 raises on a damaged file becomes a FormatError here,
-and nothing is allocated before its declared size has been checked.
+Everything that h5py or HDF5 raises on a damaged file becomes a FormatError here.
+Nothing is allocated before its declared size has been checked, and everything stands
+in one place: a file costs time and memory for what it holds and declares, no more.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from netx_export.errors import FormatError, MLSNNError, RangeError, at
-from netx_export.file import schema
+from netx_export.file.chunks import stored_values
 from netx_export.file.heap import heap_string
+from netx_export.spec import limits
 
 if TYPE_CHECKING:
     import h5py
@@ -22,9 +25,9 @@ if TYPE_CHECKING:
 __all__ = ["Node", "attribute", "readable", "whole_numbers"]
 
 MOST_TEXT = 1 << 16
-# No filter of HDF5 packs tighter than deflate does; more is a damaged or hostile shape.
-MOST_PACKED = 1100
+MOST_PACKED = 1100  # deflate packs no tighter; more is a damaged or hostile shape
 SMALL = 1 << 20
+MOST_VALUES = limits.MAX_ALL_WEIGHTS + limits.MAX_ALL_NEURONS
 UNSET: Any = object()
 
 
@@ -62,12 +65,20 @@ def attribute(file: h5py.File, name: str) -> int | str:
         )
 
 
+class Budget:
+    """Values that a file may still declare, all its datasets together."""
+
+    def __init__(self) -> None:
+        self.left = MOST_VALUES
+
+
 class Node:
     """One group; ``path`` names it in messages, relative to its layer."""
 
-    def __init__(self, group: h5py.Group, path: str = "") -> None:
+    def __init__(self, group: h5py.Group, path: str = "", budget: Budget | None = None) -> None:
         self._group = group
         self._path = path
+        self._budget = budget or Budget()
 
     def place(self, name: str) -> str:
         """The field's path for messages."""
@@ -75,7 +86,13 @@ class Node:
 
     def names(self) -> list[str]:
         """What the group holds."""
-        with readable(self._path.rstrip("/")):
+        place = self._path.rstrip("/")
+        with readable(place):
+            if len(self._group) > limits.MAX_LAYERS:
+                raise FormatError(
+                    f"a group can hold {limits.MAX_LAYERS} names at most, got {len(self._group)}",
+                    place,
+                )
             return [str(name) for name in self._group]
 
     def __contains__(self, name: str) -> bool:
@@ -94,7 +111,11 @@ class Node:
                 raise FormatError(
                     f"it must be in the file itself, got a {type(link).__name__}", place
                 )
-            return self._group[name]
+            found = self._group[name]
+            names = h5py.h5o.get_info(found.id).rc
+            if names != 1:
+                raise FormatError(f"it must have one name, but {names} lead to it", place)
+            return found
 
     def group(self, name: str, path: str | None = None) -> Node:
         """A subgroup, which messages call ``path``; default: its place in this one."""
@@ -103,7 +124,7 @@ class Node:
         found = self._open(name)
         if not isinstance(found, h5py.Group):
             raise FormatError("it must be a group, got a dataset", self.place(name))
-        return Node(found, f"{self.place(name)}/" if path is None else path)
+        return Node(found, f"{self.place(name)}/" if path is None else path, self._budget)
 
     def is_group(self, name: str) -> bool:
         """Whether the name is a subgroup."""
@@ -154,7 +175,7 @@ class Node:
                 data = _variable_length(dataset, place)
             return _printable(data, place)
 
-    def array(self, name: str, ndim: int | None = None, most: int = schema.MAX_WEIGHTS) -> Any:
+    def array(self, name: str, ndim: int | None = None, most: int = limits.MAX_WEIGHTS) -> Any:
         """Finite numbers, in the file's own type (bool becomes int8)."""
         place = self.place(name)
         dataset = self._dataset(name, most)
@@ -164,7 +185,12 @@ class Node:
                 raise FormatError(f"it must be numbers, got {dataset.dtype}", place)
             if ndim is not None and dataset.ndim != ndim:
                 raise FormatError(f"it must have {ndim} axes, got shape {dataset.shape}", place)
-            values = np.asarray(dataset[()])
+            self._budget.left -= dataset.size
+            if self._budget.left < 0:
+                raise FormatError(
+                    f"the file holds more than {MOST_VALUES} values up to here", place
+                )
+            values = stored_values(dataset, place)
             if kind == "b":
                 values = values.astype(np.int8)
         if kind == "f" and not np.all(np.isfinite(values)):
@@ -172,7 +198,7 @@ class Node:
         return values
 
     def whole(
-        self, name: str, ndim: int, low: int, high: int, most: int = schema.MAX_WEIGHTS
+        self, name: str, ndim: int, low: int, high: int, most: int = limits.MAX_WEIGHTS
     ) -> np.ndarray:
         """Whole numbers in ``low..high`` as int32."""
         values = self.array(name, ndim, most)
@@ -201,14 +227,18 @@ class Node:
 
     def value(self, name: str) -> int | float | bool | str:
         """One number or string."""
-        dataset = self._dataset(name, schema.MAX_WEIGHTS)
+        dataset = self._dataset(name, limits.MAX_WEIGHTS)
         with readable(self.place(name)):
             is_text = dataset.dtype.kind in "SO"
         return self.text(name) if is_text else self.scalar(name)
 
+    def shape(self, name: str) -> tuple[int, ...]:
+        """The shape that a dataset declares; nothing is read."""
+        return tuple(int(n) for n in self._dataset(name, limits.MAX_WEIGHTS).shape)
+
     def size(self, name: str) -> int:
         """Number of values that a dataset declares."""
-        return int(self._dataset(name, schema.MAX_WEIGHTS).size)
+        return prod(self.shape(name))
 
     def flag(self, name: str) -> bool:
         """Yes or no."""

@@ -18,7 +18,7 @@ from netx_export.file.neurons import (
     read_neuron,
 )
 from netx_export.file.stock import full_bias
-from netx_export.file.synapses import SYNAPSES, read_synapse
+from netx_export.file.synapses import SYNAPSES, Link, read_synapse
 from netx_export.spec import (
     Flatten,
     Input,
@@ -27,10 +27,11 @@ from netx_export.spec import (
     Shape,
     StockNeuron,
     Synapse,
+    limits,
 )
 from netx_export.spec.widths import STATE_MAX, STATE_MIN, check_weights
 
-__all__ = ["LAYERS", "Place", "read_layer"]
+__all__ = ["LAYERS", "Place", "read_layer", "read_shape"]
 
 CURRENT_MAX = (1 << 15) - 1  # what a stock input neuron takes: stock's a_in has 16 bits
 
@@ -42,6 +43,7 @@ class Place:
     name: str
     own: bool  # written by this project; else sequential, as lava-dl writes
     inputs: tuple[int, ...]
+    sends: tuple[Shape, ...]  # shapes of the inputs
 
 
 def read_layer(node: Node, place: Place) -> Layer:
@@ -55,21 +57,22 @@ def read_layer(node: Node, place: Place) -> Layer:
     return LAYERS[kind](node, place)
 
 
-def _shape(node: Node) -> Shape:
-    shape = node.integers(schema.SHAPE, 1, schema.MAX_NEURONS)
-    if prod(shape) > schema.MAX_NEURONS:
+def read_shape(node: Node) -> Shape:
+    """The shape that a layer group declares."""
+    shape = node.integers(schema.SHAPE, 1, limits.MAX_NEURONS)
+    if prod(shape) > limits.MAX_NEURONS:
         raise RangeError(
-            f"a layer can have {schema.MAX_NEURONS} neurons at most, got shape {shape}",
+            f"a layer can have {limits.MAX_NEURONS} neurons at most, got shape {shape}",
             schema.SHAPE,
         )
     return shape
 
 
 def _input(node: Node, place: Place) -> Input:
-    shape = _shape(node)
+    shape = read_shape(node)
     neuron: StockNeuron | None = None
     if schema.NEURON in node:
-        found = read_neuron(node.group(schema.NEURON)).neuron
+        found = read_neuron(node.group(schema.NEURON), shape[0]).neuron
         if not isinstance(found, StockNeuron):
             raise UnsupportedLayerError(
                 "an input layer sends the samples themselves; put the neuron in the next layer",
@@ -89,14 +92,14 @@ def _input(node: Node, place: Place) -> Input:
 
 
 def _flatten(node: Node, place: Place) -> Flatten:
-    shape = _shape(node)
+    shape = read_shape(node)
     if len(place.inputs) != 1:
         raise FormatError(f"a flatten layer has one source, got {len(place.inputs)}", schema.INPUTS)
     return Flatten(place.inputs[0], shape if place.own else (prod(shape),), place.name)
 
 
 def _population(node: Node, place: Place) -> Population:
-    shape = _shape(node)
+    shape = read_shape(node)
     if not place.own and node.text(schema.TYPE) == schema.DENSE:
         shape = (prod(shape),)
     if schema.DELAY in node and np.any(node.array(schema.DELAY)):
@@ -104,7 +107,7 @@ def _population(node: Node, place: Place) -> Population:
             "delays per neuron cannot be read; train without them, or move them into layers",
             schema.DELAY,
         )
-    read = _neuron(node, place)
+    read = _neuron(node, place, shape[0])
     stock = not place.own and isinstance(read.neuron, StockNeuron)
     synapses = _synapses(node, place, shape, stock)
     if not isinstance(read.neuron, StockNeuron):
@@ -113,35 +116,36 @@ def _population(node: Node, place: Place) -> Population:
                 check_weights(synapse.weight)
     scale = None
     if schema.SCALE in node:
-        scale = node.array(schema.SCALE, 1, schema.MAX_NEURONS).astype(np.float64)
+        scale = node.array(schema.SCALE, 1, shape[0]).astype(np.float64)
         if scale.size not in (1, shape[0]):
             raise FormatError(
                 f"it must have one value or one per channel ({shape[0]}), got {scale.size}",
                 schema.SCALE,
             )
-    bias = _bias(node, read, stock)
+    bias = _bias(node, read, stock, shape[0])
     try:
         layer = Population(place.name, shape, synapses, read.neuron, bias, scale)
     except MLSNNError as error:  # the caller says which layer
         raise type(error)(error.message) from None
     if read.own_bias is not None:
-        check_stand_in_bias(node.whole(schema.BIAS, 1, STATE_MIN, STATE_MAX), full_bias(layer))
+        stock_bias = node.whole(schema.BIAS, 1, STATE_MIN, STATE_MAX, shape[0])
+        check_stand_in_bias(stock_bias, full_bias(layer))
     return layer
 
 
-def _neuron(node: Node, place: Place) -> NeuronRead:
+def _neuron(node: Node, place: Place, channels: int) -> NeuronRead:
     if schema.NEURON not in node and not place.own and node.text(schema.TYPE) == schema.DENSE:
         return NeuronRead(default_neuron())
-    return read_neuron(node.group(schema.NEURON))
+    return read_neuron(node.group(schema.NEURON), channels)
 
 
-def _bias(node: Node, read: NeuronRead, stock: bool) -> np.ndarray | None:
+def _bias(node: Node, read: NeuronRead, stock: bool, channels: int) -> np.ndarray | None:
     where = node if read.own_bias is None else read.own_bias
     if schema.BIAS not in where:
         return None
     if not stock:
-        return where.whole(schema.BIAS, 1, STATE_MIN, STATE_MAX, schema.MAX_NEURONS)
-    values = np.trunc(node.array(schema.BIAS, most=schema.MAX_NEURONS)).reshape(-1)
+        return where.whole(schema.BIAS, 1, STATE_MIN, STATE_MAX, channels)
+    values = np.trunc(node.array(schema.BIAS, most=channels)).reshape(-1)
     if values.min(initial=0) < STATE_MIN or values.max(initial=0) > STATE_MAX:
         raise RangeError(f"it must fit 24 bits, got {values.min()}..{values.max()}", schema.BIAS)
     bias: np.ndarray = values.astype(np.int32)
@@ -149,8 +153,12 @@ def _bias(node: Node, read: NeuronRead, stock: bool) -> np.ndarray | None:
 
 
 def _synapses(node: Node, place: Place, shape: Shape, stock: bool) -> tuple[Synapse, ...]:
-    first = read_synapse(node, place.inputs[0], shape, stock)
-    if len(place.inputs) == 1:
+    links = [
+        Link(source, sends, shape, stock)
+        for source, sends in zip(place.inputs, place.sends, strict=True)
+    ]
+    first = read_synapse(node, links[0])
+    if len(links) == 1:
         if schema.SHORTCUT in node:
             raise FormatError(
                 f"{schema.INPUTS} names 1 source, but there is a {schema.SHORTCUT} group",
@@ -167,10 +175,7 @@ def _synapses(node: Node, place: Place, shape: Shape, stock: bool) -> tuple[Syna
         )
     return (
         first,
-        *(
-            read_synapse(shortcuts.group(str(k)), source, shape, stock)
-            for k, source in enumerate(place.inputs[1:], 1)
-        ),
+        *(read_synapse(shortcuts.group(str(k)), link) for k, link in enumerate(links[1:], 1)),
     )
 
 

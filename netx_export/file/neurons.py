@@ -24,13 +24,13 @@ class NeuronRead(NamedTuple):
     own_bias: Node | None = None  # the group to read the bias from, if not the layer
 
 
-def _mlif(node: Node) -> MultiLevel:
-    vth = node.whole(schema.VTH, 1, 1, STATE_MAX)
-    v0 = node.whole(schema.V0, 1, STATE_MIN, STATE_MAX)
+def _mlif(node: Node, channels: int) -> MultiLevel:
+    vth = node.whole(schema.VTH, 1, 1, STATE_MAX, channels)
+    v0 = node.whole(schema.V0, 1, STATE_MIN, STATE_MAX, channels)
     return MultiLevel(node.integer(schema.LEVELS, 1, STATE_MAX), vth, v0)
 
 
-def _readout(node: Node) -> Readout:
+def _readout(node: Node, channels: int) -> Readout:
     return Readout(node.flag(schema.INTEGRATE), node.integer(schema.MESSAGE_BITS, 8, 24))
 
 
@@ -50,7 +50,7 @@ def _stock(node: Node, needed: dict[str, tuple[int, int]]) -> StockNeuron:
     return StockNeuron(node.text(schema.TYPE), params)
 
 
-def _cuba(node: Node) -> StockNeuron:
+def _cuba(node: Node, channels: int) -> StockNeuron:
     decay = (0, 4096)
     return _stock(
         node,
@@ -58,13 +58,13 @@ def _cuba(node: Node) -> StockNeuron:
     )
 
 
-def _sdnn(node: Node) -> StockNeuron:
+def _sdnn(node: Node, channels: int) -> StockNeuron:
     # stock looks whether sigma_output is there, not at its value
     needed = {} if schema.SIGMA_OUTPUT in node else {schema.VTH_MANT: (0, STATE_MAX)}
     return _stock(node, needed)
 
 
-NEURONS: dict[str, Callable[[Node], Neuron]] = {
+NEURONS: dict[str, Callable[[Node, int], Neuron]] = {
     schema.MLIF: _mlif,
     schema.READOUT: _readout,
     schema.SDNN: _sdnn,
@@ -84,8 +84,8 @@ def default_neuron() -> StockNeuron:
     return StockNeuron("CUBA", dict(DEFAULT_NEURON))
 
 
-def read_neuron(node: Node) -> NeuronRead:
-    """Read a neuron group.
+def read_neuron(node: Node, channels: int) -> NeuronRead:
+    """Read the neuron group of a layer with so many channels.
 
     Raises
     ------
@@ -97,9 +97,14 @@ def read_neuron(node: Node) -> NeuronRead:
     kind = node.text(schema.TYPE)
     if kind in schema.CUBA_TYPES and schema.MULTILEVEL in node:
         own = node.group(schema.MULTILEVEL)
-        found = read_neuron(own).neuron
+        found = _plain(own, own.text(schema.TYPE), channels)
         _check_stand_in(node, found)
         return NeuronRead(found, own)
+    return NeuronRead(_plain(node, kind, channels))
+
+
+def _plain(node: Node, kind: str, channels: int) -> Neuron:
+    """A neuron without another inside."""
     if kind not in NEURONS:
         reason = next((why for start, why in REFUSED.items() if kind.startswith(start)), "")
         raise UnsupportedLayerError(
@@ -107,7 +112,7 @@ def read_neuron(node: Node) -> NeuronRead:
             f"{f' ({reason})' if reason else ''}; supported are {', '.join(NEURONS)}",
             node.place(schema.TYPE),
         )
-    return NeuronRead(NEURONS[kind](node))
+    return NEURONS[kind](node, channels)
 
 
 def _check_stand_in(node: Node, neuron: Neuron) -> None:

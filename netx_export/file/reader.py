@@ -12,15 +12,18 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from netx_export.errors import FormatError, at
 from netx_export.file import schema
 from netx_export.file.atomic import as_path
 from netx_export.file.fields import Node, attribute, readable
-from netx_export.file.layers import Place, read_layer
-from netx_export.spec import Conv, Input, Layer, NetworkSpec
+from netx_export.file.layers import Place, read_layer, read_shape
+from netx_export.spec import Input, Layer, NetworkSpec, Shape, limits
+from netx_export.spec.checks import check_shape
+from netx_export.spec.graph import order
 
 if TYPE_CHECKING:
     import h5py
@@ -62,9 +65,7 @@ def read(path: str | os.PathLike[str]) -> NetworkSpec:
         if header is not None:
             timesteps, provenance = header
         names = _class_names(file) if header is not None else ()
-        spec = NetworkSpec(tuple(layers), timesteps, provenance, names)
-        _check_sizes(spec)
-        return spec
+        return NetworkSpec(tuple(layers), timesteps, provenance, names)
 
 
 @contextmanager
@@ -124,9 +125,9 @@ def _header(file: h5py.File) -> tuple[int, dict[str, Any]] | None:
     if version < 1:
         raise FormatError(f"it must be at least 1, got {version}", schema.A_VERSION)
     steps = _whole(timesteps, schema.A_TIMESTEPS)
-    if not 1 <= steps <= schema.MAX_TIMESTEPS:
+    if not 1 <= steps <= limits.MAX_TIMESTEPS:
         raise FormatError(
-            f"it must lie in 1..{schema.MAX_TIMESTEPS}, got {steps}", schema.A_TIMESTEPS
+            f"it must lie in 1..{limits.MAX_TIMESTEPS}, got {steps}", schema.A_TIMESTEPS
         )
     return steps, _provenance(text)
 
@@ -167,44 +168,80 @@ def _layers(root: Node, own: bool) -> tuple[list[Layer], dict[str, Any]]:
         raise FormatError("the file has no group /layer; give a NetX network file")
     group = root.group(schema.LAYER)
     names = group.names()
-    if not names or len(names) > schema.MAX_LAYERS:
+    if not names or len(names) > limits.MAX_LAYERS:
         raise FormatError(
-            f"it must hold 1 to {schema.MAX_LAYERS} layers, got {len(names)}", "layer"
+            f"it must hold 1 to {limits.MAX_LAYERS} layers, got {len(names)}", "layer"
         )
-    missing = [str(i) for i in range(len(names)) if str(i) not in set(names)]
-    if missing:
+    held = set(names)
+    missing = next((str(i) for i in range(len(names)) if str(i) not in held), None)
+    if missing is not None:
         raise FormatError(
             f"layers must be numbered 0 to {len(names) - 1} without gaps, but there is no "
-            f"{missing[0]}",
+            f"{missing}",
             "layer",
         )
+    if own:
+        return _own_layers(group, len(names)), {}
     layers: list[Layer] = []
-    provenance = {} if own else _stock_provenance(root)
     for index in range(len(names)):
         with at(f"layer {index}"):
             node = group.group(str(index), path="")
-            if not own and node.text(schema.TYPE) == schema.RESIDUAL:
+            if node.text(schema.TYPE) == schema.RESIDUAL:
                 _residual(node, index, layers)
                 continue
-            place = _own_place(node) if own else _stock_place(node, index, layers)
-        with at(f"layer {index} ({place.name})"):
-            if not own:
-                _before_stock_dense(node, layers)
-            layers.append(read_layer(node, place))
-    return layers, provenance
+            name = _stock_name(node, index, layers)
+        with at(f"layer {index} ({name})"):
+            _before_stock_dense(node, layers)
+            source = len(layers) - 1
+            inputs, sends = ((source,), (layers[source].shape,)) if layers else ((), ())
+            layers.append(read_layer(node, Place(name, False, inputs, sends)))
+    return layers, _stock_provenance(root)
 
 
-def _own_place(node: Node) -> Place:
-    name = node.text(schema.NAME)
+class _Head(NamedTuple):
+    """What must be known of every layer before any is read, since a layer may read any other."""
+
+    node: Node
+    name: str
+    shape: Shape
+    sources: tuple[int, ...]
+
+
+def _own_layers(group: Node, count: int) -> list[Layer]:
+    heads: list[_Head] = []
+    names: dict[str, int] = {}
+    for index in range(count):
+        with at(f"layer {index}"):
+            node = group.group(str(index), path="")
+            name = node.text(schema.NAME)
+            first = names.setdefault(name, index)
+            if first != index:
+                raise FormatError(
+                    f"layer names must differ, got {name!r} for layers {first} and {index}"
+                )
+        with at(f"layer {index} ({name})"):
+            heads.append(_head(node, name))
+    order(heads)
+    layers = []
+    for index, head in enumerate(heads):
+        sends = tuple(heads[s].shape for s in head.sources)
+        with at(f"layer {index} ({head.name})"):
+            layers.append(read_layer(head.node, Place(head.name, True, head.sources, sends)))
+    return layers
+
+
+def _head(node: Node, name: str) -> _Head:
+    with at(schema.SHAPE):
+        shape = check_shape(read_shape(node))
     if node.text(schema.TYPE) == schema.INPUT:
-        return Place(name, True, ())
+        return _Head(node, name, shape, ())
     inputs = node.integers(schema.INPUTS, -(1 << 31), 1 << 31)
     if not inputs:
         raise FormatError("it must name at least one layer", schema.INPUTS)
-    return Place(name, True, inputs)
+    return _Head(node, name, shape, inputs)
 
 
-def _stock_place(node: Node, index: int, layers: list[Layer]) -> Place:
+def _stock_name(node: Node, index: int, layers: list[Layer]) -> str:
     kind = node.text(schema.TYPE)
     if schema.INPUTS in node:
         raise FormatError(
@@ -212,16 +249,14 @@ def _stock_place(node: Node, index: int, layers: list[Layer]) -> Place:
             schema.INPUTS,
         )
     if index == 0 and kind == schema.INPUT:
-        return Place("input", False, ())
-    if not layers:
-        if kind != schema.DENSE:
-            raise FormatError(
-                f"the first layer must be an input layer with a shape, got {kind!r}; "
-                "stock Lava takes input_shape from its caller, a file must say it",
-                schema.TYPE,
-            )
-        return Place(f"{kind}{index}", False, (0,))
-    return Place(f"{kind}{index}", False, (len(layers) - 1,))
+        return "input"
+    if not layers and kind != schema.DENSE:
+        raise FormatError(
+            f"the first layer must be an input layer with a shape, got {kind!r}; "
+            "stock Lava takes input_shape from its caller, a file must say it",
+            schema.TYPE,
+        )
+    return f"{kind}{index}"
 
 
 def _residual(node: Node, index: int, layers: list[Layer]) -> None:
@@ -231,7 +266,7 @@ def _residual(node: Node, index: int, layers: list[Layer]) -> None:
         raise FormatError("a residual block cannot be the first layer", schema.TYPE)
     group = node.group(schema.LAYER)
     names = group.names()
-    if not 0 < len(names) <= schema.MAX_LAYERS:
+    if not 0 < len(names) <= limits.MAX_LAYERS:
         raise FormatError(f"it must hold layers, got {len(names)}", schema.LAYER)
     for k in range(len(names)):
         with at(f"{schema.LAYER}/{k}"):
@@ -244,7 +279,9 @@ def _residual(node: Node, index: int, layers: list[Layer]) -> None:
                     schema.INPUTS,
                 )
             name = f"{schema.RESIDUAL}{index}.{inner.text(schema.NAME)}"
-            layers.append(read_layer(inner, Place(name, True, tuple(first + s for s in sources))))
+            inputs = tuple(first + s for s in sources)
+            sends = tuple(layers[s].shape for s in inputs)
+            layers.append(read_layer(inner, Place(name, True, inputs, sends)))
 
 
 def _before_stock_dense(node: Node, layers: list[Layer]) -> None:
@@ -252,14 +289,11 @@ def _before_stock_dense(node: Node, layers: list[Layer]) -> None:
     if node.text(schema.TYPE) != schema.DENSE or len(layers) > 1:
         return
     if not layers:
-        layers.append(Input((node.integer(schema.IN_FEATURES, 1, schema.MAX_NEURONS),), 1))
+        layers.append(Input((node.integer(schema.IN_FEATURES, 1, limits.MAX_NEURONS),), 1))
         return
     source = layers[0]
     if isinstance(source, Input) and source.neuron is None and len(source.shape) > 1:
-        flat = 1
-        for n in source.shape:
-            flat *= n
-        layers[0] = replace(source, shape=(flat,))
+        layers[0] = replace(source, shape=(prod(source.shape),))
 
 
 def _stock_provenance(root: Node) -> dict[str, Any]:
@@ -281,18 +315,3 @@ def _stock_provenance(root: Node) -> dict[str, Any]:
             name: node.value(name) for name in node.names() if node.size(name) == 1
         }
     return found
-
-
-def _check_sizes(spec: NetworkSpec) -> None:
-    """A padded input must not be what exhausts the memory."""
-    for index, layer in spec.populations:
-        for synapse in layer.synapses:
-            if isinstance(synapse, Conv):
-                c, h, w = spec.layers[synapse.source].shape
-                size = c * (h + 2 * synapse.padding[0]) * (w + 2 * synapse.padding[1])
-                if size > schema.MAX_NEURONS:
-                    raise FormatError(
-                        f"padding {synapse.padding} makes an input of {size} values, "
-                        f"at most {schema.MAX_NEURONS} are allowed",
-                        f"{spec.label(index)}, {schema.PADDING}",
-                    )

@@ -119,9 +119,3 @@ MLIF = "MLIF"
 READOUT = "READOUT"
 CUBA_TYPES = ("CUBA", "LOIHI")  # two names of one neuron
 SDNN = "SDNN"
-
-# sizes beyond which a file is taken for damaged
-MAX_LAYERS = 10_000
-MAX_NEURONS = 1 << 26  # of one layer, padding included
-MAX_WEIGHTS = 1 << 28  # of one synapse
-MAX_TIMESTEPS = 1 << 16

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import prod
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,16 +17,30 @@ from netx_export.file import schema
 from netx_export.file.fields import Node, whole_numbers
 from netx_export.file.stock import dense_weight
 from netx_export.spec import Conv, Dense, Identity, Shape, Synapse
+from netx_export.spec.kernels import conv_output_size
 from netx_export.spec.synapses import WEIGHT_EXP_RANGE
 
-__all__ = ["SYNAPSES", "read_synapse"]
+__all__ = ["SYNAPSES", "Link", "read_synapse"]
 
 GEOMETRY_MAX = 1 << 12
 FAR = 1 << 31  # what stock would clip or wrap
 
 
-def read_synapse(node: Node, source: int, shape: Shape, stock: bool) -> Synapse:
-    """Read the synapse of a layer or shortcut group into a layer of ``shape``."""
+class Link(NamedTuple):
+    """Where a synapse stands: its source, that one's shape, and the shape of its layer."""
+
+    source: int
+    sends: Shape
+    shape: Shape
+    stock: bool  # into a neuron of lava-dl
+
+
+def read_synapse(node: Node, link: Link) -> Synapse:
+    """Read the synapse of a layer or shortcut group.
+
+    What the weights must be follows from the two shapes and the geometry, and is compared
+    with what they declare before any of them is read.
+    """
     kind = node.text(schema.TYPE)
     if kind not in SYNAPSES:
         raise UnsupportedLayerError(
@@ -37,93 +52,101 @@ def read_synapse(node: Node, source: int, shape: Shape, stock: bool) -> Synapse:
             "complex weights cannot be read, Lava runs them only in neurons that resonate",
             node.place(schema.WEIGHT),
         )
-    return SYNAPSES[kind](node, source, shape, stock)
+    return SYNAPSES[kind](node, link)
 
 
-def _weights(node: Node, stock: bool) -> np.ndarray:
+def _weights(node: Node, stock: bool, *expected: Shape) -> np.ndarray:
+    """Weights that declare one of the shapes, or (stock) that with later axes of size 1."""
+    found, ndim = node.shape(schema.WEIGHT), len(expected[0])
+    # SLAYER's kernels are 3-D: later axes of size 1 are time, or left over
+    cut = found[:ndim] if stock and prod(found[ndim:]) == 1 else found
+    with at(node.place(schema.WEIGHT)):
+        if len(cut) not in map(len, expected):
+            raise FormatError(f"it must have {ndim} axes and values, got shape {found}")
+        if cut not in expected:
+            raise FormatError(
+                f"it must have shape {expected[0]} between its source and its layer, got {found}"
+            )
     if not stock:
-        return node.whole(schema.WEIGHT, _axes(node), -256, 255)
+        return node.whole(schema.WEIGHT, ndim, -256, 255)
     values = np.trunc(node.array(schema.WEIGHT))  # as stock's .astype(int)
     with at(node.place(schema.WEIGHT)):
-        return whole_numbers(values, -FAR, FAR, np.int64)
-
-
-def _axes(node: Node) -> int:
-    """Axes that the weights of a synapse have."""
-    return {schema.CONV: 4, schema.DENSE: 2, schema.IDENTITY: 1}[node.text(schema.TYPE)]
+        return whole_numbers(values, -FAR, FAR, np.int64).reshape(expected[0])
 
 
 def _exponent(node: Node, stock: bool) -> int:
     return 0 if stock else node.integer(schema.WEIGHT_EXP, *WEIGHT_EXP_RANGE)
 
 
-def _conv(node: Node, source: int, shape: Shape, stock: bool) -> Conv:
-    weight = _weights(node, stock)
-    if stock:
-        weight = _drop_ones(weight, 4, node)
-        if weight.min(initial=0) < -256 or weight.max(initial=0) > 255:
-            raise RangeError(
-                f"it must fit 8 bits, got {weight.min()}..{weight.max()}",
-                node.place(schema.WEIGHT),
-            )
-    groups = node.integer(schema.GROUPS, 1, 1 << 20)
-    _agree(node, schema.IN_CHANNELS, weight.shape[1] * groups)
-    _agree(node, schema.OUT_CHANNELS, weight.shape[0])
-    if _pair(node, schema.KERNEL_SIZE, 1) != weight.shape[2:]:
+def _conv(node: Node, link: Link) -> Conv:
+    if len(link.sends) != 3 or len(link.shape) != 3:
         raise FormatError(
-            f"it must be {weight.shape[2:]}, the last axes of weight",
+            f"a convolution joins shapes (C, H, W), got {link.sends} and {link.shape}",
+            node.place(schema.TYPE),
+        )
+    groups = node.integer(schema.GROUPS, 1, 1 << 20)
+    _agree(node, schema.IN_CHANNELS, link.sends[0])
+    _agree(node, schema.OUT_CHANNELS, link.shape[0])
+    if link.sends[0] % groups or link.shape[0] % groups:
+        raise FormatError(
+            f"it must divide {link.sends[0]} input and {link.shape[0]} output channels, "
+            f"got {groups}",
+            node.place(schema.GROUPS),
+        )
+    kernel, padding = _pair(node, schema.KERNEL_SIZE, 1), _pair(node, schema.PADDING, 0)
+    stride, dilation = _pair(node, schema.STRIDE, 1), _pair(node, schema.DILATION, 1)
+    size = conv_output_size(link.sends[1:], kernel, stride, padding, dilation)
+    if size != link.shape[1:]:
+        raise FormatError(
+            f"the synapse from layer {link.source} gives shape {(link.shape[0], *size)}, "
+            f"but the layer has {link.shape}",
             node.place(schema.KERNEL_SIZE),
         )
-    with at(node.place(schema.WEIGHT)):
-        return Conv(
-            source,
-            weight,
-            _exponent(node, stock),
-            _pair(node, schema.STRIDE, 1),
-            _pair(node, schema.PADDING, 0),
-            _pair(node, schema.DILATION, 1),
-            groups,
+    expected = (link.shape[0], link.sends[0] // groups, *kernel)
+    weight = _weights(node, link.stock, expected)
+    if link.stock and (weight.min() < -256 or weight.max() > 255):
+        raise RangeError(
+            f"it must fit 8 bits, got {weight.min()}..{weight.max()}", node.place(schema.WEIGHT)
         )
+    exponent = _exponent(node, link.stock)
+    with at(node.place(schema.WEIGHT)):
+        return Conv(link.source, weight, exponent, stride, padding, dilation, groups)
 
 
-def _dense(node: Node, source: int, shape: Shape, stock: bool) -> Dense:
-    weight, exponent = _weights(node, stock), 0
-    if stock:
-        if weight.ndim == 1 and weight.size and weight.size % prod(shape) == 0:
-            weight = weight.reshape(prod(shape), -1)
-        weight = _drop_ones(weight, 2, node)
+def _dense(node: Node, link: Link) -> Dense:
+    if len(link.sends) != 1 or len(link.shape) != 1:
+        raise FormatError(
+            f"a dense synapse joins flat layers, got shapes {link.sends} and {link.shape}; "
+            "put a flatten layer between",
+            node.place(schema.TYPE),
+        )
+    inputs, outputs = link.sends[0], link.shape[0]
+    _agree(node, schema.IN_FEATURES, inputs)
+    _agree(node, schema.OUT_FEATURES, outputs)
+    flat = ((inputs * outputs,),) if link.stock else ()
+    weight, exponent = _weights(node, link.stock, (outputs, inputs), *flat), 0
+    if link.stock:
         with at(node.place(schema.WEIGHT)):
             weight, exponent = dense_weight(weight)
     else:
-        exponent = _exponent(node, stock)
-    _agree(node, schema.IN_FEATURES, weight.shape[1])
-    _agree(node, schema.OUT_FEATURES, weight.shape[0])
+        exponent = _exponent(node, link.stock)
     with at(node.place(schema.WEIGHT)):
-        return Dense(source, weight, exponent)
+        return Dense(link.source, weight, exponent)
 
 
-def _identity(node: Node, source: int, shape: Shape, stock: bool) -> Identity:
-    if stock:
+def _identity(node: Node, link: Link) -> Identity:
+    if link.stock:
         raise UnsupportedLayerError(
             "a neuron of lava-dl cannot have a one-to-one synapse here", node.place(schema.TYPE)
         )
-    return Identity(source, _weights(node, stock), _exponent(node, stock))
-
-
-def _drop_ones(weight: np.ndarray, ndim: int, node: Node) -> np.ndarray:
-    """SLAYER's kernels are 3-D: later axes of size 1 are time, or left over."""
-    if weight.ndim < ndim or prod(weight.shape[ndim:]) != 1 or weight.size == 0:
-        raise FormatError(
-            f"it must have {ndim} axes and values, got shape {weight.shape}",
-            node.place(schema.WEIGHT),
-        )
-    return weight.reshape(weight.shape[:ndim])
+    weight = _weights(node, False, link.sends[:1])
+    return Identity(link.source, weight, _exponent(node, False))
 
 
 def _agree(node: Node, name: str, expected: int) -> None:
     found = node.integer(name, 0, 1 << 31)
     if found != expected:
-        raise FormatError(f"it is {found}, but the weights say {expected}", node.place(name))
+        raise FormatError(f"it is {found}, but the layers say {expected}", node.place(name))
 
 
 def _pair(node: Node, name: str, low: int) -> tuple[int, int]:
@@ -133,7 +156,7 @@ def _pair(node: Node, name: str, low: int) -> tuple[int, int]:
     return values[0], values[-1]
 
 
-SYNAPSES: dict[str, Callable[[Node, int, Shape, bool], Synapse]] = {
+SYNAPSES: dict[str, Callable[[Node, Link], Synapse]] = {
     schema.CONV: _conv,
     schema.DENSE: _dense,
     schema.IDENTITY: _identity,

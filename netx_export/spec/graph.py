@@ -8,15 +8,30 @@ of a sum meet in the same timestep (``docs/time.md``).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
+from typing import Protocol
 
 from netx_export.errors import FormatError, RangeError, at
+from netx_export.spec import limits
+from netx_export.spec.checks import Shape
 from netx_export.spec.layers import Flatten, Input, Layer, Population
+from netx_export.spec.synapses import Conv
 from netx_export.spec.widths import DELAY_MAX
 
 __all__ = ["check_graph", "layer_depths", "order"]
 
 
-def order(layers: Sequence[Layer]) -> list[int]:
+class Wired(Protocol):
+    """Anything with a name that reads layers."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def sources(self) -> tuple[int, ...]: ...
+
+
+def order(layers: Sequence[Wired]) -> list[int]:
     """Indices so that every source comes first; FormatError names a cycle or bad source."""
     done: list[int] = []
     state = [0] * len(layers)  # 0 new, 1 on the path, 2 done
@@ -52,6 +67,14 @@ def order(layers: Sequence[Layer]) -> list[int]:
 
 def check_graph(layers: Sequence[Layer]) -> None:
     """Raise FormatError unless the layers form one connected DAG with fitting shapes."""
+    for index, layer in enumerate(layers):
+        if not isinstance(layer, Input | Flatten | Population):
+            raise FormatError(
+                f"it must be an Input, Flatten or Population, got {type(layer).__name__}",
+                f"layer {index}",
+            )
+        if not isinstance(layer.name, str):
+            raise FormatError(f"its name must be text, got {layer.name!r:.80}", f"layer {index}")
     if not layers or not isinstance(layers[0], Input):
         raise FormatError("layer 0 must be the input layer")
     if not isinstance(layers[-1], Population):
@@ -65,6 +88,7 @@ def check_graph(layers: Sequence[Layer]) -> None:
             )
         names[layer.name] = index
     order(layers)
+    _check_sizes(layers)
     used = {source for layer in layers for source in layer.sources}
     for index, layer in enumerate(layers):
         with at(f"layer {index} ({layer.name})"):
@@ -86,6 +110,30 @@ def check_graph(layers: Sequence[Layer]) -> None:
                     )
 
 
+def _check_sizes(layers: Sequence[Layer]) -> None:
+    """Raise RangeError beyond :mod:`netx_export.spec.limits`."""
+    synapses = [s for p in layers if isinstance(p, Population) for s in p.synapses]
+    for what, found, most in (
+        ("layers", len(layers), limits.MAX_LAYERS),
+        ("neurons", sum(prod(layer.shape) for layer in layers), limits.MAX_ALL_NEURONS),
+        ("weights", sum(s.weight.size for s in synapses), limits.MAX_ALL_WEIGHTS),
+    ):
+        if found > most:
+            raise RangeError(f"a network can have {most} {what} at most, got {found}")
+
+
+def _check_padding(synapse: Conv, source: Shape) -> None:
+    """A padded input must not be what exhausts the memory."""
+    c, h, w = source
+    size = c * (h + 2 * synapse.padding[0]) * (w + 2 * synapse.padding[1])
+    if size > limits.MAX_NEURONS:
+        raise FormatError(
+            f"padding {synapse.padding} makes an input of {size} values, "
+            f"at most {limits.MAX_NEURONS} are allowed",
+            "padding",
+        )
+
+
 def _check_shapes(layers: Sequence[Layer], layer: Layer) -> None:
     if isinstance(layer, Flatten):
         size = 1
@@ -104,6 +152,8 @@ def _check_shapes(layers: Sequence[Layer], layer: Layer) -> None:
                     f"the synapse from layer {synapse.source} gives shape {shape}, "
                     f"but the layer has {layer.shape}"
                 )
+            if isinstance(synapse, Conv):
+                _check_padding(synapse, layers[synapse.source].shape)
 
 
 def layer_depths(layers: Sequence[Layer]) -> list[int]:

@@ -7,7 +7,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from netx_export.errors import FormatError, RangeError, at
-from netx_export.spec.checks import Shape, check_shape, integers
+from netx_export.spec.checks import (
+    Shape,
+    check_shape,
+    flag,
+    frozen,
+    integers,
+    numbers,
+    positive,
+    source_index,
+    whole,
+)
 from netx_export.spec.kernels import Pair
 from netx_export.spec.neurons import MultiLevel, Neuron, Readout, StockNeuron
 from netx_export.spec.step import message_bits
@@ -29,11 +39,10 @@ class Input:
     name: str = "input"
 
     def __post_init__(self) -> None:
-        check_shape(self.shape)
-        if not 1 <= self.levels <= STATE_MAX:
-            raise RangeError(f"levels must lie in 1..{STATE_MAX}, got {self.levels}")
-        if not (np.isfinite(self.gain) and self.gain > 0):
-            raise RangeError(f"gain must be a positive number, got {self.gain}")
+        object.__setattr__(self, "shape", check_shape(self.shape))
+        object.__setattr__(self, "levels", whole(self.levels, "levels", 1, STATE_MAX))
+        object.__setattr__(self, "signed", flag(self.signed, "signed"))
+        object.__setattr__(self, "gain", positive(self.gain, "gain"))
 
     @property
     def payload(self) -> Pair:
@@ -55,7 +64,8 @@ class Flatten:
     name: str = "flatten"
 
     def __post_init__(self) -> None:
-        check_shape(self.shape)
+        object.__setattr__(self, "source", source_index(self.source))
+        object.__setattr__(self, "shape", check_shape(self.shape))
 
     @property
     def sources(self) -> tuple[int, ...]:
@@ -76,7 +86,8 @@ class Population:
 
     def __post_init__(self) -> None:
         with at(f"layer {self.name!r}"):
-            check_shape(self.shape)
+            object.__setattr__(self, "shape", check_shape(self.shape))
+            object.__setattr__(self, "synapses", tuple(self.synapses))
             if not self.synapses:
                 raise FormatError("a layer of neurons needs at least one synapse")
             for synapse in self.synapses:
@@ -99,6 +110,14 @@ class Population:
                     f"vth must have one value or one per channel ({self.shape[0]}), "
                     f"got {self.neuron.vth.shape[0]}"
                 )
+            if self.scale is not None:
+                scale = frozen(numbers(self.scale, 1, "scale"), np.float64)
+                object.__setattr__(self, "scale", scale)
+                if scale.shape[0] not in (1, self.shape[0]):
+                    raise FormatError(
+                        f"scale must have one value or one per channel ({self.shape[0]}), "
+                        f"got {scale.shape[0]}"
+                    )
 
     @property
     def sources(self) -> tuple[int, ...]:

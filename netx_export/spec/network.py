@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from netx_export.errors import ConfigError, FormatError
+from netx_export.spec.checks import whole
 from netx_export.spec.layers import Input, Layer, Population
+from netx_export.spec.limits import MAX_TIMESTEPS
 
 __all__ = ["NetworkSpec", "need_spec"]
 
@@ -18,7 +20,10 @@ class NetworkSpec:
     Raises
     ------
     FormatError
-        On an unknown source, a cycle, a shape that does not fit, or equal names.
+        On an unknown source, a cycle, a shape that does not fit, equal names, or a T
+        that is no whole number.
+    RangeError
+        On a size beyond those of :mod:`netx_export.spec.limits`.
     """
 
     layers: tuple[Layer, ...]
@@ -29,8 +34,14 @@ class NetworkSpec:
     def __post_init__(self) -> None:
         from netx_export.spec.graph import check_graph
 
-        if self.timesteps < 1:
-            raise FormatError(f"timesteps must be at least 1, got {self.timesteps}")
+        steps = whole(self.timesteps, "timesteps", 1, MAX_TIMESTEPS)
+        object.__setattr__(self, "timesteps", steps)
+        try:
+            object.__setattr__(self, "layers", tuple(self.layers))
+        except TypeError:
+            raise FormatError(
+                f"layers must be a row of layers, got {type(self.layers).__name__}"
+            ) from None
         check_graph(self.layers)
         object.__setattr__(self, "class_names", _checked(self.class_names, self.output.shape[0]))
 

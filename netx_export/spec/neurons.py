@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from netx_export.errors import FormatError, RangeError
-from netx_export.spec.checks import integers
+from netx_export.spec.checks import flag, integers, whole
 from netx_export.spec.kernels import Pair
 from netx_export.spec.widths import STATE_MAX, STATE_MIN
 
@@ -24,8 +24,7 @@ class MultiLevel:
     v0: np.ndarray  # int32, same shape: state at the start of a sample
 
     def __post_init__(self) -> None:
-        if self.levels < 1:
-            raise RangeError(f"levels must be at least 1, got {self.levels}")
+        object.__setattr__(self, "levels", whole(self.levels, "levels", 1, STATE_MAX))
         object.__setattr__(self, "vth", integers(self.vth, 1, "vth"))
         object.__setattr__(self, "v0", integers(self.v0, 1, "v0"))
         if self.vth.size == 0 or self.vth.min() < 1 or self.vth.max() > STATE_MAX:
@@ -56,8 +55,11 @@ class Readout:
     num_message_bits: int = 24  # 8, 16 or 24, signed
 
     def __post_init__(self) -> None:
-        if self.num_message_bits not in (8, 16, 24):
-            raise FormatError(f"num_message_bits must be 8, 16 or 24, got {self.num_message_bits}")
+        bits = whole(self.num_message_bits, "num_message_bits", 8, 24)
+        if bits % 8:
+            raise FormatError(f"num_message_bits must be 8, 16 or 24, got {bits}")
+        object.__setattr__(self, "num_message_bits", bits)
+        object.__setattr__(self, "integrate", flag(self.integrate, "integrate"))
 
     @property
     def payload(self) -> Pair:
@@ -72,6 +74,9 @@ class StockNeuron:
 
     type: str
     params: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "params", dict(self.params))
 
     @property
     def payload(self) -> Pair:

@@ -3,22 +3,39 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from netx_export.errors import FormatError, RangeError
-from netx_export.spec.checks import Shape, integers
+from netx_export.spec.checks import Shape, integers, source_index, whole
 from netx_export.spec.kernels import Pair, conv_output_size
+from netx_export.spec.limits import MAX_NEURONS
 
 __all__ = ["WEIGHT_EXP_RANGE", "Conv", "Dense", "Identity", "Synapse"]
 
 WEIGHT_EXP_RANGE = (-8, 16)
 
 
-def _check_exp(weight_exp: int) -> None:
-    low, high = WEIGHT_EXP_RANGE
-    if not low <= weight_exp <= high:
-        raise RangeError(f"weight_exp must lie in {low}..{high}, got {weight_exp}")
+def _check(synapse: Synapse, ndim: int) -> None:
+    """What all synapses have: a source, weights of ``ndim`` axes, an exponent."""
+    object.__setattr__(synapse, "source", source_index(synapse.source))
+    weight = integers(synapse.weight, ndim, "weight")
+    if not weight.size:
+        raise FormatError(f"weight must hold values, got shape {weight.shape}")
+    object.__setattr__(synapse, "weight", weight)
+    exponent = whole(synapse.weight_exp, "weight_exp", *WEIGHT_EXP_RANGE)
+    object.__setattr__(synapse, "weight_exp", exponent)
+
+
+def _pair(value: Any, name: str, low: int) -> Pair:
+    try:
+        pair = tuple(whole(n, name, low, MAX_NEURONS) for n in value)
+    except (TypeError, FormatError, RangeError):
+        pair = ()
+    if len(pair) != 2:
+        raise FormatError(f"{name} must be two whole numbers of at least {low}, got {value!r:.80}")
+    return pair[0], pair[1]
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,17 +51,15 @@ class Conv:
     groups: int = 1
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "weight", integers(self.weight, 4, "weight"))
-        _check_exp(self.weight_exp)
+        _check(self, 4)
         for name in ("stride", "padding", "dilation"):
-            pair = tuple(int(x) for x in getattr(self, name))
             low = 0 if name == "padding" else 1
-            if len(pair) != 2 or min(pair) < low:
-                raise FormatError(f"{name} must be two numbers of at least {low}, got {pair}")
-            object.__setattr__(self, name, pair)
-        if self.groups < 1 or self.weight.shape[0] % self.groups:
+            object.__setattr__(self, name, _pair(getattr(self, name), name, low))
+        channels = self.weight.shape[0]
+        object.__setattr__(self, "groups", whole(self.groups, "groups", 1, MAX_NEURONS))
+        if channels % self.groups:
             raise FormatError(
-                f"groups must divide the {self.weight.shape[0]} output channels, got {self.groups}"
+                f"groups must divide the {channels} output channels, got {self.groups}"
             )
 
     def output_shape(self, source: Shape) -> Shape:
@@ -77,8 +92,7 @@ class Dense:
     weight_exp: int = 0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "weight", integers(self.weight, 2, "weight"))
-        _check_exp(self.weight_exp)
+        _check(self, 2)
 
     def output_shape(self, source: Shape) -> Shape:
         """Shape (F,) that this synapse gives for a source shape (F_in,)."""
@@ -103,8 +117,7 @@ class Identity:
     weight_exp: int = 0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "weight", integers(self.weight, 1, "weight"))
-        _check_exp(self.weight_exp)
+        _check(self, 1)
 
     def output_shape(self, source: Shape) -> Shape:
         """The source's own shape."""

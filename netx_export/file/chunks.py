@@ -1,0 +1,90 @@
+"""The values of a dataset, in no more memory than its declared shape takes.
+
+HDF5 unpacks a chunk into whatever its packed bytes ask for, and makes room for whole
+chunks however small the dataset is. So chunks are unpacked here, each with the size
+that it must have as the bound (HDF5 File Format Specification, "Data Storage -
+Filter Pipeline"; filters 1, deflate, and 2, shuffle).
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import zlib
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from netx_export.errors import FormatError
+
+if TYPE_CHECKING:
+    import h5py
+
+__all__ = ["stored_values"]
+
+DEFLATE, SHUFFLE = 1, 2
+MOST_CHUNKS = 1 << 16
+SMALL = 1 << 20  # bytes; a chunk may be larger than its dataset up to here
+
+
+def stored_values(dataset: h5py.Dataset, place: str) -> np.ndarray:
+    """All values; FormatError if the stored bytes are not exactly what the shape needs."""
+    need, have = dataset.size * dataset.dtype.itemsize, int(dataset.id.get_storage_size())
+    if not dataset.chunks:
+        if have < need:
+            raise FormatError(f"it needs {need} bytes but holds {have}", place)
+        return np.asarray(dataset[()])
+    import h5py
+
+    chunk, kind = dataset.chunks, dataset.dtype
+    if h5py.h5t.py_create(kind, logical=False) != dataset.id.get_type() and kind.kind != "b":
+        raise FormatError(f"it must be plain numbers, got a packed form of {kind}", place)
+    size = math.prod(chunk) * kind.itemsize
+    steps = [range(0, n, c) for n, c in zip(dataset.shape, chunk, strict=True)]
+    count = math.prod(map(len, steps))
+    if size > max(need, SMALL) or count > MOST_CHUNKS:
+        raise FormatError(f"its {count} chunks of shape {chunk} do not suit its shape", place)
+    filters = _filters(dataset, place)
+    values = np.empty(dataset.shape, kind)
+    for start in itertools.product(*steps):
+        data = _unpacked(dataset, start, filters, size, place)
+        block = np.frombuffer(data, kind).reshape(chunk)
+        inside = tuple(
+            slice(s, min(s + c, n)) for s, c, n in zip(start, chunk, dataset.shape, strict=True)
+        )
+        values[inside] = block[tuple(slice(0, part.stop - part.start) for part in inside)]
+    return values
+
+
+def _filters(dataset: h5py.Dataset, place: str) -> list[int]:
+    plist = dataset.id.get_create_plist()
+    filters = [plist.get_filter(i)[0] for i in range(plist.get_nfilters())]
+    if len(set(filters)) < len(filters) or not set(filters) <= {DEFLATE, SHUFFLE}:
+        raise FormatError(
+            f"it can be packed by gzip and shuffle, once each, got the filters {filters}", place
+        )
+    return filters
+
+
+def _unpacked(
+    dataset: h5py.Dataset, start: tuple[int, ...], filters: list[int], size: int, place: str
+) -> bytes:
+    """One chunk, exactly ``size`` bytes."""
+    packed = dataset.id.get_chunk_info_by_coord(start).size
+    if packed > size + size // 100 + SMALL // 16:  # deflate adds 0.1 % at most
+        raise FormatError(f"a chunk holds {packed} bytes where {size} are its size", place)
+    mask, data = dataset.id.read_direct_chunk(start)
+    for index, name in reversed(list(enumerate(filters))):
+        if mask >> index & 1:  # this chunk was left as it is
+            continue
+        if name == DEFLATE:
+            stream = zlib.decompressobj()
+            data = stream.decompress(data, size + 1)
+            if not stream.eof:
+                raise FormatError(f"a chunk does not unpack into its {size} bytes", place)
+        elif len(data) == size:
+            width = dataset.dtype.itemsize
+            data = np.frombuffer(data, np.uint8).reshape(width, -1).T.tobytes()
+    if len(data) != size:
+        raise FormatError(f"a chunk must have {size} bytes, got {len(data)}", place)
+    return data
