@@ -11,10 +11,12 @@ __all__ = [
     "SCHEDULES",
     "STARTS",
     "SURROGATES",
+    "V0_RULES",
     "check_choice",
 ]
 
 STARTS = ("floor", "round")  # V0 = 0, V0 = threshold / 2
+V0_RULES = ("auto", *STARTS)  # lava_mlsnn.models.start
 SURROGATES = ("ste", "ste_shifted", "sigmoid")  # lava_mlsnn.neuron.surrogate
 BARRIERS = ("integrating", "respiking", "sew", "ms", "none")  # lava_mlsnn.slayer.block.residual
 POOLS = ("avg", "stride")  # lava_mlsnn.models.vgg

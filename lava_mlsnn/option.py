@@ -54,10 +54,17 @@ def whole(low: int, high: int) -> Kind:
     return Kind(int, lambda name, value: check_whole(name, value, low, high), _range(low, high))
 
 
-def number(low: float, high: float, above: bool = False, below: bool = False) -> Kind:
-    """Numbers of ``low..high``; ``above`` and ``below`` leave the ends out."""
+def number(
+    low: float, high: float, above: bool = False, below: bool = False, optional: bool = False
+) -> Kind:
+    """Numbers of ``low..high``; ``above`` and ``below`` leave the ends out.
 
-    def check(name: str, value: Any) -> float:
+    With ``optional`` also None.
+    """
+
+    def check(name: str, value: Any) -> float | None:
+        if optional and value is None:
+            return None
         found = check_number(name, value, low, high, above)
         if below and found == high:
             raise ConfigError(

@@ -14,10 +14,13 @@ def build_model(config: ModelConfig) -> "MultiLevelNetwork":
     """A fresh network with random weights (torch's generator decides them)."""
     from lava_mlsnn.models.network import MultiLevelNetwork
     from lava_mlsnn.models.resnet import resnet_blocks
+    from lava_mlsnn.models.start import apply_start
     from lava_mlsnn.models.vgg import vgg_blocks
 
     make = resnet_blocks if config.arch in RESNETS else vgg_blocks
-    return MultiLevelNetwork(make(config), config)
+    model = MultiLevelNetwork(make(config), config)
+    apply_start(model, v0=config.v0, gain=config.branch_gain, bias=config.start_bias)
+    return model
 
 
 def __getattr__(name: str) -> Any:

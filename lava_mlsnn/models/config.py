@@ -6,11 +6,11 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from lava_mlsnn.checks import check_whole, shown
-from lava_mlsnn.choices import BARRIERS, POOLS, STARTS, SURROGATES
+from lava_mlsnn.choices import BARRIERS, POOLS, SURROGATES, V0_RULES
 from lava_mlsnn.errors import ConfigError
 from lava_mlsnn.option import Kind, Options, choice, flag, number, option, whole
 
-__all__ = ["ARCHITECTURES", "ModelConfig"]
+__all__ = ["ARCHITECTURES", "OLD_START", "ModelConfig"]
 
 # name: (blocks per stage, width factor per stage, stride of each stage's first block)
 RESNETS: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
@@ -35,6 +35,8 @@ DEFAULT_WIDTH = {
 ARCHITECTURES = tuple(DEFAULT_WIDTH)
 KNOWN = ", ".join(ARCHITECTURES)
 ALIASES = {"sparse-resnet-8": "sparse-resnet-small"}  # a former name of the same network
+# the start of networks that are older than these options: absent in checkpoints and records
+OLD_START: dict[str, Any] = {"v0": "floor", "branch_gain": 1.0, "start_bias": 0.0}
 # beyond, nothing fits into a machine's memory; payloads have 24 bits with their sign
 CHANNELS, STEPS, PAYLOAD = 1 << 16, 1 << 12, (1 << 23) - 1
 
@@ -64,7 +66,23 @@ class ModelConfig(Options):
     width: int = option(0, whole(0, CHANNELS), "Channels of the first stage (0: usual).")
     levels: int = option(4, whole(1, PAYLOAD), "N, largest payload of a spike.", "--levels", "-N")
     timesteps: int = option(1, whole(1, STEPS), "T, timesteps of a sample.", "--timesteps", "-T")
-    v0: str = option("floor", choice(STARTS), "V0: 0 (floor) or threshold / 2 (round).")
+    v0: str = option(
+        "auto",
+        choice(V0_RULES),
+        "V0: 0 (floor), threshold / 2 (round), or the latter where neurons fire on spikes without "
+        "a weight: at identity shortcuts and pools (auto).",
+    )
+    branch_gain: float | None = option(
+        None,
+        number(0, 1e6, optional=True),
+        "BatchNorm gain that branches beside identity shortcuts start with; left out: 1 over the "
+        "number of these shortcuts.",
+    )
+    start_bias: float = option(
+        0.0,
+        number(-1e6, 1e6),
+        "Bias that neurons start with, in thresholds; below 0 they send fewer events.",
+    )
     threshold: float = option(
         1.0, number(0, 1e6, above=True), "Threshold at the start of training."
     )
@@ -113,7 +131,7 @@ class ModelConfig(Options):
         return {
             "threshold": self.threshold,
             "levels": self.levels,
-            "v0": self.v0,
+            "v0": "floor" if self.v0 == "auto" else self.v0,
             "train_threshold": self.train_threshold,
             "surrogate": self.surrogate,
         }
@@ -121,6 +139,11 @@ class ModelConfig(Options):
     def to_dict(self) -> dict[str, Any]:
         """Plain values, JSON-able."""
         return asdict(self)
+
+    @classmethod
+    def from_stored(cls, values: dict[str, Any]) -> ModelConfig:
+        """From a checkpoint or record, which may be older than the options of the start."""
+        return cls.from_dict({**OLD_START, **values})
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> ModelConfig:

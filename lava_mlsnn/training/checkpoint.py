@@ -82,7 +82,7 @@ def load_model(path: Path) -> MultiLevelNetwork:
     """
     content = load_checkpoint(path)
     with trusted(path, "parameters"):
-        config = ModelConfig.from_dict(content["config"])
+        config = ModelConfig.from_stored(content["config"])
         with torch.device("meta"):  # shapes without memory
             load_weights(build_model(config), content["model"], assign=True)
         model = build_model(config)

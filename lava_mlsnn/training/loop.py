@@ -309,7 +309,7 @@ class _Training:
         """Go on from a checkpoint: epochs done; ConfigError if it is of another training."""
         content = load_checkpoint(path)
         with trusted(path, "training"):
-            model_config = ModelConfig.from_dict(content["config"])
+            model_config = ModelConfig.from_stored(content["config"])
             # options that the checkpoint is older than had their default
             stored = asdict(TrainConfig(**content["train_config"]))
             other = [name for name, value in asdict(self.config).items() if stored[name] != value]
