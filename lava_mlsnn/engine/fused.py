@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from lava_mlsnn.engine.form import NOTHING, Form, Payloads
 from lava_mlsnn.engine.int8 import pack_threshold, separates
-from lava_mlsnn.engine.layer import NOTHING, Layer, Payloads
 from lava_mlsnn.engine.payload import BYTE_MAX, plain, sample
 from lava_mlsnn.engine.probe import backend
 from lava_mlsnn.engine.weights import arm_of, halved, merged, ordinary
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["Fused", "fuse"]
 
 
-class Fused(Layer):
+class Fused(Form):
     """See the module; made by :func:`fuse`.
 
     Parameters
@@ -67,7 +67,7 @@ class Fused(Layer):
     def run(
         self, sources: Payloads, timesteps: int = 1, free: Container[int] = ()
     ) -> tuple[torch.Tensor, np.ndarray]:
-        """See :class:`Layer`; T is 1."""
+        """See :class:`Form`; T is 1."""
         x = sources[self._conv]
         if self._beside is not None:
             index, (down, right) = self._beside
@@ -80,7 +80,7 @@ class Fused(Layer):
         """Nothing is kept: the state after a timestep follows from its sources."""
 
     def step(self, sources: Payloads, state: Any) -> tuple[torch.Tensor, Any, np.ndarray]:
-        """See :class:`Layer`; the state is the sources that it would follow from."""
+        """See :class:`Form`; the state is the sources that it would follow from."""
         return self.run(sources)[0], sources, NOTHING
 
     def state_array(self, state: Any) -> np.ndarray:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from lava_mlsnn.engine.layer import NOTHING, Layer, Payloads
+from lava_mlsnn.engine.form import NOTHING, Form, Payloads
 from lava_mlsnn.engine.sums import Sum, gain_sum, weighted_sum
 from lava_mlsnn.engine.weights import arm_of
 from netx_export.spec.widths import STATE_MAX
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["General"]
 
 
-class General(Layer):
+class General(Form):
     """See the module.
 
     Parameters
@@ -98,7 +98,7 @@ class General(Layer):
     def run(
         self, sources: Payloads, timesteps: int, free: Container[int] = ()
     ) -> tuple[torch.Tensor, np.ndarray]:
-        """See :class:`Layer`."""
+        """See :class:`Form`."""
         total = self.total(sources)
         if not self.levels and not self.integrate:
             return self._leave(total), NOTHING
@@ -131,7 +131,7 @@ class General(Layer):
         return torch.zeros((1, 1, 1, 1), dtype=self.dtype)
 
     def step(self, sources: Payloads, state: Any) -> tuple[torch.Tensor, Any, np.ndarray]:
-        """See :class:`Layer`."""
+        """See :class:`Form`."""
         total = self.total(sources)
         if not self.levels:
             if self.integrate:
@@ -145,12 +145,12 @@ class General(Layer):
         return sent, h.sub_(z.mul_(self.vth)), NOTHING
 
     def state_array(self, state: Any) -> np.ndarray:
-        """See :class:`Layer`."""
+        """See :class:`Form`."""
         size = self.shape if len(self.shape) == 3 else (*self.shape, 1, 1)
         array: np.ndarray = state[0].expand(size).numpy().reshape(self.shape)
         return array
 
     def state_from(self, v: np.ndarray) -> torch.Tensor:
-        """See :class:`Layer`."""
+        """See :class:`Form`."""
         size = self.shape if len(self.shape) == 3 else (*self.shape, 1, 1)
         return torch.from_numpy(v.astype(np.float64).reshape(1, *size)).to(self.dtype)

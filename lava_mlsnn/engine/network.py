@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import torch
 
+from lava_mlsnn.engine.form import NOTHING, Form
 from lava_mlsnn.engine.fused import Fused
 from lava_mlsnn.engine.int8 import running
-from lava_mlsnn.engine.layer import NOTHING
-from lava_mlsnn.engine.layer import Layer as Form
 from lava_mlsnn.engine.payload import from_array, plain, to_array
 from lava_mlsnn.engine.plan import plan_layers
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING
 
+from lava_mlsnn.engine.form import Form
 from lava_mlsnn.engine.fused import fuse
 from lava_mlsnn.engine.general import General
-from lava_mlsnn.engine.layer import Layer
 from lava_mlsnn.engine.payload import BYTE_MAX
 from lava_mlsnn.engine.reference import Reference
 from lava_mlsnn.errors import ConfigError
@@ -23,8 +23,8 @@ KINDS = ("auto", "general", "reference", "floating")
 
 def plan_layers(
     spec: NetworkSpec, kind: str = "auto", overflow: str = "wrap", trusted: bool = True
-) -> tuple[dict[int, Layer], list[bool]]:
-    """One :class:`Layer` per population, and which layers send bytes.
+) -> tuple[dict[int, Form], list[bool]]:
+    """One :class:`Form` per population, and which layers send bytes.
 
     Parameters
     ----------
@@ -49,13 +49,13 @@ def plan_layers(
         kind != "floating" and index not in loose and low >= 0 and high <= BYTE_MAX
         for index, (low, high) in enumerate(payload)
     ]
-    layers: dict[int, Layer] = {}
+    layers: dict[int, Form] = {}
     for index, layer in spec.populations:
         found, narrow, out = ranges[index], [byte[s] for s in layer.sources], byte[index]
         shapes = [spec.layers[s].shape for s in layer.sources]
         wrapless = kind == "floating"
         general = functools.partial(General, layer, found, shapes, byte=out, wrapless=wrapless)
-        form: Layer | None = None
+        form: Form | None = None
         if wrapless:
             form = general(narrow)
         elif kind == "reference" or not found.fits or any(s in loose for s in layer.sources):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from lava_mlsnn.engine.layer import Layer, Payloads
+from lava_mlsnn.engine.form import Form, Payloads
 from lava_mlsnn.engine.payload import from_array, to_array
 from netx_export.spec.step import fixed_step
 from netx_export.spec.sums import synapse_sum
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Reference"]
 
 
-class Reference(Layer):
+class Reference(Form):
     """See the module.
 
     Parameters
@@ -51,7 +51,7 @@ class Reference(Layer):
     def run(
         self, sources: Payloads, timesteps: int, free: Container[int] = ()
     ) -> tuple[torch.Tensor, np.ndarray]:
-        """See :class:`Layer`."""
+        """See :class:`Form`."""
         total, counts = self._total(sources)
         total = total.reshape(timesteps, -1, *self.shape)
         out = np.empty_like(total)
@@ -72,19 +72,19 @@ class Reference(Layer):
         return start
 
     def step(self, sources: Payloads, state: Any) -> tuple[torch.Tensor, Any, np.ndarray]:
-        """See :class:`Layer`."""
+        """See :class:`Form`."""
         total, counts = self._total(sources)
         z, v, outside = self._fire(total[0], state)
         counts[0] += outside
         return self._payload(z[None]), v, counts
 
     def state_array(self, state: Any) -> np.ndarray:
-        """See :class:`Layer`."""
+        """See :class:`Form`."""
         array: np.ndarray = state
         return array
 
     def state_from(self, v: np.ndarray) -> np.ndarray:
-        """See :class:`Layer`."""
+        """See :class:`Form`."""
         return v.astype(np.int64)
 
     def arm_overflows(self, k: int, source: torch.Tensor) -> int:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from lava_mlsnn.engine.form import Form
 from lava_mlsnn.engine.int8 import running
-from lava_mlsnn.engine.layer import Layer
 from lava_mlsnn.engine.network import flattened
 from lava_mlsnn.engine.payload import from_array, plain
 from lava_mlsnn.engine.plan import plan_layers
@@ -69,7 +69,7 @@ class StreamEngine:
         }
         self.z = {i: self._silence(i) for i in self._forms}
 
-    def _plan(self, trusted: bool = True) -> tuple[dict[int, Layer], list[bool]]:
+    def _plan(self, trusted: bool = True) -> tuple[dict[int, Form], list[bool]]:
         kind = "floating" if self.floating else "auto"
         with torch.inference_mode(), running():
             return plan_layers(self.spec, kind, trusted=trusted)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from strategies import network_specs, payloads
 
-from lava_mlsnn.loihi2.fit.activity import Activity, assumed_activity, operations
+from lava_mlsnn.loihi2.fit.activity import EventRates, assumed_activity, operations
 from lava_mlsnn.loihi2.fit.calibration import calibrate
 from lava_mlsnn.loihi2.fit.demand import HOST, Group, Link, demand_of, fan_out, rows_of
 from lava_mlsnn.loihi2.program.network import allocations_of
@@ -44,7 +44,7 @@ def test_operations_are_events_times_connections(spec):
     groups = demand_of(spec)
     rng = np.random.default_rng(0)
     drawn = {i: rng.uniform(0, 1, e.shape) for i, e in assumed_activity(spec).events.items()}
-    activity = Activity(drawn, 1)
+    activity = EventRates(drawn, 1)
     for group, found in zip(groups, operations(groups, spec, activity), strict=True):
         expected = 0
         for link in group.links:

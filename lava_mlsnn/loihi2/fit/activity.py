@@ -19,13 +19,13 @@ import numpy as np
 from lava_mlsnn.loihi2.fit.demand import HOST, Group, Link, rows_of
 from netx_export.spec import Flatten, MultiLevel, NetworkSpec, Population
 
-__all__ = ["ASSUMED_DENSITY", "Activity", "assumed_activity", "operations", "row_events"]
+__all__ = ["ASSUMED_DENSITY", "EventRates", "assumed_activity", "operations", "row_events"]
 
 ASSUMED_DENSITY = 0.25  # events per spiking neuron and timestep; trained digits have 0.27
 
 
 @dataclass(frozen=True)
-class Activity:
+class EventRates:
     """Events per neuron and timestep.
 
     Attributes
@@ -49,7 +49,7 @@ class Activity:
         return self.events[group.sends]
 
 
-def assumed_activity(spec: NetworkSpec, density: float = ASSUMED_DENSITY) -> Activity:
+def assumed_activity(spec: NetworkSpec, density: float = ASSUMED_DENSITY) -> EventRates:
     """Spiking neurons send ``density`` of the time; the input and sums always do."""
     events = {}
     for index, layer in enumerate(spec.layers):
@@ -57,10 +57,10 @@ def assumed_activity(spec: NetworkSpec, density: float = ASSUMED_DENSITY) -> Act
             continue
         spikes = isinstance(layer, Population) and isinstance(layer.neuron, MultiLevel)
         events[index] = np.full(rows_of(layer.shape), density if spikes else 1.0)
-    return Activity(events)
+    return EventRates(events)
 
 
-def row_events(group: Group | None, spec: NetworkSpec, activity: Activity) -> np.ndarray:
+def row_events(group: Group | None, spec: NetworkSpec, activity: EventRates) -> np.ndarray:
     """Events per timestep of every row (C, H) of a group; of the input for None."""
     events: np.ndarray = (activity.events[0] if group is None else activity.of(group)).sum(2)
     return events
@@ -88,7 +88,7 @@ def _conv_operations(link: Link, events: np.ndarray, shape: tuple[int, int, int]
 
 
 def operations(
-    groups: tuple[Group, ...], spec: NetworkSpec, activity: Activity
+    groups: tuple[Group, ...], spec: NetworkSpec, activity: EventRates
 ) -> list[np.ndarray]:
     """Synaptic operations per timestep of every row (C, H) of every group."""
     found = []

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lava_mlsnn.loihi2.fit.activity import Activity
+from lava_mlsnn.loihi2.fit.activity import EventRates
 from lava_mlsnn.loihi2.fit.demand import rows_of
 from netx_export.spec import Flatten, MultiLevel, NetworkSpec, Population, Synapse
 from netx_export.spec.sums import synapse_sum
@@ -26,14 +26,14 @@ class Observed:
 
     Attributes
     ----------
-    activity : Activity
+    activity : EventRates
         Events per neuron and timestep.
     accumulator, state : dict of int to (int, int)
         Lowest and highest sum of all synapses, and membrane before the spike (what a
         readout sends), by layer index.
     """
 
-    activity: Activity
+    activity: EventRates
     accumulator: dict[int, Interval]
     state: dict[int, Interval]
 
@@ -79,7 +79,7 @@ def calibrate(spec: NetworkSpec, payload: np.ndarray, progress: Progress | None 
         done += batch
     steps = max(1, done) * spec.timesteps
     kept = {i: e / steps for i, e in events.items() if not isinstance(spec.layers[i], Flatten)}
-    return Observed(Activity(kept, done), sums, states)
+    return Observed(EventRates(kept, done), sums, states)
 
 
 def _wider(before: Interval | None, values: np.ndarray) -> Interval:

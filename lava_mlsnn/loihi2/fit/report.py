@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lava_mlsnn.errors import ConfigError, RangeError
-from lava_mlsnn.loihi2.fit.activity import Activity, assumed_activity, operations
+from lava_mlsnn.loihi2.fit.activity import EventRates, assumed_activity, operations
 from lava_mlsnn.loihi2.fit.calibration import Observed, calibrate
 from lava_mlsnn.loihi2.fit.cost import lower_bound
 from lava_mlsnn.loihi2.fit.demand import Group, demand_of, fan_out
@@ -215,7 +215,7 @@ def preflight(
 def _place(
     spec: NetworkSpec,
     groups: tuple[Group, ...],
-    activity: Activity,
+    activity: EventRates,
     work: list[np.ndarray],
     limits: Limits,
     cores: int | None,
@@ -240,7 +240,7 @@ def _reports(
     groups: tuple[Group, ...],
     ranges: list[LayerRange],
     observed: Observed | None,
-    activity: Activity,
+    activity: EventRates,
     work: list[np.ndarray],
     placed: Placed | None,
 ) -> list[GroupReport]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lava_mlsnn.loihi2.fit.activity import Activity, row_events
+from lava_mlsnn.loihi2.fit.activity import EventRates, row_events
 from lava_mlsnn.loihi2.fit.demand import HOST, Group, Link
 from lava_mlsnn.loihi2.fit.mapping import Mapping
 from lava_mlsnn.loihi2.fit.packing import Piece
@@ -66,7 +66,7 @@ def needed(piece: Piece, group: Group, link: Link, source: tuple[int, int]) -> n
 
 
 def traffic_of(
-    mapping: Mapping, groups: tuple[Group, ...], spec: NetworkSpec, activity: Activity
+    mapping: Mapping, groups: tuple[Group, ...], spec: NetworkSpec, activity: EventRates
 ) -> Traffic:
     """Messages per timestep of a mapped network.
 

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import torch
 
-__all__ = ["NOTHING", "Layer", "Payloads"]
+__all__ = ["NOTHING", "Form", "Payloads"]
 
 Payloads = list[torch.Tensor]
 NOTHING = np.zeros(1, np.int64)  # no value left 24 bits, and none can
 
 
-class Layer(ABC):
+class Form(ABC):
     """A population with its synapses.
 
     Attributes
