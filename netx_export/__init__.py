@@ -10,6 +10,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lava_mlsnn.export import export_model as export_model
+    from lava_mlsnn.export import to_spec as to_spec
     from lava_mlsnn.lava.network import Network as Network
     from lava_mlsnn.lava.run import LavaResult as LavaResult
     from lava_mlsnn.lava.run import run_lava as run_lava
@@ -20,8 +22,6 @@ if TYPE_CHECKING:
     from netx_export.file.stock import stock_reasons as stock_reasons
     from netx_export.file.writer import write as write
     from netx_export.file.writer import write_layer as write_layer
-    from netx_export.handlers import export_model as export_model
-    from netx_export.handlers import to_spec as to_spec
     from netx_export.spec import Conv as Conv
     from netx_export.spec import Dense as Dense
     from netx_export.spec import Flatten as Flatten
@@ -58,13 +58,13 @@ _HOMES = {
     "check_ranges": "netx_export.spec.ranges",
     "delays": "netx_export.spec.timing",
     "depths": "netx_export.spec.timing",
-    "export_model": "netx_export.handlers",
+    "export_model": "lava_mlsnn.export",
     "latency": "netx_export.spec.timing",
     "lava_available": "lava_mlsnn.lava.session",  # handed on
     "read": "netx_export.file.reader",
     "run_lava": "lava_mlsnn.lava.run",  # handed on
     "stock_reasons": "netx_export.file.stock",
-    "to_spec": "netx_export.handlers",
+    "to_spec": "lava_mlsnn.export",
     "worst_case": "netx_export.spec.ranges",
     "write": "netx_export.file.writer",
     "write_layer": "netx_export.file.writer",

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from lava_mlsnn.export import to_spec
 from lava_mlsnn.models import ModelConfig, build_model
 from lava_mlsnn.parity.check import training_trace
 from lava_mlsnn.runner import IntegerRunner, encode
-from netx_export.handlers import to_spec
 from netx_export.spec import NetworkSpec
 
 torch.set_num_threads(1)  # the models are too small for more

@@ -145,7 +145,7 @@ class ActivityMeter:
         """
         from lava_mlsnn.activity.hook import integer_payloads
 
-        return integer_payloads(model, self.spec, self.add)
+        return integer_payloads(model, self.spec, lambda layers, _: self.add(layers))
 
     def result(self) -> Activity:
         """Means over the samples.
@@ -216,10 +216,8 @@ def measure(
         meter.add(run_lava(spec, x, probes=True, **options).layers, x)
     elif backend == "model" and model is not None:
         from lava_mlsnn.activity.hook import training_batches
-        from netx_export.handlers import blocks_of
 
         _check_options(backend, options, None)
-        blocks_of(model)  # complain about what is no model
         for layers in training_batches(model, spec, data):
             meter.add(layers)
     else:

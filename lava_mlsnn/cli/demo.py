@@ -32,13 +32,13 @@ def run_demo(
     """Train, export, run, compare, draw, summarise."""
     from lava_mlsnn.cli.network import provenance
     from lava_mlsnn.data import load_dataset
+    from lava_mlsnn.export import export_model
     from lava_mlsnn.models import ModelConfig
     from lava_mlsnn.parity import check_parity
     from lava_mlsnn.training.checkpoint import load_checkpoint
     from lava_mlsnn.training.loop import accuracy
     from netx_export import lava_available, read
     from netx_export.file.atomic import make_folder, write_atomic
-    from netx_export.handlers import export_model
 
     start = time.perf_counter()
     make_folder(out)

@@ -40,9 +40,9 @@ __all__ = [
 
 def run_export(console: Console, checkpoint: Path, out: Path) -> None:
     """Checkpoint to file."""
+    from lava_mlsnn.export import export_model
     from lava_mlsnn.training.checkpoint import load_checkpoint, load_model
     from netx_export import stock_reasons
-    from netx_export.handlers import export_model
 
     content = load_checkpoint(checkpoint)
     spec = export_model(load_model(checkpoint), out, provenance=provenance(content))

@@ -43,8 +43,9 @@ def check_parity(
     data : ndarray, (N, C, H, W) or (N, F), or with a last axis T
         Real samples; each side encodes them itself.
     model : Module, optional
-        The training model that was exported: its eval forward is compared for all
-        samples.
+        The training model that was exported: for all samples every layer of its eval
+        forward is compared, and ``model(x)`` itself, in integers of the last layer (as
+        far as float32 scores hold them).
     lava_samples : int
         How many of the samples, drawn by a seed, also run in Lava, twice: with one
         Process per synapse and population, whose arithmetic shares nothing with the
@@ -83,12 +84,17 @@ def check_parity(
                 found.setdefault((layer, side), []).append(difference)
 
     if model is not None:
+        from lava_mlsnn.activity.hook import model_batches
+
         report.samples["training"] = len(data)
-        for start in range(0, len(data), BATCH):
-            part = slice(start, start + BATCH)
-            other = training_trace(model, spec, data[part])
-            traced = _runner_trace(runner, x[part])
-            note("training", traced, other, range(len(data))[part])
+        batches = model_batches(model, spec, data, BATCH)
+        for start, (other, scores) in zip(range(0, len(data), BATCH), batches, strict=True):
+            traced = _runner_trace(runner, x[start : start + BATCH])
+            places = range(len(data))[start : start + BATCH]
+            note("training", traced, other, places)
+            last = spec.output.name
+            ours, returned = _results(traced[last], scores)
+            note("model(x)", {last: ours}, {last: returned}, places)
             if progress is not None:
                 progress("training", min(start + BATCH, len(data)), len(data))
     if lava_samples:
@@ -106,6 +112,21 @@ def check_parity(
             note(side, traced, {k: v for k, v in result.layers.items() if k in traced}, chosen)
     report.differences = _merge(found, spec)
     return report
+
+
+def _results(ours: np.ndarray, theirs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Integer results of runner and model, both with an axis T.
+
+    What lies within the rounding of float32 counts as the runner's integer.
+    """
+    if theirs.ndim == ours.ndim - 1:
+        ours, theirs = ours[..., -1:], theirs[..., None]
+    if theirs.shape != ours.shape:
+        return ours, theirs
+    close = np.abs(theirs - ours) <= 0.25 + np.abs(ours) * 2.0**-22
+    low = np.iinfo(np.int64).min // 2
+    other = np.nan_to_num(theirs, nan=low).clip(low, -low)
+    return ours, np.where(close, ours, np.rint(other).astype(np.int64))
 
 
 def _runner_trace(runner: IntegerRunner, x: np.ndarray) -> dict[str, np.ndarray]:

@@ -20,14 +20,16 @@ class Difference:
     ----------
     layer : str
         Name.
-    side : {"training", "lava", "lava leaf"}
-        What was compared with the integer runner.
+    side : {"training", "model(x)", "lava", "lava leaf"}
+        What was compared with the integer runner; ``model(x)`` is what the training model
+        returns, in integers of the last layer.
     count, total : int
         Differing integers, and integers compared.
     largest : int
         Largest absolute difference.
     sample, timestep : int
-        Of the first difference, in the order sample, timestep, neuron.
+        Of the first difference, in the order sample, timestep, neuron; timestep 0 where
+        ``model(x)`` is the last timestep alone.
     neuron : tuple of int
         Its index (C, H, W) or (F,).
     runner, other : int

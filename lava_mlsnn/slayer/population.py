@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -26,6 +26,9 @@ from lava_mlsnn.slayer.memo import Memo
 from lava_mlsnn.slayer.quantise import Integers, Scaling, grid_weights, quantise
 from lava_mlsnn.slayer.synapse import Synapse
 from netx_export.spec.step import multilevel_step
+
+if TYPE_CHECKING:
+    from lava_mlsnn.export.builder import Builder
 
 __all__ = ["Population", "precision", "set_precision"]
 
@@ -251,6 +254,10 @@ class Population(torch.nn.Module):
             spikes, v = multilevel_step(v, sums_in[t].to(wide), vth, self.neuron.levels)
             out[t] = spikes
         return unfold_time(z, timesteps)
+
+    def layers(self, builder: Builder, name: str, *sources: int) -> int:
+        """Add itself to an export, one source per synapse; the index of its layer."""
+        return builder.population(name, self, *sources)
 
     def _synapses(self) -> Iterator[Synapse]:
         for synapse in self.synapses:

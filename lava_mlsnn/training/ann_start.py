@@ -28,10 +28,10 @@ import torch
 
 from lava_mlsnn.checks import check_number
 from lava_mlsnn.errors import DataError
+from lava_mlsnn.export import connections
 from lava_mlsnn.neuron import MultiLevelNeuron
 from lava_mlsnn.slayer.population import Population, precision
 from lava_mlsnn.slayer.synapse import Synapse
-from netx_export.handlers import connections
 
 __all__ = ["as_relu", "convert", "first_frame"]
 

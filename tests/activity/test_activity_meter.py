@@ -14,8 +14,8 @@ from strategies import network_specs, payloads
 
 from lava_mlsnn.activity import ActivityMeter, Count, fan_out, measure
 from lava_mlsnn.errors import ConfigError, DataError, UnsupportedLayerError
+from lava_mlsnn.export import to_spec
 from lava_mlsnn.runner import IntegerRunner
-from netx_export.handlers import to_spec
 from netx_export.spec import Conv, Dense, Flatten, Input, NetworkSpec, Population, Readout
 
 SLOW = settings(deadline=None, max_examples=15, suppress_health_check=list(HealthCheck))

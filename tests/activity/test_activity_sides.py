@@ -11,10 +11,10 @@ from strategies import network_specs, payloads
 
 from lava_mlsnn.activity import ActivityMeter, measure
 from lava_mlsnn.errors import ParityError
+from lava_mlsnn.export import to_spec
 from lava_mlsnn.runner import IntegerRunner
 from lava_mlsnn.slayer.block import BARRIERS
 from netx_export import lava_available, run_lava
-from netx_export.handlers import to_spec
 
 GRID = [(b, n, t) for b in BARRIERS for n in (1, 4) for t in (1, 2)]
 IN_LAVA = [

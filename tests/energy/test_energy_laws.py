@@ -28,9 +28,9 @@ from lava_mlsnn.energy import (
 from lava_mlsnn.energy.design import DELAYS, PAYLOADS
 from lava_mlsnn.energy.structure import width
 from lava_mlsnn.errors import ConfigError, UnsupportedLayerError
+from lava_mlsnn.export import to_spec
 from lava_mlsnn.runner import IntegerRunner
 from netx_export import write
-from netx_export.handlers import to_spec
 from netx_export.spec import Input, MultiLevel, StockNeuron
 
 LAWS = settings(deadline=None, max_examples=20, suppress_health_check=list(HealthCheck))

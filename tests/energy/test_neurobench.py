@@ -19,8 +19,8 @@ from lava_mlsnn.activity import ActivityMeter
 from lava_mlsnn.energy.neurobench import neurobench_metrics, neurobench_model
 from lava_mlsnn.energy.twin import Twin
 from lava_mlsnn.errors import ConfigError, DataError, UnsupportedLayerError
+from lava_mlsnn.export import to_spec
 from lava_mlsnn.runner import IntegerRunner
-from netx_export.handlers import to_spec
 from netx_export.spec import Input, StockNeuron
 
 LAWS = settings(deadline=None, max_examples=15, suppress_health_check=list(HealthCheck))

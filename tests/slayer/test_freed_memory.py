@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from lava_mlsnn import IntegerRunner, ModelConfig, build_model
 from lava_mlsnn.memory import keep_freed_memory
-from netx_export.handlers import to_spec
+from lava_mlsnn.export import to_spec
 
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

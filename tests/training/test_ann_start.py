@@ -10,10 +10,10 @@ from small_models import assert_same_integers, images
 from test_training_loop import dataset
 
 from lava_mlsnn.errors import ConfigError, DataError
+from lava_mlsnn.export import connections
 from lava_mlsnn.models import ModelConfig, build_model
 from lava_mlsnn.slayer import precision
 from lava_mlsnn.training import TrainConfig, accuracy, as_relu, convert, train
-from netx_export.handlers import connections
 
 SHAPE = (1, 8, 8)
 NETWORKS = {

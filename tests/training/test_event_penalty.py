@@ -11,10 +11,10 @@ from small_models import images, small_model
 from test_training_loop import MODEL, RECIPE, dataset
 
 from lava_mlsnn.errors import ConfigError
+from lava_mlsnn.export import to_spec
 from lava_mlsnn.runner import IntegerRunner, encode
 from lava_mlsnn.slayer import block
 from lava_mlsnn.training import EventPenalty, accuracy, train
-from netx_export.handlers import to_spec
 
 
 def test_the_value_is_the_number_of_events_times_fan_out_over_all_multiplications():

@@ -70,7 +70,7 @@ class Block(torch.nn.Module):
         ------
         CalibrationError, RangeError, UnsupportedLayerError
         """
-        from netx_export.handlers import export_block
+        from lava_mlsnn.export import export_block
 
         export_block(self, handle)
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from lava_mlsnn.slayer.block.base import Block
+
+if TYPE_CHECKING:
+    from lava_mlsnn.export.builder import Builder
 
 __all__ = ["Flatten"]
 
@@ -29,6 +32,12 @@ class Flatten(Block):
         super().__init__(count_log)
         self.shape = (math.prod(input_shape),)
         self.payload_max = payload_max
+
+    def layers(self, builder: Builder, name: str, source: int) -> int:
+        """Add the view to an export."""
+        from netx_export.spec import Flatten as FlattenSpec
+
+        return builder.add(FlattenSpec(source, self.shape, name))
 
     def forward(self, x: torch.Tensor) -> Any:
         """Keep N and T, join the rest."""

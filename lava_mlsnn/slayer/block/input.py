@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from lava_mlsnn.errors import ConfigError
 from lava_mlsnn.slayer.block.base import Block
+
+if TYPE_CHECKING:
+    from lava_mlsnn.export.builder import Builder
 
 __all__ = ["Input"]
 
@@ -52,6 +55,12 @@ class Input(Block):
         self.gain = gain
         self.signed = signed
         self.payload_max = levels
+
+    def layers(self, builder: Builder, name: str, source: int) -> int:
+        """Add the input layer to an export."""
+        from netx_export.spec import Input as InputSpec
+
+        return builder.add(InputSpec(self.shape, self.levels, self.signed, self.gain, name=name))
 
     def forward(self, x: torch.Tensor) -> Any:
         """Data NC[HW]T to payloads of the same shape."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -10,6 +10,9 @@ from lava_mlsnn.slayer.block.base import PopulationBlock
 from lava_mlsnn.slayer.population import Population
 from lava_mlsnn.slayer.quantise import Scaling
 from lava_mlsnn.slayer.synapse import DenseSynapse, Hook
+
+if TYPE_CHECKING:
+    from lava_mlsnn.export.builder import Builder
 
 __all__ = ["Output"]
 
@@ -47,9 +50,18 @@ class Output(PopulationBlock):
         population = Population([synapse], None, scaling or Scaling.shared(), integrate=True)
         super().__init__(population, count_log)
 
+    @property
+    def units(self) -> float:
+        """Integers of the readout per 1 of its scores in integer precision."""
+        return float(self.population.cached_integers().scale[0])
+
+    def layers(self, builder: Builder, name: str, source: int) -> int:
+        """Add the readout to an export."""
+        return builder.population(name, self.population, source)
+
     def forward(self, x: torch.Tensor) -> Any:
         """Accumulated scores (N, F, T) in units of training, in every precision."""
         y = self.population(x)
         if not self.training and self.population.precision == "integer":
-            y = (y / self.population.cached_integers().scale[0]).to(torch.float32)
+            y = (y / self.units).to(torch.float32)
         return self.logged(y)

@@ -12,9 +12,9 @@ import torch
 
 from lava_mlsnn import IntegerRunner, ModelConfig, build_model, encode
 from lava_mlsnn.errors import CalibrationError, FormatError, UnsupportedLayerError
+from lava_mlsnn.export import to_spec
 from lava_mlsnn.slayer import block
 from netx_export import read
-from netx_export.handlers import to_spec
 
 torch.set_num_threads(1)  # the models are too small for more
 

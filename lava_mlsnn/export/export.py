@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from lava_mlsnn.export.builder import Builder, Links
+from lava_mlsnn.export.graph import build
+from lava_mlsnn.export.tracer import inner, trace, trace_block
 from lava_mlsnn.slayer.population import Population
-from netx_export.errors import ConfigError, UnsupportedLayerError
-from netx_export.handlers.blocks import handle
-from netx_export.handlers.builder import Builder, Links
+from netx_export.errors import ConfigError
 from netx_export.spec import NetworkSpec
 
 if TYPE_CHECKING:
     import h5py
 
-__all__ = ["blocks_of", "connections", "export_block", "export_model", "to_spec", "walk"]
+__all__ = ["connections", "export_block", "export_model", "to_spec", "walk"]
 
 
 def to_spec(
@@ -29,9 +30,9 @@ def to_spec(
     Parameters
     ----------
     model : Module
-        A :class:`lava_mlsnn.models.MultiLevelNetwork`, or any module whose ``blocks``
-        (or itself, if it is a Sequential or ModuleList) are blocks in a row. Its attribute
-        ``class_names``, if it has one, names the outputs in the file.
+        Any module with a ``block.Input`` whose forward connects blocks: what it computes
+        is what is exported (:mod:`lava_mlsnn.export.tracer` says what can be followed).
+        Its attribute ``class_names``, if it has one, names the outputs in the file.
     timesteps : int, optional
         T of one sample; default: the model's ``timesteps``, else
         that of its last forward, else 1.
@@ -43,39 +44,31 @@ def to_spec(
     CalibrationError
         If a BatchNorm has seen no batch.
     UnsupportedLayerError
-        For a module without an exact counterpart; names it and says what to use.
+        For what has no exact counterpart: every layer and function, with its line in the
+        user's forward and what to use instead.
     RangeError
         If a parameter fits no integer of its width.
     """
-    builder = walk(model)
     if timesteps is None:
-        inner = getattr(model, "module", model)  # inside DataParallel
-        seen = max((p.timesteps_seen for p in builder.populations.values()), default=1)
-        timesteps = int(getattr(inner, "timesteps", seen))
+        timesteps = _timesteps(model)
     if int(timesteps) != timesteps:
         raise ConfigError(f"timesteps must be a whole number, got {timesteps}")
-    names = getattr(getattr(model, "module", model), "class_names", ())
+    builder = walk(model, timesteps)
+    names = getattr(inner(model), "class_names", ())
     return NetworkSpec(tuple(builder.layers), timesteps, provenance or {}, names)
 
 
-def blocks_of(model: torch.nn.Module) -> torch.nn.Sequential | torch.nn.ModuleList:
-    """The blocks of a model; UnsupportedLayerError if it holds none."""
-    if isinstance(model, torch.nn.DataParallel | torch.nn.parallel.DistributedDataParallel):
-        model = model.module
-    blocks = getattr(model, "blocks", model)
-    if not isinstance(blocks, torch.nn.Sequential | torch.nn.ModuleList):
-        raise UnsupportedLayerError(
-            f"a model must hold its blocks in a Sequential or ModuleList called 'blocks', "
-            f"got {type(model).__name__}"
-        )
-    return blocks
+def _timesteps(model: torch.nn.Module) -> int:
+    root = inner(model)
+    seen = (m.timesteps_seen for m in root.modules() if isinstance(m, Population))
+    return int(getattr(root, "timesteps", max(seen, default=1)))
 
 
-def walk(model: torch.nn.Module) -> Builder:
-    """Visit a model's blocks in order; raises as :func:`to_spec`."""
-    builder = Builder()
-    _visit(model, builder)
-    return builder
+def walk(model: torch.nn.Module, timesteps: int | None = None) -> Builder:
+    """The layers of what a model's forward computes; raises as :func:`to_spec`."""
+    graph = trace(model, _timesteps(model) if timesteps is None else timesteps)
+    with torch.no_grad():
+        return build(graph, Builder())
 
 
 def connections(model: torch.nn.Module) -> list[tuple[str, Population, tuple[str, ...]]]:
@@ -89,15 +82,8 @@ def connections(model: torch.nn.Module) -> list[tuple[str, Population, tuple[str
         As :func:`to_spec`.
     """
     links = Links()
-    _visit(model, links)
+    build(trace(model, _timesteps(model)), links)
     return links.links
-
-
-def _visit(model: torch.nn.Module, builder: Builder) -> None:
-    last = -1
-    with torch.no_grad():
-        for name, block in blocks_of(model).named_children():
-            last = handle(builder, name, block, last)
 
 
 def export_model(
@@ -124,7 +110,7 @@ def export_block(block: torch.nn.Module, handle_: h5py.Group) -> None:
     """Write one block into an h5py group, as a SLAYER ``export_hdf5`` does."""
     from netx_export.file.writer import write_block
 
-    builder, name = Builder(), type(block).__name__.lower()
+    name = type(block).__name__.lower()
     with torch.no_grad():
-        handle(builder, name, block, -1)
+        builder = trace_block(block, Builder(), name)
     write_block(handle_, [(layer.name.removeprefix(f"{name}."), layer) for layer in builder.layers])

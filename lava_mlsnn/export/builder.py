@@ -1,4 +1,4 @@
-"""Collects layers while the handlers walk over a model."""
+"""Collects layers while blocks are asked for theirs."""
 
 from __future__ import annotations
 

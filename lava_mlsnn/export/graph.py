@@ -1,0 +1,149 @@
+"""What a forward computes: uses of blocks, and what feeds them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+
+from lava_mlsnn.export.builder import Builder
+from netx_export.errors import UnsupportedLayerError
+
+__all__ = ["DATA", "NOWHERE", "Graph", "Node", "Offence", "build", "named", "refuse"]
+
+DATA = -1  # the source of what reads the model's own argument
+NOWHERE = -2  # of what comes after an offence: nothing more to say about it
+
+
+@dataclass(frozen=True)
+class Offence:
+    """One place of a forward that no exported network can follow."""
+
+    what: str  # "layer 'act': ReLU" or "relu()"
+    why: str  # what is wrong, and what to use instead
+    place: str = ""  # file:line of the user's forward
+
+    def __str__(self) -> str:
+        place = f" ({self.place})" if self.place else ""
+        return f"{self.what}{place} {self.why}"
+
+
+def refuse(offences: list[Offence]) -> UnsupportedLayerError:
+    """The one error for all places, each once."""
+    places = list(dict.fromkeys(map(str, offences)))
+    if len(places) == 1:
+        return UnsupportedLayerError(places[0])
+    listed = "; ".join(f"({k}) {text}" for k, text in enumerate(places, 1))
+    return UnsupportedLayerError(
+        f"the forward has {len(places)} places that no exported network can follow: {listed}"
+    )
+
+
+@dataclass(frozen=True)
+class Node:
+    """One use of a block.
+
+    Attributes
+    ----------
+    name : str
+        Unique; the layer's name in the file, or the stem of its names.
+    module : Module
+        Has a method ``layers(builder, name, *sources)``.
+    sources : tuple of int
+        Nodes that feed it, or ``DATA``.
+    shape : tuple of int
+        Of what it sends, without samples and T.
+    payload : (int, int) or None
+        Smallest and largest payload in units of spikes; None for membranes and scores.
+    made : bool
+        Whether the tracer made the module, for an addition or a reshape.
+    """
+
+    name: str
+    module: torch.nn.Module
+    sources: tuple[int, ...]
+    shape: tuple[int, ...]
+    payload: tuple[int, int] | None
+    made: bool = False
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A forward as uses of blocks, in the order in which they are called.
+
+    Attributes
+    ----------
+    nodes : tuple of Node
+        Also those that the result does not need.
+    output : int
+        The node whose payload forward returns.
+    last : bool
+        Whether it returns the last timestep alone.
+    factor : float
+        Positive number that forward multiplies the result with (1 / T, say).
+    item : int or None
+        Where the result stands if forward returns a tuple or list.
+    static, timed : bool
+        Whether forward takes (N, ...) and (N, ..., T).
+    """
+
+    nodes: tuple[Node, ...]
+    output: int
+    last: bool
+    factor: float
+    item: int | None = None
+    static: bool = False
+    timed: bool = False
+
+    @property
+    def needed(self) -> set[int]:
+        """The output and all that feeds it."""
+        found, ahead = set(), [self.output]
+        while ahead:
+            index = ahead.pop()
+            if index != DATA and index not in found:
+                found.add(index)
+                ahead += self.nodes[index].sources
+        return found
+
+    def same(self, other: Graph) -> bool:
+        """Whether both compute the same, whatever shapes they take."""
+
+        def key(graph: Graph) -> object:
+            nodes = [(n.made or id(n.module), n.sources, n.shape) for n in graph.nodes]
+            return nodes, graph.output, graph.last, graph.factor, graph.item
+
+        return key(self) == key(other)
+
+
+def build(graph: Graph, builder: Builder, everything: bool = False) -> Builder:
+    """Ask the blocks for their layers, in order; without those that nothing needs."""
+    needed = set(range(len(graph.nodes))) if everything else graph.needed
+    index = {DATA: -1}
+    for k, node in enumerate(graph.nodes):
+        if k in needed:
+            sources = (index[s] for s in node.sources)
+            index[k] = node.module.layers(builder, node.name, *sources)  # type: ignore[operator]
+    return builder
+
+
+def named(nodes: list[Node]) -> tuple[Node, ...]:
+    """Nodes with unique names, without the path that all blocks have in common."""
+    own = [node.name.split(".")[:-1] for node in nodes if not node.made]
+    common: list[str] = []
+    for parts in zip(*own, strict=False):
+        if len(set(parts)) > 1:
+            break
+        common.append(parts[0])
+    stem = ".".join([*common, ""]) if common else ""
+    taken: set[str] = set()
+    out = []
+    for node in nodes:
+        plain = node.name.removeprefix(stem)
+        name, use = plain, 1
+        while name in taken:
+            use += 1
+            name = f"{plain}{use}" if node.made else f"{plain}_use{use}"
+        taken.add(name)
+        out.append(replace(node, name=name))
+    return tuple(out)

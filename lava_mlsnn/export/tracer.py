@@ -1,0 +1,528 @@
+"""Reads what a model's ``forward`` computes, as uses of blocks.
+
+The forward runs once in ``eval()`` on :class:`~lava_mlsnn.export.traced.Traced` tensors.
+Modules with a method ``layers(builder, name, *sources)`` (populations, ``Input``,
+``Flatten``, ``Output``, or a block of a user) are the leaves: they are noted, not run.
+Everything between them runs as it is written.
+
+Why not ``torch.fx``: its proxies have no shapes, so that a forward with ``x.dim()`` or
+``*x.shape`` cannot be traced, and it would read a reshape or an index by its name. Why not
+a record of one real forward: a branch on values would be taken for the only one, and the
+blocks would need statistics. Here shapes are real, and a look at a value is refused.
+
+What is exact, besides blocks in any order, several uses of one, and branches:
+
+* elements moved without a change: any indexing, reshape or permutation after which a block
+  gets the whole payload of one block, (N, ..., T), or that flattened to (N, F, T);
+* before ``Input``: adding a T axis, a static sample repeated over it;
+* ``a + b`` of two spike payloads of one shape: a relay population;
+* dropout that is off, identity, casts to float32 or float64, a factor of 1, adding 0;
+* at the end: the last timestep alone, and division or multiplication by positive numbers.
+
+If forward returns a tuple or list, its first tensor is the result; others (event rates)
+are ignored unless they are payloads of blocks that the result does not need.
+"""
+
+from __future__ import annotations
+
+import math
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from lava_mlsnn.export.builder import Builder
+from lava_mlsnn.export.graph import DATA, NOWHERE, Graph, Node, Offence, build, named, refuse
+from lava_mlsnn.export.traced import OWN, StopError, Traced, here
+from lava_mlsnn.neuron.module import MultiLevelNeuron
+from lava_mlsnn.slayer.block import Flatten, Input, Output
+from lava_mlsnn.slayer.population import Population
+from lava_mlsnn.slayer.quantise import Scaling
+from lava_mlsnn.slayer.synapse import IdentitySynapse, Synapse
+from netx_export.errors import UnsupportedLayerError
+from netx_export.spec.step import message_bits
+
+__all__ = ["Tracer", "inner", "trace", "trace_block"]
+
+SAMPLES = 2  # so that samples cannot be mistaken for something else
+NODE = 1 << 40  # elements of one payload
+HINTS = {
+    "MaxPool2d": "max pooling has no exact synapse in Lava; use block.Pool or a stride",
+    "ReLU": "use a block with a multi-level neuron, which is a quantised ReLU at T = 1",
+    "Conv2d": "use block.Conv, which folds BatchNorm and rounds to 8 bits",
+    "Linear": "use block.Dense, or block.Output for the scores",
+    "BatchNorm2d": "use the norm of block.Conv, which is folded at export",
+    "AvgPool2d": "use block.Pool",
+    "Flatten": "use block.Flatten",
+    "MultiLevelNeuron": "call its block",
+}
+TRANSPARENT = (  # of torch.nn: what they do is followed
+    torch.nn.Sequential,
+    torch.nn.Identity,
+    torch.nn.modules.dropout._DropoutNd,
+    torch.nn.Flatten,
+    torch.nn.Unflatten,
+    torch.nn.ModuleList,
+    torch.nn.ModuleDict,
+)
+WRAPPERS = (torch.nn.DataParallel, torch.nn.parallel.DistributedDataParallel)
+
+
+def inner(model: torch.nn.Module) -> torch.nn.Module:
+    """The model inside DataParallel, DistributedDataParallel or torch.compile."""
+    if not isinstance(model, torch.nn.Module):
+        raise UnsupportedLayerError(
+            f"expected a torch.nn.Module made of blocks, got {type(model).__name__}"
+        )
+    while True:
+        if isinstance(model, WRAPPERS):
+            model = model.module
+        elif isinstance(getattr(model, "_orig_mod", None), torch.nn.Module):
+            model = model._orig_mod  # type: ignore[assignment]
+        else:
+            return model
+
+
+def _asked(module: torch.nn.Module) -> bool:
+    """Whether it has ``layers``, and no forward of a later class that it would not describe."""
+    if "forward" in vars(module):
+        return False
+    for kind in type(module).__mro__:
+        if callable(vars(kind).get("layers")):
+            return True
+        if "forward" in vars(kind):
+            return False
+    return False
+
+
+def _opaque(module: torch.nn.Module) -> bool:
+    """Modules that are refused as such, not function by function."""
+    if isinstance(module, (Synapse, MultiLevelNeuron, torch.jit.ScriptModule)):
+        return True
+    own = type(module).__module__.startswith("torch.nn.")
+    return own and not isinstance(module, (*TRANSPARENT, *WRAPPERS))
+
+
+def _cannot(module: torch.nn.Module) -> str:
+    hint = HINTS.get(type(module).__name__, "use the blocks of lava_mlsnn.slayer.block")
+    return f"cannot be exported exactly; {hint}"
+
+
+class Tracer:
+    """One run of a forward."""
+
+    def __init__(self, model: torch.nn.Module, sample: tuple[int, ...], timesteps: int) -> None:
+        self.model = model
+        self.sample = sample  # shape of the argument
+        self.timesteps = timesteps
+        self.device = next((p.device for p in model.parameters()), torch.device("cpu"))
+        self.nodes: list[Node] = []
+        self.offences: list[Offence] = []
+        self.quiet = 0  # inside a module that is refused as a whole
+        self.path: list[str] = []
+        self.alone = False  # one block, without an Input
+        self.error: Exception | None = None
+        self._flat: dict[int, int] = {}
+
+    # -- payloads ---------------------------------------------------------------
+    def _shape(self, source: int) -> tuple[int, ...]:
+        if source == DATA:
+            return self.sample
+        return (SAMPLES, *self.nodes[source].shape, self.timesteps)
+
+    def _all(self, source: int) -> torch.Tensor:
+        """The numbers of all elements of a payload, in order."""
+        shape = self._shape(source)
+        start = (source + 1) * NODE
+        return torch.arange(start, start + math.prod(shape), device="cpu").reshape(shape)
+
+    def numbers(self, x: Traced) -> torch.Tensor:
+        """Which element of which payload every element of x is."""
+        if x.moved is None:
+            lost = x.source == NOWHERE
+            x.moved = torch.full(tuple(x.shape), -NODE) if lost else self._all(x.source)
+        return x.moved
+
+    def value(self, source: int) -> Traced:
+        """The payload of a node."""
+        return Traced.make(self, self._shape(source), source=source)
+
+    def _nowhere(self, *shape: int) -> Traced:
+        return Traced.make(self, (SAMPLES, *shape, self.timesteps), source=NOWHERE)
+
+    def stop(self, offence: Offence) -> StopError:
+        """The offence is noted, and the run cannot go on."""
+        self.offences.append(offence)
+        return StopError()
+
+    def source(self, x: Any, what: str) -> int:
+        """The node whose payload x is; NOWHERE (and a note) if it is none."""
+        if not isinstance(x, Traced):
+            return self._note(what, "gets something that is not computed from the model's input")
+        if x.faults or x.scaled:
+            self.offences += [*x.faults, *x.scaled]
+            return NOWHERE
+        return self._find(x, what)
+
+    def _find(self, x: Traced, what: str, verb: str = "gets") -> int:
+        if x.moved is None:
+            return x.source
+        ids = x.moved.flatten()
+        source = int(ids[0]) // NODE - 1 if len(ids) else DATA
+        if source == NOWHERE:
+            return NOWHERE
+        whole = self._all(source)
+        if x.moved.shape == whole.shape and torch.equal(x.moved, whole):
+            return source
+        shape = self._shape(source)
+        if source == DATA:
+            if len(shape) == x.dim() - 1:  # static, shown T times
+                whole = whole.unsqueeze(-1).expand(*shape, x.shape[-1])
+                if x.moved.shape == whole.shape and torch.equal(x.moved, whole):
+                    return source
+        elif len(shape) > 3 and x.dim() == 3 and torch.equal(x.moved, whole.flatten(1, -2)):
+            return self._flattened(source)
+        if bool((ids // NODE != source + 1).any()):
+            why = "the payloads of several blocks joined; give each to a block and add their spikes"
+        elif source == DATA:
+            why = "samples cut or in another order; prepare them outside the model"
+        else:
+            size = ", ".join(map(str, shape[1:-1]))
+            why = f"part of a payload, or another order of it; take all of it, (N, {size}, T)"
+        return self._note(what, f"{verb} {why}")
+
+    def _flattened(self, source: int) -> int:
+        if source not in self._flat:
+            shape = self.nodes[source].shape
+            self._flat[source] = self._append(
+                Node(
+                    f"{self.nodes[source].name}.flatten",
+                    Flatten(shape),
+                    (source,),
+                    (math.prod(shape),),
+                    self.nodes[source].payload,
+                    made=True,
+                )
+            )
+        return self._flat[source]
+
+    def _append(self, node: Node) -> int:
+        self.nodes.append(node)
+        return len(self.nodes) - 1
+
+    def _note(self, what: str, why: str) -> int:
+        self.offences.append(Offence(what, why, here()))
+        return NOWHERE
+
+    def add(self, a: Traced, b: Traced) -> Traced | None:
+        """The relay population of a sum of spikes; None if it is no such sum."""
+        if a.scaled or b.scaled:
+            return None
+        noted = len(self.offences)
+        sources = [self._find(x, "") for x in (a, b)]
+        if NOWHERE in sources:
+            known = len(self.offences) == noted
+            del self.offences[noted:]  # whoever uses the sum says so
+            return Traced.make(self, tuple(a.shape), source=NOWHERE) if known else None
+        if DATA in sources:
+            return None
+        payloads = [p for s in sources if (p := self.nodes[s].payload) is not None]
+        if len(payloads) != 2 or self.nodes[sources[0]].shape != self.nodes[sources[1]].shape:
+            return None
+        shape = self.nodes[sources[0]].shape
+        low, high = (sum(p[k] for p in payloads) for k in (0, 1))
+        relay = Population(
+            [IdentitySynapse(shape), IdentitySynapse(shape)],
+            None,
+            Scaling("fixed", fixed=1.0),
+            num_message_bits=max(8, message_bits(max(high, -low))),
+        )
+        name = ".".join([*self.path[-1:], "add"]).lstrip(".")
+        node = Node(name, relay, tuple(sources), shape, (low, high), made=True)
+        return self.value(self._append(node))
+
+    # -- modules ----------------------------------------------------------------
+    def use(self, module: torch.nn.Module, name: str, values: list[Any]) -> Any:
+        """One call of a leaf."""
+        block = name.removesuffix(".population")
+        what = f"layer {block!r}: {type(self.model.get_submodule(block)).__name__}"
+        if isinstance(module, Input):
+            return module.logged(self._input(module, name, what, values))
+        shape: tuple[int, ...] = module.shape  # type: ignore[assignment]
+        sources = tuple(self.source(x, what) for x in values)
+        if DATA in sources and not self.alone:
+            self._note(what, "gets the model's input; put a block.Input before it")
+            sources = (NOWHERE,)
+        if any(s >= 0 and isinstance(self.nodes[s].module, Output) for s in sources):
+            self._note(what, "gets the scores of block.Output, behind which nothing can come")
+            sources = (NOWHERE,)
+        if NOWHERE in sources:
+            out = self._nowhere(*shape)
+        else:
+            self._fits(module, what, sources)
+            payload = self._payload(module, sources)
+            node = Node(block, module, sources, shape, payload)
+            out = self.value(self._append(node))
+        return module.logged(out) if hasattr(module, "logged") else out  # type: ignore[operator]
+
+    def _input(self, module: Input, name: str, what: str, values: list[Any]) -> Traced:
+        wanted = (SAMPLES, *module.shape, self.timesteps)
+        (x,) = values
+        if not isinstance(x, Traced) or tuple(x.shape) != wanted:
+            # another number of axes than this block takes: its own words
+            got = tuple(x.shape) if isinstance(x, torch.Tensor) else type(x).__name__
+            raise TypeError(f"block.Input takes (N, {', '.join(map(str, wanted[1:]))}), got {got}")
+        source = self.source(x, what)
+        if source == NOWHERE:
+            return self._nowhere(*module.shape)
+        others = [k for k, n in enumerate(self.nodes) if isinstance(n.module, Input)]
+        if source != DATA or any(self.nodes[k].module is not module for k in others):
+            self._note(
+                what, "is not the first: an input block must come first, and be the only one"
+            )
+            return self._nowhere(*module.shape)
+        if others:
+            return self.value(others[0])
+        low = -module.levels if module.signed else 0
+        node = Node(name, module, (DATA,), module.shape, (low, module.levels))
+        return self.value(self._append(node))
+
+    def _fits(self, module: torch.nn.Module, what: str, sources: tuple[int, ...]) -> None:
+        if not isinstance(module, (Population, Output)):
+            return
+        population = module.population if isinstance(module, Output) else module
+        for synapse, source in zip(population._synapses(), sources, strict=True):
+            got = self._shape(source)[1:-1]
+            if got != tuple(synapse.in_shape):
+                self._note(what, f"is built for a source of shape {synapse.in_shape}, gets {got}")
+
+    def _payload(self, module: torch.nn.Module, sources: tuple[int, ...]) -> tuple[int, int] | None:
+        if DATA in sources:
+            return None
+        if isinstance(module, Flatten):
+            return self.nodes[sources[0]].payload
+        if not isinstance(module, Population):
+            top = 0 if isinstance(module, Output) else int(getattr(module, "payload_max", 0))
+            return (-top, top) if top else None
+        if module.neuron is not None:
+            return 0, module.neuron.levels
+        synapses = list(module._synapses())
+        plain = all(s.weight is None and s.gain == s.in_scale == 1.0 for s in synapses)
+        if not plain or module.integrate or module.scaling.mode != "fixed":
+            return None
+        payloads = [self.nodes[s].payload for s in sources]
+        if module.scaling.fixed != 1.0 or None in payloads:
+            return None
+        areas = [int(getattr(s, "area", 1)) for s in synapses]
+        sums = [sum(a * p[k] for a, p in zip(areas, payloads, strict=True) if p) for k in (0, 1)]
+        return sums[0], sums[1]
+
+    def _wrap(self, module: torch.nn.Module, name: str) -> Callable[..., Any]:
+        """What runs in place of a module's forward."""
+        real = module.forward
+        if _asked(module):
+            return lambda *args, **kwargs: self.use(module, name, [*args, *kwargs.values()])
+        if isinstance(module, WRAPPERS) or inner(module) is not module:
+            return inner(module)
+        if not _opaque(module):
+
+            def walked(*args: Any, **kwargs: Any) -> Any:
+                self.path.append(name)
+                result = real(*args, **kwargs)
+                self.path.pop()
+                return result
+
+            return walked
+
+        def opaque(*args: Any, **kwargs: Any) -> Any:
+            offence = Offence(f"layer {name!r}: {type(module).__name__}", _cannot(module), here())
+            values = [
+                Traced.make(self, tuple(x.shape), faults=(*x.faults, *x.scaled, offence))
+                if isinstance(x, Traced)
+                else x
+                for x in args
+            ]
+            self.quiet += 1
+            try:
+                return real(*values, **kwargs)
+            except Exception:  # of torch, about shapes: it is refused anyway
+                self.offences.append(offence)
+                return next((x for x in values if isinstance(x, Traced)), None)
+            finally:
+                self.quiet -= 1
+
+        return opaque
+
+    # -- the run ----------------------------------------------------------------
+    def follow(self) -> Graph | None:
+        """The graph; None if there are offences or an error."""
+        x = self.value(DATA)
+        try:
+            with _set_aside(self.model), torch.random.fork_rng(devices=_gpus()):
+                for name, module in list(self.model.named_modules()):
+                    vars(module)["forward"] = self._wrap(module, name)
+                result = self.model(x)
+        except StopError:
+            return None
+        except Exception as error:
+            self.error = error
+            return None
+        return self._graph(result)
+
+    def problems(self) -> list[Offence]:
+        """What to say when there is no graph."""
+        if self.offences or self.error is None:
+            return self.offences
+        name = self.path[-1] if self.path else ""
+        what = f"layer {name!r}: the forward" if name else "the forward"
+        frames = traceback.extract_tb(self.error.__traceback__)
+        own = [f for f in frames if f.filename and not f.filename.startswith((*OWN, "<"))]
+        place = f"{own[-1].filename}:{own[-1].lineno}" if own else ""
+        said = str(self.error).strip().split("\n")[0]
+        return [Offence(what, f"cannot be followed: {type(self.error).__name__}: {said}", place)]
+
+    def _graph(self, result: Any) -> Graph | None:
+        item, others = None, []
+        if isinstance(result, (tuple, list)):
+            item = next((k for k, y in enumerate(result) if isinstance(y, Traced)), None)
+            others = [y for k, y in enumerate(result) if isinstance(y, Traced) and k != item]
+            result = None if item is None else result[item]
+        what = "the result of forward"
+        if not isinstance(result, Traced):
+            self._note(what, "must be a tensor that is computed from its argument")
+            return None
+        if result.faults:
+            self.offences += result.faults
+            return None
+        last = False
+        if result.moved is not None and result.moved.numel():
+            source = int(result.moved.flatten()[0]) // NODE - 1
+            last = source >= 0 and torch.equal(result.moved, self._all(source)[..., -1])
+        found = source if last else self._find(result, what, "is")
+        if self.offences:
+            return None
+        if found == DATA or isinstance(self.nodes[found].module, (Flatten, Input)):
+            self._note(what, "must be what a block with neurons sends")
+            return None
+        graph = Graph(named(self.nodes), found, last, result.factor, item)
+        for y in others:
+            if not y.faults and (y.moved is None and y.source not in graph.needed):
+                self._note(what, "holds the payload of a second output; return one")
+        return None if self.offences else graph
+
+
+def _gpus() -> list[int]:
+    return list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
+
+
+@contextmanager
+def _set_aside(model: torch.nn.Module) -> Iterator[None]:
+    """``eval()`` and no gradients; whatever the forward sets on a module is undone."""
+    modules = list(model.modules())
+    attributes = [dict(vars(m)) for m in modules]
+    tables = [(dict(m._buffers), dict(m._parameters), dict(m._modules)) for m in modules]
+    values = [
+        (buffer, buffer.detach().clone())
+        for m in modules
+        if not type(m).__module__.startswith(("torch.", "lava_mlsnn."))
+        for buffer in m._buffers.values()
+        if buffer is not None
+    ]
+    try:
+        for module in modules:
+            vars(module)["training"] = False
+            if getattr(module, "_compiled_call_impl", None) is not None:
+                vars(module)["_compiled_call_impl"] = None
+        with torch.inference_mode(False), torch.no_grad():
+            yield
+    finally:
+        for module, before, (buffers, parameters, children) in zip(
+            modules, attributes, tables, strict=True
+        ):
+            vars(module).clear()
+            vars(module).update(before)
+            for table, old in (
+                (module._buffers, buffers),
+                (module._parameters, parameters),
+                (module._modules, children),
+            ):
+                table.clear()
+                table.update(old)  # type: ignore[arg-type]
+        with torch.no_grad():
+            for buffer, value in values:
+                if not torch.equal(buffer, value):
+                    buffer.copy_(value)
+
+
+def trace(model: torch.nn.Module, timesteps: int) -> Graph:
+    """What the forward of a model computes.
+
+    Parameters
+    ----------
+    model : Module
+        With a ``block.Input`` and a forward that takes (N, ...), (N, ..., T) or both.
+    timesteps : int
+        T of the samples that the forward gets.
+
+    Raises
+    ------
+    UnsupportedLayerError
+        With every place that no exported network can follow.
+    """
+    root = inner(model)
+    if "forward" not in vars(root) and type(root).forward is torch.nn.Module.forward:
+        raise UnsupportedLayerError(
+            f"a model must have a forward, which says in which order its blocks compute; "
+            f"{type(root).__name__} has none; use torch.nn.Sequential or write one"
+        )
+    entries = [m for m in root.modules() if isinstance(m, Input)]
+    if not entries:
+        raise refuse(_without_input(root))
+    shape = entries[0].shape
+    timed = Tracer(root, (SAMPLES, *shape, timesteps), timesteps)
+    static = Tracer(root, (SAMPLES, *shape), timesteps)
+    graphs = timed.follow(), static.follow()
+    for tracer, graph in zip((timed, static), graphs, strict=True):
+        if graph is None and tracer.error is None:  # this form is accepted
+            raise refuse(tracer.problems())
+    found = graphs[0] or graphs[1]
+    if found is None:
+        raise refuse(max(timed, static, key=lambda t: len(t.nodes)).problems())
+    if graphs[0] is not None and graphs[1] is not None and not graphs[0].same(graphs[1]):
+        raise UnsupportedLayerError(
+            "the forward computes for static samples (N, ...) something else than for (N, ..., T); "
+            "make it the same, or take one form alone"
+        )
+    return replace(found, timed=graphs[0] is not None, static=graphs[1] is not None)
+
+
+def trace_block(block: torch.nn.Module, builder: Builder, name: str) -> Builder:
+    """The layers of one block alone, whose source is -1; raises as :func:`trace`."""
+    if _asked(block):
+        block.layers(builder, name, DATA)  # type: ignore[operator]
+        return builder
+    first = next((m for m in block.modules() if isinstance(m, Population)), None)
+    if first is None:
+        raise refuse([Offence(f"layer {name!r}: {type(block).__name__}", _cannot(block))])
+    shape = next(first._synapses()).in_shape
+    tracer = Tracer(block, (SAMPLES, *shape, 1), 1)
+    tracer.alone = True
+    graph = tracer.follow()
+    if graph is None:
+        raise refuse(tracer.problems())
+    return build(graph, builder)
+
+
+def _without_input(root: torch.nn.Module) -> list[Offence]:
+    """Why a model of other modules is none of ours."""
+    missing = Offence(f"the model ({type(root).__name__})", "must begin with a block.Input")
+    foreign = [
+        Offence(f"layer {name!r}: {type(module).__name__}", _cannot(module))
+        for name, module in root.named_modules()
+        if _opaque(module) and not isinstance(module, (Synapse, MultiLevelNeuron))
+        if not isinstance(root.get_submodule(name.rpartition(".")[0]), Synapse)
+    ]
+    return [*foreign, missing]
