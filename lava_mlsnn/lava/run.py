@@ -14,6 +14,7 @@ from lava_mlsnn.lava.forks import alone
 from lava_mlsnn.lava.session import LavaSession, TimeUpError, require_lava
 from netx_export.spec import NetworkSpec, StockNeuron, need_spec
 from netx_export.spec.encode import check_payload
+from netx_export.spec.graded import graded_input
 from netx_export.spec.timing import depths, latency
 
 __all__ = ["LavaResult", "run_lava"]
@@ -64,6 +65,7 @@ def run_lava(
     timeout: float | None = None,
     spike_exp: int = 6,
     reset_interval: int | None = None,
+    input_message_bits: int = 0,
 ) -> LavaResult:
     """Feed samples one right after the other through the network in Lava.
 
@@ -95,6 +97,8 @@ def run_lava(
         Only for CUBA neurons of lava-dl: timesteps between two resets, as in its
         loader. Without it a run takes one sample, and a layer with a bias is
         already charged when the sample reaches it.
+    input_message_bits : int
+        Only for files of lava-dl whose input has no neuron, see :func:`netx_export.read`.
 
     Raises
     ------
@@ -115,7 +119,8 @@ def run_lava(
         raise ConfigError(f"timeout must be a number of seconds above 0, or None, got {timeout!r}")
     if tag not in TAGS:
         raise ConfigError(f"tag must be one of {TAGS}, got {tag!r}")
-    names = _probe_names(need_spec(spec), probes)
+    spec = graded_input(need_spec(spec), input_message_bits)
+    names = _probe_names(spec, probes)
     stock = _stock_types(spec)
     x = np.asarray(x)
     if stock and x.ndim == len(spec.input.shape) + 2 and x.shape[-1] > 0:

@@ -23,6 +23,7 @@ from netx_export.file.fields import Node, attribute, readable
 from netx_export.file.layers import Place, read_layer, read_shape
 from netx_export.spec import Input, Layer, NetworkSpec, Shape, limits
 from netx_export.spec.checks import check_shape
+from netx_export.spec.graded import graded_input
 from netx_export.spec.graph import order
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["read"]
 
 
-def read(path: str | os.PathLike[str]) -> NetworkSpec:
+def read(path: str | os.PathLike[str], *, input_message_bits: int = 0) -> NetworkSpec:
     """Read a network file.
 
     Parameters
@@ -41,6 +42,9 @@ def read(path: str | os.PathLike[str]) -> NetworkSpec:
         become :class:`netx_export.StockNeuron`, its weights what stock Lava
         computes with; where it lacks an input layer, one is put before a first
         dense layer).
+    input_message_bits : int, optional
+        As lava-dl's: bits of the payloads that enter a file of lava-dl whose input layer
+        has no neuron (0: binary). No such file says it; every other one does.
 
     Returns
     -------
@@ -55,7 +59,7 @@ def read(path: str | os.PathLike[str]) -> NetworkSpec:
     UnsupportedLayerError
         If a layer or neuron of a lava-dl file has no counterpart here.
     ConfigError
-        If ``path`` is not a path.
+        If ``path`` is not a path, or the file says itself what enters it.
     """
     path = as_path(path)
     with at(str(path)), _opened(path) as file:
@@ -65,7 +69,8 @@ def read(path: str | os.PathLike[str]) -> NetworkSpec:
         if header is not None:
             timesteps, provenance = header
         names = _class_names(file) if header is not None else ()
-        return NetworkSpec(tuple(layers), timesteps, provenance, names)
+        spec = NetworkSpec(tuple(layers), timesteps, provenance, names)
+        return graded_input(spec, input_message_bits)
 
 
 @contextmanager

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from netx_export.errors import DataError
+from netx_export.spec.graded import says_no_bits
 
 if TYPE_CHECKING:
     from netx_export.spec import Input, NetworkSpec
 
 __all__ = ["check_payload", "encode"]
+
+GRADED = (
+    "a file of lava-dl does not say that more enters it; give its input_message_bits to read(), "
+    "run_lava() or Network()"
+)
 
 
 def encode(spec: NetworkSpec, data: np.ndarray) -> np.ndarray:
@@ -32,23 +38,33 @@ def encode(spec: NetworkSpec, data: np.ndarray) -> np.ndarray:
     Raises
     ------
     DataError
-        If the data is not finite numbers of the input's shape.
+        If the data is not finite numbers of the input's shape, or is graded where a file of
+        lava-dl says nothing of that.
     """
     from netx_export.spec import need_spec
 
     layer = need_spec(spec).input
-    try:
-        array = np.asarray(data)
-    except ValueError:
-        raise DataError("samples must be one array, got lists of different lengths") from None
+    array = _array(data)
     if array.dtype.kind not in "buif":
         raise DataError(f"samples must be numbers, got type {array.dtype}")
     check_shape(layer, array)
     array = array.astype(np.float64)
     if not np.all(np.isfinite(array)):
         raise DataError("samples must be finite, got NaN or infinity")
+    if says_no_bits(spec) and not np.isin(array, (0, 1)).all():
+        raise DataError(f"samples must be 0 or 1, got {array.min()}..{array.max()}; {GRADED}")
     low, high = layer.payload
     return np.floor(array * layer.gain + 0.5).clip(low, high).astype(np.int64)
+
+
+def _array(values: Any) -> np.ndarray:
+    try:
+        return np.asarray(values)
+    except (TypeError, ValueError, RuntimeError):  # ragged lists, tensors of a GPU
+        raise DataError(
+            "samples must be one array of numbers, got lists of different lengths or what NumPy "
+            "cannot read"
+        ) from None
 
 
 def check_shape(layer: Input, x: np.ndarray) -> bool:
@@ -67,7 +83,7 @@ def check_payload(spec: NetworkSpec, x: np.ndarray) -> np.ndarray:
 
     A static sample is repeated in every timestep.
     """
-    x = np.asarray(x)
+    x = _array(x)
     layer = spec.input
     timed = check_shape(layer, x)
     if x.dtype.kind not in "buif" or (x.dtype.kind == "f" and np.any(x != np.floor(x))):
@@ -76,7 +92,7 @@ def check_payload(spec: NetworkSpec, x: np.ndarray) -> np.ndarray:
     if x.size and (x.min() < low or x.max() > high):
         raise DataError(
             f"payloads of the input lie in {low}..{high}, got {x.min()}..{x.max()}; "
-            "encode() turns data into payloads"
+            + (GRADED if says_no_bits(spec) else "encode() turns data into payloads")
         )
     x = x.astype(np.int64)
     if not timed:

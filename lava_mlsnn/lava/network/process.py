@@ -15,6 +15,7 @@ from lava_mlsnn.proc.base import CheckedProcess
 from netx_export.file.reader import read
 from netx_export.spec import MultiLevel, NetworkSpec, Readout, StockNeuron
 from netx_export.spec.describe import network_table
+from netx_export.spec.graded import graded_input
 from netx_export.spec.timing import depths, latency
 
 TARGETS = ("cpu", "loihi2")
@@ -47,6 +48,9 @@ class Network(CheckedProcess):
         For the CUBA neurons of lava-dl only: timesteps between two resets, as
         in its loader; None never resets them. The project's own neurons are
         always reset every ``spec.timesteps``.
+    input_message_bits : int, optional
+        For a file of lava-dl whose input has no neuron, as in its loader; 0: binary, and
+        payloads beyond 1 count as 1.
     target : {"cpu", "loihi2"}, optional
         ``loihi2`` builds the synapses from Lava's own Processes, whose neuro-core
         models the closed extension has; needs ``select_sub_proc_model=True``.
@@ -75,10 +79,17 @@ class Network(CheckedProcess):
 
     spec: NetworkSpec
 
-    def __new__(cls, spec: NetworkSpec | str | os.PathLike[str], **_: Any) -> Network:
+    def __new__(
+        cls,
+        spec: NetworkSpec | str | os.PathLike[str],
+        *,
+        input_message_bits: int = 0,
+        **_: Any,
+    ) -> Network:
         """Return a StockNetwork where the file has neurons of lava-dl."""
         if not isinstance(spec, NetworkSpec):
             spec = read(spec)
+        spec = graded_input(spec, input_message_bits)
         neurons = [spec.input.neuron, *(p.neuron for _, p in spec.populations)]
         if cls is Network and any(isinstance(n, StockNeuron) for n in neurons):
             cls = StockNetwork
@@ -93,6 +104,7 @@ class Network(CheckedProcess):
         spike_exp: int = 6,
         reset_offset: int = 0,
         reset_interval: int | None = None,
+        input_message_bits: int = 0,  # seen by __new__
         target: str = "cpu",
         ucode: str | os.PathLike[str] | None = None,
     ) -> None:
