@@ -63,7 +63,7 @@ def test_per_channel_values_stand_where_the_channel_is_last():
         np.array([100, 200, 300]),
         4,
         reset_interval=1,
-        reset_offset=5,
+        depth=5,
         num_message_bits=8,
     )
     np.testing.assert_array_equal(found.neurons["vth"], [10, 20, 30] * 2)
@@ -86,7 +86,7 @@ def test_what_no_program_computes_is_refused(why):
             (2,),
             v0=np.zeros(1, int),
             bias=np.zeros(1, int),
-            reset_offset=0,
+            depth=0,
             num_message_bits=8,
             **arguments,
         )
@@ -99,6 +99,6 @@ def test_a_readout_without_an_end_is_refused():
             np.zeros(1, int),
             integrate=True,
             reset_interval=0,
-            reset_offset=0,
+            depth=0,
             num_message_bits=24,
         )

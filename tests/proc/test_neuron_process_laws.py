@@ -46,7 +46,7 @@ def test_fixed_point_equals_floating_point_and_the_step_function(
     floating, _ = drive_neuron(make(), PyMultiLevelIFFloat, a)
     v = np.broadcast_to(v0, SHAPE)
     for t, current in enumerate(a):
-        if (t - offset) % timesteps == 0:
+        if (t + 1 - offset) % timesteps == 0:
             v = np.broadcast_to(v0, SHAPE)
         z, v = multilevel_step(v, current + bias, vth, levels)
         np.testing.assert_array_equal(fixed[t], z)
@@ -129,7 +129,7 @@ def test_readout_sums_or_relays(drive_neuron, a, timesteps, offset, integrate):
     floating, _ = drive_neuron(make(), PyReadoutFloat, a)
     total = np.zeros(SHAPE, np.int64)
     for t, current in enumerate(a):
-        if not integrate or (t - offset) % timesteps == 0:
+        if not integrate or (t + 1 - offset) % timesteps == 0:
             total = total * 0
         total = total + current + [2, -4, 6, 0]
         np.testing.assert_array_equal(fixed[t], total)
@@ -146,3 +146,27 @@ def test_readout_counts_what_its_message_cannot_hold(drive_neuron, bits, value, 
     sent, model = drive_neuron(readout, PyReadoutFixed, inputs_)
     assert sent[0][0] == wrap24(np.array(value)) + (bits == 24)
     assert model.overflows[0] == count
+
+
+@pytest.mark.lava
+@pytest.mark.parametrize("offset", [0, 1, 2, 6])
+def test_reset_offset_means_what_it_means_in_lif_reset(offset):
+    from lava.magma.core.run_conditions import RunSteps
+    from lava.magma.core.run_configs import Loihi2SimCfg
+    from lava.proc.lif.process import LIFReset
+    from lava.proc.monitor.process import Monitor
+
+    def voltages(neuron):
+        monitor = Monitor()
+        monitor.probe(neuron.v, 9)
+        try:
+            neuron.run(condition=RunSteps(9), run_cfg=Loihi2SimCfg(select_tag="floating_pt"))
+            return monitor.get_data()[neuron.name]["v"].ravel().tolist()
+        finally:
+            neuron.stop()
+
+    schedule = {"reset_interval": 4, "reset_offset": offset}
+    stock = LIFReset(shape=(1,), vth=99, bias_mant=1, du=1, dv=0, **schedule)
+    ours = MultiLevelIF((1,), 99, 1, bias_mant=1, **schedule)
+    relay = Readout((1,), bias_mant=1, **schedule)
+    assert voltages(ours) == voltages(stock) == voltages(relay)

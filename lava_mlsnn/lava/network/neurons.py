@@ -51,7 +51,7 @@ def _multilevel(neuron: MultiLevel, context: NeuronContext) -> AbstractProcess:
         v0=neuron.v0,
         bias_mant=0 if context.bias is None else context.bias,
         reset_interval=context.timesteps,
-        reset_offset=context.offset,
+        reset_offset=context.offset + 1,
         ucode=context.ucode,
         name=context.name,
     )
@@ -63,7 +63,7 @@ def _readout(neuron: Readout, context: NeuronContext) -> AbstractProcess:
         bias_mant=0 if context.bias is None else context.bias,
         integrate=neuron.integrate,
         reset_interval=context.timesteps,
-        reset_offset=context.offset,
+        reset_offset=context.offset + 1,
         num_message_bits=neuron.num_message_bits,
         ucode=context.ucode,
         name=context.name,
@@ -91,7 +91,6 @@ def _cuba(neuron: StockNeuron, context: NeuronContext) -> AbstractProcess:
         arguments["bias_mant"] = _per_neuron_bias(context)
     if context.stock_reset is None:
         return LIF(**arguments)
-    # LIFReset compares the timestep, which starts at 1, with the offset itself.
     return LIFReset(
         reset_interval=context.stock_reset, reset_offset=context.offset + 1, **arguments
     )

@@ -60,7 +60,7 @@ def multilevel_allocation(
     levels: int,
     *,
     reset_interval: int,
-    reset_offset: int,
+    depth: int,
     num_message_bits: int,
     overflow: str = "wrap",
 ) -> Allocation:
@@ -74,7 +74,7 @@ def multilevel_allocation(
         One value, one per channel (last axis), or one per neuron.
     levels : int
         N.
-    reset_interval, reset_offset : int
+    reset_interval, depth : int
         T, 0 for never; and the depth of the layer.
     num_message_bits, overflow
         As of the Process.
@@ -100,7 +100,7 @@ def multilevel_allocation(
     else:
         neurons["v"] = _flat(v0, shape)
         count = int(np.prod(shape))
-        neurons["left"] = np.full(count, reset_offset % reset_interval, np.int64)
+        neurons["left"] = np.full(count, depth % reset_interval, np.int64)
     neurons["bias"] = total
     if shared:
         program = multilevel_program(
@@ -129,7 +129,7 @@ def readout_allocation(
     *,
     integrate: bool,
     reset_interval: int,
-    reset_offset: int,
+    depth: int,
     num_message_bits: int,
 ) -> Allocation:
     """Of a readout or relay; arguments as for :func:`multilevel_allocation`."""
@@ -142,6 +142,6 @@ def readout_allocation(
     if program.state:
         count = int(np.prod(shape))
         neurons["v"] = np.zeros(count, np.int64)
-        neurons["left"] = np.full(count, reset_offset % reset_interval, np.int64)
+        neurons["left"] = np.full(count, depth % reset_interval, np.int64)
     neurons["bias"] = _flat(bias, shape)
     return Allocation(program, neurons, num_message_bits)

@@ -54,7 +54,7 @@ def allocation_of(layer: Population, timesteps: int, depth: int) -> Allocation:
             bias,
             neuron.levels,
             reset_interval=timesteps,
-            reset_offset=depth,
+            depth=depth,
             num_message_bits=layer.num_message_bits,
         )
     if isinstance(neuron, Readout):
@@ -63,7 +63,7 @@ def allocation_of(layer: Population, timesteps: int, depth: int) -> Allocation:
             bias,
             integrate=neuron.integrate,
             reset_interval=timesteps,
-            reset_offset=depth,
+            depth=depth,
             num_message_bits=neuron.num_message_bits,
         )
     raise UnsupportedLayerError(

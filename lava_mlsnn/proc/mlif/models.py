@@ -28,7 +28,7 @@ class AbstractPyMultiLevelIF(PyLoihiProcessModel):
         """One timestep."""
         a = self.a_in.recv()
         interval = self.reset_interval.item()
-        if interval and (self.time_step - 1 - self.reset_offset.item()) % interval == 0:
+        if interval and (self.time_step - self.reset_offset.item()) % interval == 0:
             self.v[:] = self.v0
         self.s_out.send(self.step(a))
 

@@ -52,7 +52,7 @@ else:
                 shift(init(self.bias_mant), int(init(self.bias_exp)[0])),
                 int(init(self.levels)[0]),
                 reset_interval=int(init(self.reset_interval)[0]),
-                reset_offset=int(init(self.reset_offset)[0]),
+                depth=int(init(self.reset_offset)[0]) - 1,
                 num_message_bits=params["num_message_bits"],
                 overflow=params["overflow"],
             )

@@ -28,7 +28,7 @@ class MultiLevelIF(CheckedProcess):
 
     With N = ``levels``, input a (summed over all synapses) and bias b::
 
-        V = V0                            if (t - 1 - reset_offset) % reset_interval == 0
+        V = V0                            if t % reset_interval == reset_offset % reset_interval
         H = V + a + b                     b = bias_mant * 2**bias_exp
         s_out = clip(floor(H / vth), 0, N)
         V = H - vth * s_out
@@ -53,8 +53,8 @@ class MultiLevelIF(CheckedProcess):
     reset_interval : int or None, optional
         Timesteps of one sample (T); None: the state is never reset.
     reset_offset : int, optional
-        Timesteps by which this population starts its samples later, which is
-        its depth in synapses.
+        Timestep in which a sample starts, as in ``lava.proc.lif.LIFReset``: 1, the
+        first one, plus the depth of the population in synapses.
     num_message_bits : int, optional
         Width of the payload: 0 (binary, N = 1), 8, 16 or 24. Default: the
         smallest signed width that holds N.
@@ -92,7 +92,7 @@ class MultiLevelIF(CheckedProcess):
         bias_mant: Any = 0,
         bias_exp: int = 0,
         reset_interval: int | None = None,
-        reset_offset: int = 0,
+        reset_offset: int = 1,
         num_message_bits: int | None = None,
         overflow: str = "wrap",
         ucode: str | os.PathLike[str] | None = None,

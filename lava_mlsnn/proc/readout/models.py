@@ -24,7 +24,7 @@ class AbstractPyReadout(PyLoihiProcessModel):
         """One timestep."""
         a = self.a_in.recv()
         interval = self.reset_interval.item()
-        if interval and (self.time_step - 1 - self.reset_offset.item()) % interval == 0:
+        if interval and (self.time_step - self.reset_offset.item()) % interval == 0:
             self.v[:] = 0
         total = self.add(a)
         if self.proc_params["integrate"]:

@@ -46,7 +46,7 @@ else:
                 shift(init(self.bias_mant), int(init(self.bias_exp)[0])),
                 integrate=params["integrate"],
                 reset_interval=int(init(self.reset_interval)[0]),
-                reset_offset=int(init(self.reset_offset)[0]),
+                depth=int(init(self.reset_offset)[0]) - 1,
                 num_message_bits=params["num_message_bits"],
             )
             allocate_neurons(self, net, allocation, params.get("ucode"))

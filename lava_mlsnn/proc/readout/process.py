@@ -27,7 +27,7 @@ class Readout(CheckedProcess):
 
     ::
 
-        V = 0             if (t - 1 - reset_offset) % reset_interval == 0
+        V = 0             if t % reset_interval == reset_offset % reset_interval
         integrate:        V = V + a + b, s_out = V
         otherwise:        s_out = a + b        (a relay without state)
 
@@ -72,7 +72,7 @@ class Readout(CheckedProcess):
         bias_exp: int = 0,
         integrate: bool = True,
         reset_interval: int | None = None,
-        reset_offset: int = 0,
+        reset_offset: int = 1,
         num_message_bits: int = 24,
         ucode: str | os.PathLike[str] | None = None,
         name: str | None = None,
