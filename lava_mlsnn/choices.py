@@ -17,7 +17,7 @@ __all__ = [
 
 STARTS = ("floor", "round")  # V0 = 0, V0 = threshold / 2
 V0_RULES = ("auto", *STARTS)  # lava_mlsnn.models.start
-SURROGATES = ("ste", "ste_shifted", "sigmoid")  # lava_mlsnn.neuron.surrogate
+SURROGATES = ("ste", "ste_shifted", "ste_wide", "sigmoid")  # lava_mlsnn.neuron.surrogate
 BARRIERS = ("integrating", "respiking", "sew", "ms", "none")  # lava_mlsnn.slayer.block.residual
 POOLS = ("avg", "stride")  # lava_mlsnn.models.vgg
 OPTIMISERS = ("adamw", "sgd")  # lava_mlsnn.training.schedule

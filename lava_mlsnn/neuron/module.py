@@ -35,7 +35,7 @@ class MultiLevelNeuron(torch.nn.Module):
         State at the start of every sample: 0, or threshold / 2.
     train_threshold : bool
         Make the threshold a parameter (its logarithm is trained, so it stays positive).
-    surrogate : {"ste", "ste_shifted", "sigmoid"}
+    surrogate : {"ste", "ste_shifted", "ste_wide", "sigmoid"}
         See :mod:`lava_mlsnn.neuron.surrogate`.
     alpha : float
         Steepness of the sigmoid surrogate.

@@ -5,13 +5,15 @@ replaces the staircase's derivative by one of::
 
     ste          dz/dH = 1/vth  for 0 <= H <= N*vth, else 0
     ste_shifted  dz/dH = 1/vth  for vth/2 <= H <= (N + 1/2)*vth, else 0
+    ste_wide     dz/dH = 1/vth  for 0 <= H <= (N + 1)*vth, else 0
     sigmoid      dz/dH = sum_{k=1..N} alpha/vth * s_k (1 - s_k),  s_k = sigmoid(alpha (H/vth - k))
 
 and dz/dvth = -H/vth * dz/dH. With g_t the gradient of z_t and s_t = vth * dz/dH::
 
     dL/dH_t = s_t g_t / vth + r_t dL/dH_{t+1},    r_t = 1 - s_t, or 1 with detached reset
 
-``ste`` is I-LIF's window, ``ste_shifted`` LM-HT's, ``sigmoid`` the N-threshold form
+``ste`` is I-LIF's window, ``ste_shifted`` LM-HT's; ``ste_wide`` has the step of the largest
+level too, where payload N lies with V0 > 0; ``sigmoid`` is the N-threshold form
 of the authors' surrogate.
 
 What backward keeps: one byte a neuron and timestep (outside the window or not). H/vth
@@ -33,7 +35,7 @@ __all__ = ["spike", "spikes_over_time"]
 def _window(levels: int, surrogate: str) -> tuple[float, float]:
     """Both ends, inclusive, of where the gradient passes, in units of vth."""
     shift = 0.5 if surrogate == "ste_shifted" else 0.0
-    return shift, levels + shift
+    return shift, levels + (1.0 if surrogate == "ste_wide" else shift)
 
 
 def _slope(u: torch.Tensor, levels: int, alpha: float) -> torch.Tensor:
@@ -69,7 +71,7 @@ class _Spikes(torch.autograd.Function):
             torch.clamp(u, 0, levels, out=z[t])
             if keeps == torch.bool:
                 # a cast to bool is one fast pass, comparisons take several times as long
-                u.sub_(z[t] if low == 0 else u.clamp(low, high))
+                u.sub_(z[t] if (low, high) == (0, levels) else u.clamp(low, high))
             if kept is not None:
                 kept[t] = u
             z[t].floor_()
@@ -164,7 +166,7 @@ def spikes_over_time(
         V0, broadcast likewise; None for 0.
     levels : int
         N.
-    surrogate : {"ste", "ste_shifted", "sigmoid"}
+    surrogate : {"ste", "ste_shifted", "ste_wide", "sigmoid"}
         Backward rule, see the module.
     alpha : float
         Steepness of ``sigmoid``.

@@ -12,6 +12,8 @@ from lava_mlsnn.training.config import TrainConfig
 
 __all__ = ["Claim", "Experiment", "Group", "Results", "Trial"]
 
+# options that are younger than the first records: at their default they change no key
+LATER = ("reflect", "alternate", "bias_lr")
 Results = Mapping[str, Sequence[Mapping[str, Any]]]  # by group: one record per seed
 
 
@@ -38,7 +40,9 @@ class Trial:
     @property
     def key(self) -> str:
         """Name of its folder: equal trials of several experiments are trained once."""
-        content = {"data": self.data, "model": self.model, "recipe": asdict(self.recipe)}
+        recipe, usual = asdict(self.recipe), asdict(TrainConfig())
+        known = {k: v for k, v in recipe.items() if k not in LATER or v != usual[k]}
+        content = {"data": self.data, "model": self.model, "recipe": known}
         text = json.dumps(content, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 

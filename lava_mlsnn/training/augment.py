@@ -13,30 +13,47 @@ import torch.nn.functional as F
 
 from lava_mlsnn.training.config import TrainConfig
 
-__all__ = ["augment", "mixup"]
+__all__ = ["augment", "mirrored", "mixup"]
 
 
-def augment(x: torch.Tensor, config: TrainConfig, generator: torch.Generator) -> torch.Tensor:
+def augment(
+    x: torch.Tensor,
+    config: TrainConfig,
+    generator: torch.Generator,
+    mirror: torch.Tensor | None = None,
+) -> torch.Tensor:
     """Shift and mirror images (N, C, H, W), or frames (N, C, H, W, T) all alike.
 
     The generator is one of the CPU wherever x lies: results do not depend on the device.
+    With ``mirror``, (N,) of bool, these images are mirrored and none at random.
     """
     if x.dim() == 5 and (config.shift or config.flip):
         n, c, h, w, t = x.shape
-        flat = augment(x.movedim(-1, 2).reshape(n, c * t, h, w), config, generator)
+        flat = augment(x.movedim(-1, 2).reshape(n, c * t, h, w), config, generator, mirror)
         return flat.reshape(n, c, t, h, w).movedim(2, -1)
     n, _, height, width = x.shape[:4]
     if config.shift:
         s = config.shift
-        padded = F.pad(x, (s, s, s, s))
+        padded = F.pad(x, (s, s, s, s), "reflect" if config.reflect else "constant")
         offsets = torch.randint(0, 2 * s + 1, (n, 2), generator=generator).to(x.device)
         # every window of the size of an image, as a view; one is copied per image
         windows = padded.unfold(2, height, 1).unfold(3, width, 1).movedim(1, 3)
         x = windows[torch.arange(n, device=x.device), offsets[:, 0], offsets[:, 1]]
     if config.flip:
-        mirror = (torch.rand(n, generator=generator) < 0.5).to(x.device)
+        if mirror is None:
+            mirror = torch.rand(n, generator=generator) < 0.5
+        mirror = mirror.to(x.device)
         x = torch.where(mirror[:, None, None, None], x.flip(-1), x)
     return x
+
+
+def mirrored(count: int, epoch: int, seed: int) -> torch.Tensor:
+    """Which images an epoch mirrors, (count,) of bool: the next one mirrors the others.
+
+    Source: alternating flip, Jordan (arXiv:2404.00498).
+    """
+    first = torch.rand(count, generator=torch.Generator().manual_seed(seed)) < 0.5
+    return first ^ bool(epoch % 2)
 
 
 def mixup(

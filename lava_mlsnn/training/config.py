@@ -29,6 +29,10 @@ class TrainConfig(Options):
         0, whole(0, LARGEST), "Random shift of training images by up to so many pixels."
     )
     flip: bool = option(False, flag(), "Random horizontal mirror of training images.")
+    reflect: bool = option(False, flag(), "shift: images go on as mirrored, not with zeros.")
+    alternate: bool = option(
+        False, flag(), "flip: every image is mirrored in every other epoch, not at random."
+    )
     seed: int = option(0, whole(0, 2**63 - 1), "Initial weights, order of samples, augmentation.")
     # A longer training has adapted its rounded weights to the running statistics (digits, 10
     # seeds, 60 epochs: 0.15 points better with them).
@@ -42,6 +46,9 @@ class TrainConfig(Options):
         False, flag(), "Convolutions and dense layers in bfloat16 while training, for GPUs."
     )
     optimiser: str = option("adamw", choice(OPTIMISERS), "sgd has Nesterov momentum.")
+    bias_lr: float = option(
+        1.0, number(0, HUGE, above=True), "Learning rate of biases, in units of the weights'."
+    )
     momentum: float = option(0.9, number(0, 1, below=True), "Of sgd.")
     schedule: str = option("one-cycle", choice(SCHEDULES), "How the learning rate moves.")
     warmup: float = option(0.0, number(0, HUGE), "Epochs of linear rise (cosine, step).")
@@ -84,6 +91,9 @@ class TrainConfig(Options):
                 f"ann_epochs must leave epochs for the spiking network, got {self.ann_epochs} of "
                 f"{self.epochs}"
             )
+        for name, needs in (("reflect", "shift"), ("alternate", "flip")):
+            if getattr(self, name) and not getattr(self, needs):
+                raise ConfigError(f"{name} goes with {needs}; set {needs} too, or leave {name} out")
         if self.warmup and self.schedule == "one-cycle":
             raise ConfigError(
                 "warmup goes with the schedules cosine and step; one-cycle has its own rise"

@@ -19,7 +19,7 @@ from lava_mlsnn.data.classes import warn_unnamed
 from lava_mlsnn.errors import ConfigError, DataError, RangeError
 from lava_mlsnn.models import ModelConfig, MultiLevelNetwork, build_model
 from lava_mlsnn.training.ann_start import as_relu, convert, first_frame
-from lava_mlsnn.training.augment import augment, mixup
+from lava_mlsnn.training.augment import augment, mirrored, mixup
 from lava_mlsnn.training.checkpoint import (
     load_checkpoint,
     load_weights,
@@ -217,10 +217,13 @@ class _Training:
         total = torch.zeros((), dtype=torch.float64, device=self.device)
         right = torch.zeros((), dtype=torch.int64, device=self.device)
         order = torch.randperm(len(self.x), generator=self.generator)
+        turned = None
+        if config.alternate:
+            turned = mirrored(len(self.x), epoch, config.seed).to(self.device)
         with as_relu(self.model, ann):
             for index in range(self.batches):
                 chosen = order[index * config.batch_size : (index + 1) * config.batch_size]
-                loss, correct = self._step(chosen.to(self.device), ann)
+                loss, correct = self._step(chosen.to(self.device), ann, turned)
                 total += loss
                 right += correct
         seen = self.batches * min(config.batch_size, len(self.x))
@@ -240,10 +243,13 @@ class _Training:
             f"{' or '.join(names)}"
         )
 
-    def _step(self, chosen: torch.Tensor, ann: bool) -> tuple[torch.Tensor, torch.Tensor]:
+    def _step(
+        self, chosen: torch.Tensor, ann: bool, turned: torch.Tensor | None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """One batch: detached loss, number of right classes."""
         config = self.config
-        x, y = augment(self.x[chosen], config, self.generator), self.y[chosen]
+        mirror = None if turned is None else turned[chosen]
+        x, y = augment(self.x[chosen], config, self.generator, mirror), self.y[chosen]
         target = y
         if config.mixup:
             x, target = mixup(x, y, len(self.classes), config.mixup, self.generator)

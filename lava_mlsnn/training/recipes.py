@@ -29,12 +29,28 @@ _CIFAR = TrainConfig(
     flip=True,
 )
 
+# the parts of cifar10-airbench (Jordan, arXiv:2404.00498) that export and do not need a GPU
+_FAST = TrainConfig(
+    epochs=40,
+    batch_size=256,
+    lr=0.4,
+    optimiser="sgd",
+    weight_decay=5e-4,
+    label_smoothing=0.2,
+    shift=2,
+    reflect=True,
+    flip=True,
+    alternate=True,
+    ema=0.998,
+)
+
 RECIPES: dict[str, TrainConfig] = {
     "plain": TrainConfig(epochs=60),
     "digits": TrainConfig(epochs=60, shift=1),
     "cifar10": _CIFAR,
     "cifar10-short": replace(_CIFAR, epochs=15, warmup=1),
     "cifar10-long": replace(_CIFAR, epochs=200, warmup=5, mixup=0.2, ema=0.999),
+    "cifar10-fast": _FAST,
     "cifar100": replace(_CIFAR, epochs=200, warmup=5, mixup=0.2, ema=0.999),
     "fashion-mnist": replace(_CIFAR, epochs=30, shift=2),
     "events": TrainConfig(epochs=40, shift=1, ema=0.99),

@@ -70,7 +70,12 @@ def factor(config: TrainConfig, step: int, batches: int, epochs: int) -> float:
 
 def make_optimiser(model: torch.nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
     """AdamW, or SGD with Nesterov momentum."""
-    parameters = model.parameters()
+    parameters: list[dict[str, Any]] = [{"params": list(model.parameters())}]
+    if config.bias_lr != 1:
+        named = dict(model.named_parameters())
+        biases = [p for name, p in named.items() if name.rpartition(".")[2] == "bias"]
+        others = [p for name, p in named.items() if name.rpartition(".")[2] != "bias"]
+        parameters = [{"params": others}, {"params": biases, "lr": config.bias_lr * config.lr}]
     if config.optimiser == "sgd":
         return torch.optim.SGD(
             parameters,

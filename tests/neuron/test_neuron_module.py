@@ -24,10 +24,14 @@ def slopes(h, surrogate, levels=N, vth=VTH, alpha=ALPHA):
     return h.grad.numpy(), theta.grad.numpy()
 
 
-@pytest.mark.parametrize(("surrogate", "shift"), [("ste", 0.0), ("ste_shifted", 0.5)])
-def test_straight_through_is_one_over_vth_inside_its_window_alone(surrogate, shift):
-    u = np.array([-1, -1e-6, 1e-6, 1, 2.3, N - 1e-6, N + 1e-6, N + 3]) + shift
-    inside = (u >= shift) & (u <= N + shift)
+WINDOWS = {"ste": (0.0, N), "ste_shifted": (0.5, N + 0.5), "ste_wide": (0.0, N + 1)}
+
+
+@pytest.mark.parametrize("surrogate", WINDOWS)
+def test_straight_through_is_one_over_vth_inside_its_window_alone(surrogate):
+    low, high = WINDOWS[surrogate]
+    u = np.array([low - 1, low - 1e-6, low + 1e-6, 1, 2.3, high - 1e-6, high + 1e-6, high + 3])
+    inside = (u >= low) & (u <= high)
     dh, dvth = slopes(u * VTH, surrogate)
     assert np.allclose(dh, inside / VTH)
     assert np.allclose(dvth, -u * inside / VTH)
@@ -133,8 +137,8 @@ class _Staircase(torch.autograd.Function):
             s = torch.stack([torch.sigmoid(alpha * (u - k)) for k in range(1, levels + 1)])
             slope = (alpha * s * (1 - s)).sum(0)
         else:
-            shift = 0.5 if surrogate == "ste_shifted" else 0.0
-            slope = ((u >= shift) & (u <= levels + shift)).to(u.dtype)
+            low, high = {"ste": (0, 0), "ste_shifted": (0.5, 0.5), "ste_wide": (0, 1)}[surrogate]
+            slope = ((u >= low) & (u <= levels + high)).to(u.dtype)
         grad_h = grad * slope / vth
         return grad_h, -(grad_h * u).sum(), None, None, None
 
@@ -199,10 +203,10 @@ def test_the_fused_neuron_is_the_one_written_step_by_step(
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize(("surrogate", "shift"), [("ste", 0.0), ("ste_shifted", 0.5)])
+@pytest.mark.parametrize("surrogate", WINDOWS)
 @pytest.mark.parametrize("trained", [False, True])
-def test_both_ends_of_the_window_belong_to_it(surrogate, shift, trained, dtype):
-    ends = torch.tensor([shift, N + shift], dtype=dtype)
+def test_both_ends_of_the_window_belong_to_it(surrogate, trained, dtype):
+    ends = torch.tensor(WINDOWS[surrogate], dtype=dtype)
     beyond = torch.nextafter(ends, torch.tensor([-1.0, 99.0], dtype=dtype))
     within = torch.nextafter(ends, torch.tensor([2.0, 2.0], dtype=dtype))
     h = torch.cat([ends, within, beyond]).requires_grad_()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -12,10 +13,11 @@ from small_models import assert_same_integers, small_model
 from test_training_loop import MODEL, RECIPE, StoppedError, dataset, same
 
 from lava_mlsnn.errors import ConfigError
-from lava_mlsnn.training import WeightAverage, load_model, train
-from lava_mlsnn.training.augment import augment, mixup
+from lava_mlsnn.training import TrainConfig, WeightAverage, load_model, train
+from lava_mlsnn.training.augment import augment, mirrored, mixup
 from lava_mlsnn.training.checkpoint import load_checkpoint
 from lava_mlsnn.training.distil import soft_loss
+from lava_mlsnn.training.schedule import make_optimiser, make_schedule
 
 OPTIONS = {
     "sgd and cosine": {"optimiser": "sgd", "schedule": "cosine", "warmup": 1},
@@ -24,7 +26,10 @@ OPTIONS = {
     "ema": {"ema": 0.9},
     "event penalty": {"event_penalty": 0.5},
     "ann start": {"ann_epochs": 2},
+    "mirror by turns, reflect": {"flip": True, "alternate": True, "shift": 2, "reflect": True},
+    "learning rate of biases": {"optimiser": "sgd", "bias_lr": 8.0},
     "all": {
+        "bias_lr": 3.0,
         "optimiser": "sgd",
         "schedule": "cosine",
         "mixup": 0.4,
@@ -93,6 +98,53 @@ def test_frames_are_shifted_and_mirrored_all_alike():
     for t in range(3):
         frame = augment(x[..., t], recipe, torch.Generator().manual_seed(3))
         assert torch.equal(moved[..., t], frame)
+
+
+@settings(deadline=None, max_examples=30)
+@given(count=st.integers(1, 40), epoch=st.integers(0, 9), seed=st.integers(0, 99))
+def test_every_image_is_mirrored_in_every_other_epoch(count, epoch, seed):
+    now, later = mirrored(count, epoch, seed), mirrored(count, epoch + 1, seed)
+    assert bool((now ^ later).all()) and torch.equal(now, mirrored(count, epoch + 2, seed))
+    x = torch.rand(count, 1, 2, 3)
+    options = replace(RECIPE, shift=0, flip=True, alternate=True)
+    shown = augment(x, options, torch.Generator(), now)
+    assert torch.equal(shown[now], x[now].flip(-1)) and torch.equal(shown[~now], x[~now])
+
+
+@settings(deadline=None, max_examples=30)
+@given(shift=st.integers(1, 3), seed=st.integers(0, 99))
+def test_a_shifted_image_goes_on_as_mirrored(shift, seed):
+    x = torch.arange(20.0).reshape(1, 1, 4, 5)
+    options = replace(RECIPE, shift=shift, flip=False, reflect=True)
+    moved = augment(x, options, torch.Generator().manual_seed(seed))[0, 0]
+    rows, columns = np.pad(np.arange(4), shift, "reflect"), np.pad(np.arange(5), shift, "reflect")
+    places = [
+        x[0, 0][rows[i : i + 4]][:, columns[j : j + 5]]
+        for i in range(2 * shift + 1)
+        for j in range(2 * shift + 1)
+    ]
+    assert any(torch.equal(moved, place) for place in places)
+
+
+@pytest.mark.parametrize(("option", "needs"), [("reflect", "shift"), ("alternate", "flip")])
+def test_an_option_that_would_do_nothing_is_refused(option, needs):
+    with pytest.raises(ConfigError, match=f"{option} goes with {needs}"):
+        TrainConfig(**{option: True})
+
+
+def test_biases_have_their_learning_rate_and_weights_theirs():
+    model = small_model()
+    config = TrainConfig(optimiser="sgd", lr=0.1, bias_lr=64.0, schedule="step", step_epochs=1)
+    optimiser = make_optimiser(model, config)
+    schedule = make_schedule(optimiser, config, 1, 3)
+    weights, biases = optimiser.param_groups
+    assert len(weights["params"]) + len(biases["params"]) == len(list(model.parameters()))
+    norms = [m for m in model.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    assert {id(p) for p in biases["params"]} >= {id(n.bias) for n in norms}
+    assert (weights["lr"], biases["lr"]) == (0.1, 6.4)
+    optimiser.step()
+    schedule.step()
+    assert (weights["lr"], biases["lr"]) == (0.05, 3.2)
 
 
 def test_the_average_of_constant_weights_is_the_weights():
