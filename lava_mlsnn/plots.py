@@ -46,6 +46,19 @@ def save_figure(
     title : str
         Above the picture.
     """
+    from matplotlib import rc_context
+
+    with rc_context({"text.parse_math": False}):  # a name with two $ is no formula
+        _write(path, _figure(image, layers, activities, scores, title))
+
+
+def _figure(
+    image: np.ndarray,
+    layers: dict[str, np.ndarray],
+    activities: Sequence[LayerActivity],
+    scores: np.ndarray,
+    title: str,
+) -> Figure:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -78,7 +91,7 @@ def save_figure(
     axes.set(title="per neuron and sample, mean", xlim=(0, None))
     axes.tick_params(axis="y", labelsize=7)
     axes.legend(loc="lower right")
-    _write(path, figure)
+    return figure
 
 
 def _raster(axes: Axes, layers: dict[str, np.ndarray], activities: Sequence[LayerActivity]) -> None:
