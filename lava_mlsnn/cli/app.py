@@ -89,6 +89,13 @@ def train(
     teacher: Annotated[
         Path | None, typer.Option("--teacher", help="model.pt of a network to learn from.")
     ] = None,
+    validation: Annotated[
+        float,
+        typer.Option(
+            help="Hold out this share of the training samples and measure on them, not on the test "
+            "samples: to choose options by.",
+        ),
+    ] = 0.0,
     device: Annotated[str, typer.Option("--device", help="cpu or cuda.")] = "cpu",
     threads: Annotated[
         int, typer.Option("--threads", min=0, help="CPU threads (0: all; small networks: 1).")
@@ -117,6 +124,7 @@ def train(
         root=data_root,
         download=download,
         teacher=teacher,
+        validation=validation,
         device=device,
         resume=resume,
         threads=threads,

@@ -27,6 +27,7 @@ def run_train(
     root: Path | None,
     download: bool,
     teacher: Path | None,
+    validation: float,
     device: str,
     resume: bool,
     threads: int,
@@ -54,6 +55,8 @@ def run_train(
         dataset = load_dataset(
             data, follow, timesteps=settings["timesteps"], root=root, download=download
         )
+    if validation:
+        dataset = dataset.validation(validation)
     config = ModelConfig.from_dict(
         {
             "input_shape": dataset.shape,
@@ -88,9 +91,10 @@ def run_train(
     seconds = time.perf_counter() - start
     integer = accuracy(model, dataset.x_test, dataset.y_test, "integer")
     floating = accuracy(model, dataset.x_test, dataset.y_test, "float")
+    split = "validation" if validation else "test"
     console.say(f"trained {config.arch} for {recipe.epochs} epochs in {seconds:.0f} s: {path}")
     console.say(
-        f"test accuracy {100 * floating:.2f} % with float weights, {100 * integer:.2f} % in the "
+        f"{split} accuracy {100 * floating:.2f} % with float weights, {100 * integer:.2f} % in the "
         f"integers that are exported ({len(dataset.x_test)} samples)"
     )
     console.result(

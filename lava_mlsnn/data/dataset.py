@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from lava_mlsnn.checks import shown
+from lava_mlsnn.checks import check_number, check_whole, shown
 from lava_mlsnn.data.classes import match_classes
 from lava_mlsnn.errors import ConfigError, DataError, at
 
@@ -65,6 +65,45 @@ class Dataset:
     def frames(self) -> int:
         """T of the frames; 0 for images, which are shown in every timestep."""
         return self.x_test.shape[4] if self.x_test.ndim == 5 else 0
+
+    def validation(self, share: float = 0.2, seed: int = 0) -> Dataset:
+        """A part of the training samples in place of the test samples, to choose options by.
+
+        Parameters
+        ----------
+        share : float
+            Of every class, above 0 and below 1; at least one sample is held out and one kept.
+        seed : int
+            Which samples; the test samples have no part in it.
+
+        Raises
+        ------
+        ConfigError
+            For another share.
+        DataError
+            If a class has less than two training samples.
+        """
+        if check_number("share", share, 0, 1, above=True) == 1:
+            raise ConfigError("share must be below 1 (training would have no samples), got 1")
+        rng = np.random.default_rng(check_whole("seed", seed, 0, 2**63 - 1))
+        held = np.zeros(len(self.y_train), bool)
+        for label in np.unique(self.y_train):
+            places = np.flatnonzero(self.y_train == label)
+            if len(places) < 2:
+                raise DataError(
+                    f"a validation split needs two training samples of every class, {self.name} "
+                    f"has one of {self.classes[label]!r}"
+                )
+            count = min(max(1, round(share * len(places))), len(places) - 1)
+            held[rng.permutation(places)[:count]] = True
+        return replace(
+            self,
+            name=f"{self.name} (validation)",
+            x_train=self.x_train[~held],
+            y_train=self.y_train[~held],
+            x_test=self.x_train[held],
+            y_test=self.y_train[held],
+        )
 
     def counted_as(self, names: tuple[str, ...], who: str = "the network") -> Dataset:
         """The same data with the class numbers of a network that has these names.

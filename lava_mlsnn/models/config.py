@@ -10,7 +10,7 @@ from lava_mlsnn.choices import BARRIERS, POOLS, SURROGATES, V0_RULES
 from lava_mlsnn.errors import ConfigError
 from lava_mlsnn.option import Kind, Options, choice, flag, number, option, whole
 
-__all__ = ["ARCHITECTURES", "OLD_START", "ModelConfig"]
+__all__ = ["ARCHITECTURES", "OLD_START", "ModelConfig", "StartWarning"]
 
 # name: (blocks per stage, width factor per stage, stride of each stage's first block)
 RESNETS: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
@@ -37,6 +37,7 @@ KNOWN = ", ".join(ARCHITECTURES)
 ALIASES = {"sparse-resnet-8": "sparse-resnet-small"}  # a former name of the same network
 # the start of networks that are older than these options: absent in checkpoints and records
 OLD_START: dict[str, Any] = {"v0": "floor", "branch_gain": 1.0, "start_bias": 0.0}
+DEEP, LOUD = 5, 3.0  # identity shortcuts, and their gains in all, beyond which a start matters
 # beyond, nothing fits into a machine's memory; payloads have 24 bits with their sign
 CHANNELS, STEPS, PAYLOAD = 1 << 16, 1 << 12, (1 << 23) - 1
 
@@ -52,6 +53,10 @@ def _shape(name: str, value: Any) -> tuple[int, ...]:
     if not isinstance(value, tuple | list) or len(value) != 3:
         raise ConfigError(f"{name} must be (C, H, W), all positive, got {shown(value)}")
     return tuple(check_whole(f"{name} (C, H, W)", size, 1, CHANNELS) for size in value)
+
+
+class StartWarning(UserWarning):
+    """Options that are known not to train well together."""
 
 
 @dataclass(frozen=True)
@@ -124,6 +129,31 @@ class ModelConfig(Options):
     def channels(self) -> int:
         """Channels of the first stage."""
         return self.width or DEFAULT_WIDTH[self.arch]
+
+    @property
+    def identities(self) -> int:
+        """Identity shortcuts: all of a ResNet but those where a later stage begins."""
+        if self.arch in VGGS or self.barrier == "none":
+            return 0
+        repeats, _ = RESNETS[self.arch]
+        return sum(repeats) - len(repeats) + 1
+
+    def doubts(self) -> list[str]:
+        """Sentences on options that are known not to train well together (docs/networks.md)."""
+        found, count = [], self.identities
+        if count >= DEEP and self.barrier == "integrating" and self.v0 == "floor":
+            found.append(
+                f"v0='floor' loses a level in each of {count} blocks with an identity shortcut; "
+                "leave v0 out to round there"
+            )
+        if count >= DEEP and self.branch_gain is not None and self.branch_gain * count > LOUD:
+            found.append(
+                f"branch_gain={self.branch_gain:g} lets {count} branches drown their shortcuts; "
+                f"leave branch_gain out for 1/{count}"
+            )
+        if self.barrier == "none" and sum(RESNETS[self.arch][0]) > DEEP:
+            found.append("barrier='none' has no shortcuts, without which so deep a network is poor")
+        return found
 
     @property
     def neuron_params(self) -> dict[str, Any]:

@@ -59,7 +59,7 @@ def run_trial(
         return done
     folder = work / trial.key
     make_folder(folder, "--work")
-    config = ModelConfig.from_dict(
+    config = ModelConfig.from_stored(
         {
             "input_shape": dataset.shape[:3],
             "classes": len(dataset.classes),

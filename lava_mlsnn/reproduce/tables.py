@@ -72,7 +72,9 @@ ROWS = {"accuracy": accuracy_rows, "activity": activity_rows, "energy": energy_r
 
 def markdown(columns: Sequence[str], rows: Sequence[Row]) -> str:
     """A table; what a cell holds is text, not markup."""
-    shown = [[re.sub(r"([|<\\`])", r"\\\1", " ".join(cell.split())) for cell in row] for row in rows]
+    shown = [
+        [re.sub(r"([|<\\`])", r"\\\1", " ".join(cell.split())) for cell in row] for row in rows
+    ]
     lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
     lines += ["| " + " | ".join(row) + " |" for row in shown]
     return "\n".join(lines)

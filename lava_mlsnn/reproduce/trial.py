@@ -28,7 +28,8 @@ class Trial:
         user names.
     model : dict
         Settings of :class:`lava_mlsnn.ModelConfig`; shape, classes and input levels come
-        from the data.
+        from the data. Without the options of the start, it is the old one: records are
+        older than these.
     recipe : TrainConfig
         Seed included.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -18,6 +19,7 @@ from lava_mlsnn.data import Dataset, check_fits
 from lava_mlsnn.data.classes import warn_unnamed
 from lava_mlsnn.errors import ConfigError, DataError, RangeError
 from lava_mlsnn.models import ModelConfig, MultiLevelNetwork, build_model
+from lava_mlsnn.models.config import StartWarning
 from lava_mlsnn.training.ann_start import as_relu, convert, first_frame
 from lava_mlsnn.training.augment import augment, mirrored, mixup
 from lava_mlsnn.training.checkpoint import (
@@ -104,10 +106,17 @@ def train(
         If the checkpoint is damaged.
     RangeError
         If the loss leaves the floating range.
+
+    Warns
+    -----
+    StartWarning
+        For options that are known not to train well together.
     """
     check_fits(dataset, model_config.input_shape, model_config.classes, model_config.timesteps)
     if len(dataset.x_train) < 2:  # one sample has no batch statistics
         raise DataError(f"training needs at least 2 images, {dataset.name} has 1")
+    for doubt in model_config.doubts():
+        warnings.warn(doubt, StartWarning, stacklevel=2)
     teacher = check_teacher(teacher, config, device)
     if config.shift >= min(dataset.shape[1:]):
         raise ConfigError(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -9,12 +11,14 @@ from hypothesis import strategies as st
 from small_models import assert_same_integers, images, warm
 
 from lava_mlsnn.choices import BARRIERS
+from lava_mlsnn.data import load_dataset
 from lava_mlsnn.errors import ConfigError
 from lava_mlsnn.models import ARCHITECTURES, ModelConfig, build_model
-from lava_mlsnn.models.config import OLD_START
+from lava_mlsnn.models.config import OLD_START, StartWarning
 from lava_mlsnn.models.start import identity_shortcuts
 from lava_mlsnn.slayer import precision
 from lava_mlsnn.slayer.population import Population
+from lava_mlsnn.training import TrainConfig, train
 
 IDENTITIES = {
     "sparse-resnet-small": 1,
@@ -131,3 +135,34 @@ def test_a_stored_network_without_a_start_has_the_old_one():
 def test_a_start_that_is_no_number_is_refused(name, value):
     with pytest.raises(ConfigError, match=name):
         ModelConfig(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"v0": "floor"}, "v0='floor' loses a level in each of 7 blocks"),
+        ({"branch_gain": 1.0}, "branch_gain=1 lets 7 branches drown their shortcuts"),
+        ({"barrier": "sew", "branch_gain": 1.0}, "branch_gain=1"),
+        ({"barrier": "none"}, "barrier='none'"),
+        ({}, ""),
+        ({"barrier": "sew", "v0": "floor"}, ""),
+        ({"arch": "sparse-resnet-small", **OLD_START}, ""),
+        ({"arch": "sparse-resnet-small", "barrier": "none"}, ""),
+        ({"arch": "vgg-16", **OLD_START}, ""),
+    ],
+    ids=str,
+)
+def test_options_that_are_known_not_to_train_say_so_before(options, says):
+    config = ModelConfig(**{"arch": "sparse-resnet-20", **options})
+    assert len(config.doubts()) == bool(says)
+    assert not says or config.doubts()[0].startswith(says)
+    model = build_model(ModelConfig(**{**config.to_dict(), "width": 1}))
+    assert len(identity_shortcuts(model)) == config.identities
+
+
+def test_training_warns_and_goes_on():
+    data = load_dataset("digits")
+    data = replace(data, x_train=data.x_train[:32], y_train=data.y_train[:32])
+    config = ModelConfig(arch="sparse-resnet-20", width=1, input_levels=16, v0="floor")
+    with pytest.warns(StartWarning, match="loses a level"):
+        train(config, data, TrainConfig(epochs=1))
