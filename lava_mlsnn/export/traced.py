@@ -23,6 +23,7 @@ import torch
 from torch.utils._pytree import tree_leaves, tree_map
 
 from lava_mlsnn.export.graph import DATA, NOWHERE, Offence
+from lava_mlsnn.slayer.population import Population
 
 if TYPE_CHECKING:
     from lava_mlsnn.export.tracer import Tracer
@@ -64,6 +65,12 @@ BEFORE = (
     "changes the samples before block.Input; do it outside the model, or put a factor into its gain"
 )
 VALUES = "reads values, so that what is computed would depend on the sample; leave it out in eval()"
+
+
+UNKNOWN = (
+    "calls a block that is no submodule of the model; hold blocks in attributes, a ModuleList or "
+    "a ModuleDict"
+)
 
 
 class StopError(Exception):
@@ -320,6 +327,16 @@ def _scale(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     return _into(name, x, result)
 
 
+def _reads_values(fault: Offence) -> Offence:
+    """The offence of a look at values, of which there are none."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_code is not Population.forward.__code__:
+        frame = frame.f_back
+    if frame is not None:
+        return Offence("the forward", UNKNOWN, fault.place)
+    return Offence(fault.what, VALUES, fault.place)
+
+
 def _faulty(
     name: str,
     func: Any,
@@ -343,8 +360,8 @@ def _faulty(
     try:
         result = func(*tree_map(_plain, args), **tree_map(_plain, kwargs))
     except (NotImplementedError, RuntimeError, TypeError) as error:
-        if "meta" in str(error).lower():  # no value to look at
-            raise tracer.stop(Offence(fault.what, VALUES, fault.place)) from None
+        if "meta" in str(error).lower():
+            raise tracer.stop(_reads_values(fault)) from None
         raise
     for x, version, shape in before:
         if x._version != version or name.startswith("__set"):
@@ -353,7 +370,7 @@ def _faulty(
             x.memory.faults = faults  # in place
     leaves = tree_leaves(result)
     if result is not None and not any(isinstance(y, torch.Tensor) for y in leaves):
-        raise tracer.stop(Offence(fault.what, VALUES, fault.place))
+        raise tracer.stop(_reads_values(fault))
 
     def wrap(y: Any) -> Any:
         if not isinstance(y, torch.Tensor):
