@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Container
+from collections.abc import Callable, Container
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,11 @@ class Form(ABC):
         As in the file.
     shape : tuple of int
         (C, H, W) or (F,).
+    slower : callable or None
+        Makes the form that takes this one's place where it fails; None: nothing can.
     """
+
+    slower: Callable[[], Form] | None = None
 
     def __init__(self, name: str, shape: tuple[int, ...]) -> None:
         self.name = name

@@ -106,10 +106,8 @@ class General(Form):
         if not self.levels:
             return self._leave(steps.cumsum(0).flatten(0, 1)), NOTHING
         kind = torch.uint8 if self.byte else self.dtype
-        out = torch.empty(steps.shape, dtype=kind)
-        if total.is_contiguous(memory_format=torch.channels_last):
-            # the memory order of the sums
-            out = torch.empty_like(total, dtype=kind).unflatten(0, (timesteps, -1))
+        # the memory order of the sums
+        out = torch.empty_like(total, dtype=kind).unflatten(0, (timesteps, -1))
         v: torch.Tensor | None = None
         for t in range(timesteps):
             h = steps[t].add_(self.v0 if v is None else v)

@@ -10,8 +10,7 @@ here :mod:`lava_mlsnn.engine.probe` finds out.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,7 @@ from torch._ops import ops
 from lava_mlsnn.engine.payload import plain, quantised
 from lava_mlsnn.engine.weights import Arm
 
-__all__ = ["BACKENDS", "pack_sum", "pack_threshold", "running", "separates"]
+__all__ = ["BACKENDS", "pack_sum", "pack_threshold", "separates"]
 
 ROUNDINGS = 12  # twice the float32 roundings on the way, a few to spare
 EXACT = 1 << 24  # float32 holds every integer up to here
@@ -103,20 +102,6 @@ def _geometry(arm: Arm) -> tuple[list[int], list[int], list[int], int]:
 
 
 # -- the quantised operators of torch's eager mode; going away after torch 2.13 ---------
-
-
-@contextmanager
-def running() -> Iterator[None]:
-    """What the eager operators need around them: they look at torch's global choice."""
-    before = torch.backends.quantized.engine
-    if before == "onednn" or "onednn" not in torch.backends.quantized.supported_engines:
-        yield
-        return
-    torch.backends.quantized.engine = "onednn"
-    try:
-        yield
-    finally:
-        torch.backends.quantized.engine = before
 
 
 def _eager(

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import torch
 
-from lava_mlsnn.engine.form import NOTHING, Form
+from lava_mlsnn.engine.form import NOTHING
 from lava_mlsnn.engine.fused import Fused
-from lava_mlsnn.engine.int8 import running
-from lava_mlsnn.engine.payload import from_array, plain, to_array
+from lava_mlsnn.engine.payload import from_array, laid_out, plain, to_array
 from lava_mlsnn.engine.plan import plan_layers
+from lava_mlsnn.engine.trial import gives_way
+from netx_export.settings import exact_settings
 
 if TYPE_CHECKING:
     from netx_export.spec import Layer, NetworkSpec
@@ -32,9 +33,17 @@ class _Step(NamedTuple):
     place: int
     layer: Layer
     sources: tuple[int, ...]
-    form: Form | None  # None: input or flatten
     free: tuple[int, ...]  # places of sources that end here
     dead: tuple[int, ...]  # layers that end here
+
+
+class _FormError(Exception):
+    """A layer's form cannot run on what it was given."""
+
+    def __init__(self, index: int, error: Exception) -> None:
+        super().__init__(index, error)
+        self.index = index
+        self.error = error
 
 
 class Engine:
@@ -58,7 +67,7 @@ class Engine:
         from netx_export.spec.graph import order
 
         self.spec = spec
-        with torch.inference_mode(), running():
+        with exact_settings(), torch.inference_mode():
             self.layers, self.byte = plan_layers(spec, kind, overflow)
         widest = max(
             math.prod(form.shape) * (2 if isinstance(form, Fused) else 4)
@@ -76,11 +85,12 @@ class Engine:
                 index,
                 layer,
                 layer.sources,
-                self.layers.get(index),
                 tuple(
                     k
                     for k, s in enumerate(layer.sources)
-                    if s in dead_after.get(index, ()) and s not in viewed
+                    if s in dead_after.get(index, ())
+                    and s not in viewed
+                    and layer.sources.count(s) == 1  # not to be read by another synapse
                 ),
                 tuple(dead_after.get(index, ())),
             )
@@ -101,7 +111,8 @@ class Engine:
             Legal payloads.
         observe : callable, optional
             Called as ``observe(name, z)`` with every population's payloads
-            (B, ..., T), in the engine's own memory: to be read, not changed.
+            (B, ..., T), in the engine's own memory: to be read, not changed. Again
+            from the first on where a form fails and the batch is computed anew.
         seconds : dict, optional
             Time of every layer is added to it, by name.
 
@@ -111,32 +122,47 @@ class Engine:
         overflows : dict of str to int
             Values that left 24 bits, per layer; only layers with any.
         """
+        with exact_settings(), torch.inference_mode():
+            while True:
+                try:
+                    return self._run(x, observe, seconds)
+                except _FormError as failed:  # it may have overwritten a source: all anew
+                    form = gives_way(self.layers[failed.index], failed.error)
+                    self.layers[failed.index] = form
+
+    def _run(
+        self, x: np.ndarray, observe: Observe | None, seconds: dict[str, float] | None
+    ) -> tuple[np.ndarray, dict[str, int]]:
         timesteps = self.spec.timesteps
         values: dict[int, torch.Tensor] = {}
         overflows: dict[str, int] = {}
-        with torch.inference_mode(), running():
-            for index, layer, sources, form, free, dead in self._steps:
-                began = time.perf_counter() if seconds is not None else 0.0
-                if form is not None:
-                    # what is observed may be kept, so nothing is free to be overwritten
-                    free = free if observe is None else ()
-                    values[index], counts = form.run([values[s] for s in sources], timesteps, free)
-                    if counts is not NOTHING and np.any(counts):
-                        overflows[layer.name] = int(counts.sum())
-                    if observe is not None:
-                        observe(layer.name, self._samples(values[index], layer.shape))
-                elif sources:
-                    values[index] = flattened(values[sources[0]])
-                else:
-                    folded = np.moveaxis(x, -1, 0).reshape(-1, *layer.shape)
-                    values[index] = from_array(folded, self.byte[index], torch.float64)
-                if seconds is not None:
-                    took = time.perf_counter() - began
-                    seconds[layer.name] = seconds.get(layer.name, 0.0) + took
-                for source in dead:
-                    del values[source]
-            last = len(self.spec.layers) - 1
-            output = self._samples(values[last], self.spec.output.shape)
+        for index, layer, sources, free, dead in self._steps:
+            began = time.perf_counter() if seconds is not None else 0.0
+            form = self.layers.get(index)
+            if form is not None:
+                # what is observed may be kept, so nothing is free to be overwritten
+                free = free if observe is None else ()
+                try:
+                    z, counts = form.run([values[s] for s in sources], timesteps, free)
+                except Exception as error:
+                    raise _FormError(index, error) from error
+                values[index] = laid_out(z)
+                if counts is not NOTHING and np.any(counts):
+                    overflows[layer.name] = int(counts.sum())
+                if observe is not None:
+                    observe(layer.name, self._samples(values[index], layer.shape))
+            elif sources:
+                values[index] = flattened(values[sources[0]])
+            else:
+                folded = np.moveaxis(x, -1, 0).reshape(-1, *layer.shape)
+                values[index] = from_array(folded, self.byte[index], torch.float64)
+            if seconds is not None:
+                took = time.perf_counter() - began
+                seconds[layer.name] = seconds.get(layer.name, 0.0) + took
+            for source in dead:
+                del values[source]
+        last = len(self.spec.layers) - 1
+        output = self._samples(values[last], self.spec.output.shape)
         return output.astype(np.int64), overflows
 
     def _samples(self, z: torch.Tensor, shape: tuple[int, ...]) -> np.ndarray:
@@ -148,4 +174,4 @@ class Engine:
 def flattened(z: torch.Tensor) -> torch.Tensor:
     """(B, C, H, W) to (B, C * H * W, 1, 1), channels first as in torch's flatten."""
     z = plain(z)
-    return z.reshape(z.shape[0], -1, 1, 1)
+    return laid_out(z.reshape(z.shape[0], -1, 1, 1))

@@ -2,7 +2,9 @@
 
 Bytes are uint8, or quint8 of scale 1 and zero point 0, which some of torch's 8-bit
 convolutions take and give; both are views of the same memory, so going from one to
-the other copies nothing. Flat layers are (B, F, 1, 1). Memory is (B, H, W, C).
+the other copies nothing. Flat layers are (B, F, 1, 1). Memory is (B, H, W, C), down
+to the strides of axes of length 1: operators choose by strides, and :func:`laid_out`
+sees to it that they meet no others than they were tried with.
 """
 
 from __future__ import annotations
@@ -10,30 +12,54 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-__all__ = ["BYTE_MAX", "from_array", "is_bytes", "plain", "quantised", "sample", "to_array"]
+__all__ = [
+    "BYTE_MAX",
+    "from_array",
+    "is_bytes",
+    "laid_out",
+    "plain",
+    "quantised",
+    "sample",
+    "to_array",
+]
 
 BYTE_MAX = 255
 
 
+QUINT8 = getattr(torch, "quint8", None)  # going away with the eager operators
+
+
 def is_bytes(z: torch.Tensor) -> bool:
     """Whether a payload tensor holds bytes (else floats)."""
-    return z.dtype in (torch.uint8, torch.quint8)
+    return z.dtype in (torch.uint8, QUINT8)
 
 
 def quantised(u8: torch.Tensor) -> torch.Tensor:
     """Bytes as quint8, the same memory."""
-    if u8.dtype == torch.quint8:
+    if u8.dtype == QUINT8:
         return u8
-    z = torch._empty_affine_quantized((0,), scale=1.0, zero_point=0, dtype=torch.quint8)
+    z = torch._empty_affine_quantized((0,), scale=1.0, zero_point=0, dtype=QUINT8)
     return z.set_(u8.untyped_storage(), u8.storage_offset(), u8.size(), u8.stride())
 
 
 def plain(z: torch.Tensor) -> torch.Tensor:
     """Bytes as uint8, the same memory; floats as they are."""
-    if z.dtype != torch.quint8:
+    if z.dtype != QUINT8:
         return z
     u8 = torch.empty(0, dtype=torch.uint8)
     return u8.set_(z.untyped_storage(), z.storage_offset(), z.size(), z.stride())
+
+
+def laid_out(z: torch.Tensor) -> torch.Tensor:
+    """The same payloads in (B, H, W, C) memory; copied only where they are in another."""
+    _, c, h, w = z.shape
+    strides = (h * w * c, 1, w * c, c)
+    if z.stride() == strides:
+        return z
+    z = plain(z)
+    if z.is_contiguous(memory_format=torch.channels_last):  # only axes of length 1 differ
+        return z.as_strided(z.shape, strides)
+    return torch.empty_strided(z.shape, strides, dtype=z.dtype).copy_(z)
 
 
 def from_array(x: np.ndarray, byte: bool, dtype: torch.dtype = torch.float32) -> torch.Tensor:
@@ -50,15 +76,15 @@ def from_array(x: np.ndarray, byte: bool, dtype: torch.dtype = torch.float32) ->
     """
     x = x if x.ndim == 4 else x.reshape(*x.shape, 1, 1)
     narrow = torch.from_numpy(np.ascontiguousarray(x, np.uint8 if byte else np.int64))
-    if byte:
-        return narrow.contiguous(memory_format=torch.channels_last)
-    return narrow.to(dtype).contiguous(memory_format=torch.channels_last)
+    return laid_out(narrow if byte else narrow.to(dtype))
 
 
-def sample(shape: tuple[int, ...], top: int) -> torch.Tensor:
-    """A map of bytes 0..top, always the same, to try an operator on."""
-    x = np.random.default_rng(0).integers(0, top + 1, (1, *shape))
-    return from_array(x, byte=True)
+def sample(
+    shape: tuple[int, ...], low: int, high: int, byte: bool = True, count: int = 1
+) -> torch.Tensor:
+    """So many maps of payloads low..high, always the same, to try an operator on."""
+    x = np.random.default_rng(0).integers(low, high + 1, (count, *shape))
+    return from_array(x, byte, torch.float64)
 
 
 def to_array(z: torch.Tensor, shape: tuple[int, ...]) -> np.ndarray:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from lava_mlsnn.engine.form import Form
+from lava_mlsnn.engine.form import Form, Payloads
 from lava_mlsnn.engine.fused import fuse
 from lava_mlsnn.engine.general import General
-from lava_mlsnn.engine.payload import BYTE_MAX
+from lava_mlsnn.engine.payload import BYTE_MAX, sample
 from lava_mlsnn.engine.reference import Reference
-from lava_mlsnn.errors import ConfigError
+from lava_mlsnn.engine.trial import tried
+from netx_export.errors import ConfigError
+from netx_export.spec.widths import STATE_MAX
 
 if TYPE_CHECKING:
     from netx_export.spec import NetworkSpec
@@ -42,7 +46,7 @@ def plan_layers(
 
     if kind not in KINDS:
         raise ConfigError(f"kind must be one of {', '.join(KINDS)}, got {kind!r}")
-    ranges = {r.index: r for r in worst_case(spec)}
+    ranges = {r.index: r for r in worst_case(spec if trusted else _of_any_input(spec))}
     payload = _payloads(spec, ranges)
     loose = _loose(spec, ranges, trusted)
     byte = [
@@ -51,19 +55,40 @@ def plan_layers(
     ]
     layers: dict[int, Form] = {}
     for index, layer in spec.populations:
-        found, narrow, out = ranges[index], [byte[s] for s in layer.sources], byte[index]
+        narrow, out = [byte[s] for s in layer.sources], byte[index]
+        plainly = functools.partial(Reference, spec, layer, out, overflow)
+        if kind == "reference" or not ranges[index].fits or any(s in loose for s in layer.sources):
+            layers[index] = plainly()
+            continue
         shapes = [spec.layers[s].shape for s in layer.sources]
-        wrapless = kind == "floating"
-        general = functools.partial(General, layer, found, shapes, byte=out, wrapless=wrapless)
-        form: Form | None = None
-        if wrapless:
-            form = general(narrow)
-        elif kind == "reference" or not found.fits or any(s in loose for s in layer.sources):
-            form = Reference(spec, layer, out, overflow)
-        elif kind == "auto" and spec.timesteps == 1 and all(narrow) and out:
-            form = fuse(layer, shapes, [payload[s][1] for s in layer.sources], general)
-        layers[index] = form or general(narrow)
+        general = functools.partial(General, layer, ranges[index], shapes, byte=out)
+        if kind == "floating":
+            layers[index] = general(narrow, wrapless=True)
+            continue
+        eight_bit = functools.partial(general, narrow)
+        forms: list[Callable[[], Form | None]] = [functools.partial(general, [False] * len(narrow))]
+        if any(narrow):
+            forms.insert(0, eight_bit)
+        if kind == "auto" and spec.timesteps == 1 and all(narrow) and out:
+            largest = [payload[s][1] for s in layer.sources]
+            forms.insert(0, functools.partial(fuse, layer, largest, eight_bit))
+        maps = functools.partial(
+            _maps, [(spec.layers[s].shape, *payload[s], byte[s]) for s in layer.sources]
+        )
+        layers[index] = tried(layer.name, forms, plainly, maps, spec.timesteps)
     return layers, byte
+
+
+def _of_any_input(spec: NetworkSpec) -> NetworkSpec:
+    """Neurons that the file's range of the input never makes fire may fire now."""
+    anything = replace(spec.input, levels=STATE_MAX, signed=True)
+    from netx_export.spec import NetworkSpec
+
+    return NetworkSpec((anything, *spec.layers[1:]), spec.timesteps)
+
+
+def _maps(sources: list[tuple[tuple[int, ...], int, int, bool]], count: int) -> Payloads:
+    return [sample(shape, low, high, byte, count) for shape, low, high, byte in sources]
 
 
 def _payloads(spec: NetworkSpec, ranges: dict[int, LayerRange]) -> list[tuple[int, int]]:

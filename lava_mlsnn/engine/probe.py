@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import functools
 import warnings
+from collections.abc import Callable
 
 import numpy as np
 import torch
 
-from lava_mlsnn.engine.int8 import BACKENDS, pack_sum, pack_threshold, running
+from lava_mlsnn.engine.int8 import BACKENDS, pack_sum, pack_threshold
 from lava_mlsnn.engine.payload import plain
 from lava_mlsnn.engine.weights import Arm
+from netx_export.settings import exact_settings
 
 __all__ = ["backend", "sums_exact"]
 
@@ -77,27 +79,29 @@ def _thresholds_exact(name: str) -> bool:
 @functools.cache
 def backend() -> str:
     """The first of :data:`~lava_mlsnn.engine.int8.BACKENDS` that is exact here; "" if none."""
-    for name in BACKENDS:
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("error")  # a torch that is about to drop it
-                with running():
-                    if _thresholds_exact(name):
-                        return name
-        except (AttributeError, RuntimeError, TypeError, Warning):
-            continue
-    return ""
+    return next((name for name in BACKENDS if _holds(_thresholds_exact, name)), "")
 
 
 @functools.cache
 def sums_exact() -> bool:
     """Whether :func:`~lava_mlsnn.engine.int8.pack_sum` exists and is exact here."""
-    try:
-        for inner, size in SHAPES:
-            x, weight = _extremes(inner, size)
-            got = pack_sum(_arm(weight, size // 2), weight, 2)(_bytes(x))
-            if not np.array_equal(got.numpy(), 2 * _sums(x, weight, size // 2)):
-                return False
-    except (AttributeError, RuntimeError, TypeError):
-        return False
+    return _holds(_sums_exact)
+
+
+def _sums_exact() -> bool:
+    for inner, size in SHAPES:
+        x, weight = _extremes(inner, size)
+        got = pack_sum(_arm(weight, size // 2), weight, 2)(_bytes(x))
+        if not np.array_equal(got.numpy(), 2 * _sums(x, weight, size // 2)):
+            return False
     return True
+
+
+def _holds(exact: Callable[..., bool], *arguments: str) -> bool:
+    """Whether a probe succeeds without an error, and without a word of torch."""
+    with exact_settings(), torch.inference_mode(), warnings.catch_warnings():
+        warnings.simplefilter("error")  # a torch that is about to drop it
+        try:
+            return exact(*arguments)
+        except Exception:  # whatever another torch says
+            return False

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from lava_mlsnn.engine.form import Form
-from lava_mlsnn.engine.int8 import running
+from lava_mlsnn.engine.form import Form, Payloads
 from lava_mlsnn.engine.network import flattened
-from lava_mlsnn.engine.payload import from_array, plain
+from lava_mlsnn.engine.payload import from_array, laid_out, plain
 from lava_mlsnn.engine.plan import plan_layers
 from lava_mlsnn.engine.reference import Reference
+from lava_mlsnn.engine.trial import gives_way
+from netx_export.settings import exact_settings
 
 if TYPE_CHECKING:
     from netx_export.spec import NetworkSpec
@@ -47,6 +48,7 @@ class StreamEngine:
         Values that left 24 bits in the sums that neurons took so far.
     """
 
+    @exact_settings()
     def __init__(self, spec: NetworkSpec, floating: bool = False, offset: int = 0) -> None:
         from netx_export.spec.graph import order
         from netx_export.spec.timing import delays, depths
@@ -71,7 +73,7 @@ class StreamEngine:
 
     def _plan(self, trusted: bool = True) -> tuple[dict[int, Form], list[bool]]:
         kind = "floating" if self.floating else "auto"
-        with torch.inference_mode(), running():
+        with torch.inference_mode():
             return plan_layers(self.spec, kind, trusted=trusted)
 
     def _silent_past(self) -> dict[int, deque[torch.Tensor]]:
@@ -85,11 +87,12 @@ class StreamEngine:
         shape = self.spec.layers[index].shape
         return from_array(np.zeros((1, *shape), np.int64), self._byte[index], torch.float64)
 
+    @exact_settings()
     def advance(self) -> None:
         """Compute one timestep of every population from what was sent before it."""
         self.time += 1
         period = self.spec.timesteps
-        with torch.inference_mode(), running():
+        with torch.inference_mode():
             for index, layer in self.spec.populations:
                 form = self._forms[index]
                 if (self.time - 1 - self.offset - self._depths[index]) % period == 0:
@@ -98,9 +101,25 @@ class StreamEngine:
                     self._past[source][-1 - self._delays[index, k]]
                     for k, source in enumerate(layer.sources)
                 ]
-                self.z[index], self.states[index], counts = form.step(sources, self.states[index])
+                z, self.states[index], counts = self._step(index, sources)
+                self.z[index] = laid_out(z)
                 self.overflows[index] += counts
 
+    def _step(self, index: int, sources: Payloads) -> tuple[torch.Tensor, Any, np.ndarray]:
+        while True:
+            form = self._forms[index]
+            try:
+                return form.step(sources, self.states[index])
+            except Exception as error:
+                self._replace(index, gives_way(form, error))
+
+    def _replace(self, index: int, form: Form) -> None:
+        """Another form of a layer takes over, its membrane with it."""
+        v = self._forms[index].state_array(self.states[index])
+        self.states[index] = form.state_from(v)
+        self._forms[index] = form
+
+    @exact_settings()
     def receive(self, x: np.ndarray) -> None:
         """Take in what arrived at the input in this timestep, and end the timestep.
 
@@ -137,14 +156,11 @@ class StreamEngine:
             return
         self._trusted = False
         forms, self._byte = self._plan(trusted=False)
-        for index, form in forms.items():
-            old = self._forms[index]
-            if type(form) is not type(old):
-                with torch.inference_mode(), running():
-                    v = old.state_array(self.states[index])
-                self.states[index] = form.state_from(v)
-                self._forms[index] = form
+        with torch.inference_mode():
+            for index, form in forms.items():
+                self._replace(index, form)
 
+    @exact_settings()
     def overflow_counts(self, index: int) -> np.ndarray:
         """Values that left 24 bits up to this timestep: in the neurons, in each synapse.
 
@@ -160,15 +176,18 @@ class StreamEngine:
                     counts[1 + k] += form.arm_overflows(k, past[-1 - age])
         return counts
 
+    @exact_settings()
     def state(self, index: int) -> np.ndarray:
         """Membrane of a population after this timestep, (C, H, W) or (F,)."""
-        with torch.inference_mode(), running():
+        with torch.inference_mode():
             return self._forms[index].state_array(self.states[index])
 
+    @exact_settings()
     def set_state(self, index: int, v: np.ndarray) -> None:
         """Put another membrane in its place."""
         self.states[index] = self._forms[index].state_from(v)
 
+    @exact_settings()
     def sent(self, index: int) -> np.ndarray:
         """Payload of a population in this timestep, (C, H, W) or (F,)."""
         z: np.ndarray = plain(self.z[index]).numpy()[0]

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from lava_mlsnn.engine.int8 import EXACT, pack_sum
-from lava_mlsnn.engine.payload import BYTE_MAX, plain, sample
+from lava_mlsnn.engine.payload import plain
 from lava_mlsnn.engine.probe import sums_exact
 from lava_mlsnn.engine.weights import Arm, halved, inside, ordinary
 from netx_export.spec.kernels import conv_output_size
@@ -47,16 +47,12 @@ def weighted_sum(
         Round a negative exponent down, as integers do.
     """
     up, down = max(arm.exponent, 0), min(arm.exponent, 0)
-    inner = _window_sum(arm, shape, bound, up) or _float_sum(arm, bound, up)
     worth = byte and bound < EXACT and _products(arm, shape) >= LARGE and ordinary(arm)
     small = halved(arm.weight) if worth else None
     if small is not None and sums_exact():
-        narrow = pack_sum(arm, small[0], small[1] << up)
-        rows = np.abs(arm.weight).reshape(len(arm.weight), -1).sum(1)
-        top = (bound >> up) // max(1, int(rows.max()))
-        x = sample(shape, max(1, min(top, BYTE_MAX)))
-        if torch.equal(narrow(x), inner(x).float()):
-            inner = narrow
+        inner = pack_sum(arm, small[0], small[1] << up)
+    else:
+        inner = _window_sum(arm, shape, bound, up) or _float_sum(arm, bound, up)
 
     def total(x: torch.Tensor) -> torch.Tensor:
         return _lowered(inner(x).to(dtype), down, whole)
@@ -97,10 +93,8 @@ def _window_sum(arm: Arm, shape: tuple[int, ...], bound: int, up: int) -> Sum | 
 
 
 def _float_sum(arm: Arm, bound: int, up: int) -> Sum:
-    # torch may be allowed to take fewer bits than float32 has
-    full = torch.get_float32_matmul_precision() == "highest"
     # float64 does not run through oneDNN
-    wide = torch.float32 if bound < EXACT and full and inside(arm) else torch.float64
+    wide = torch.float32 if bound < EXACT and inside(arm) else torch.float64
     weight = torch.from_numpy(arm.weight).to(wide).mul_(2.0**up)
     matrix = weight.flatten(1)
     flat = weight.shape[2:] == (1, 1) and arm.padding == (0, 0) and arm.groups == 1
@@ -111,8 +105,7 @@ def _float_sum(arm: Arm, bound: int, up: int) -> Sum:
         x = plain(x).to(wide)
         if flat and x.shape[2:] == (1, 1):
             return F.linear(x.flatten(1), matrix)[:, :, None, None]
-        with torch.backends.nnpack.flags(enabled=False):  # it may pick Winograd
-            return F.conv2d(x, weight, None, *geometry)
+        return F.conv2d(x, weight, None, *geometry)
 
     return total
 

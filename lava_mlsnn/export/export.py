@@ -12,6 +12,7 @@ from lava_mlsnn.export.graph import build
 from lava_mlsnn.export.tracer import inner, trace, trace_block
 from lava_mlsnn.slayer.population import Population
 from netx_export.errors import ConfigError
+from netx_export.settings import exact_settings
 from netx_export.spec import NetworkSpec
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def _timesteps(model: torch.nn.Module) -> int:
 def walk(model: torch.nn.Module, timesteps: int | None = None) -> Builder:
     """The layers of what a model's forward computes; raises as :func:`to_spec`."""
     graph = trace(model, _timesteps(model) if timesteps is None else timesteps)
-    with torch.no_grad():
+    with exact_settings():
         return build(graph, Builder())
 
 
@@ -111,6 +112,6 @@ def export_block(block: torch.nn.Module, handle_: h5py.Group) -> None:
     from netx_export.file.writer import write_block
 
     name = type(block).__name__.lower()
-    with torch.no_grad():
+    with exact_settings():
         builder = trace_block(block, Builder(), name)
     write_block(handle_, [(layer.name.removeprefix(f"{name}."), layer) for layer in builder.layers])

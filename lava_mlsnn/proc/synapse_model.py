@@ -3,16 +3,16 @@
 from typing import Any
 
 import numpy as np
-from lava.magma.core.model.py.model import PyLoihiProcessModel
 from lava.magma.core.model.py.ports import PyInPort, PyOutPort
 from lava.magma.core.model.py.type import LavaPyType
 
+from lava_mlsnn.proc.model import ExactProcessModel
 from netx_export.spec.widths import STATE_MAX, fit_state, shift
 
 __all__ = ["AbstractPySynapse", "AbstractPySynapseFixed", "AbstractPySynapseFloat"]
 
 
-class AbstractPySynapse(PyLoihiProcessModel):
+class AbstractPySynapse(ExactProcessModel):
     """Sends what was due, then receives and computes: cycles do not deadlock."""
 
     weight_exp: np.ndarray = LavaPyType(np.ndarray, np.int32, precision=6)

@@ -15,6 +15,7 @@ import torch
 from lava_mlsnn.engine.probe import sums_exact
 from lava_mlsnn.engine.sums import weighted_sum
 from lava_mlsnn.engine.weights import Arm, halved
+from netx_export.settings import exact_settings
 
 __all__ = ["torch_sums", "warm_up"]
 
@@ -22,6 +23,7 @@ Sum = Callable[[np.ndarray], np.ndarray]
 SMALL = 1 << 23  # the caller's bound on a sum
 
 
+@exact_settings()
 def torch_sums(proc_params: Any, weight: np.ndarray, large: bool) -> tuple[Sum | None, Sum]:
     """Functions from (W, H, C) payloads to exact sums below 2**23: of bytes, of any.
 
@@ -48,7 +50,7 @@ def torch_sums(proc_params: Any, weight: np.ndarray, large: bool) -> tuple[Sum |
 
         def apply(s: np.ndarray) -> np.ndarray:
             x = torch.from_numpy(s.astype(kind))[None].permute(0, 3, 1, 2)
-            with torch.inference_mode():
+            with exact_settings(), torch.inference_mode():
                 out: np.ndarray = total(x).permute(0, 2, 3, 1)[0].numpy()
             return out
 

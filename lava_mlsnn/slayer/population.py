@@ -25,6 +25,7 @@ from lava_mlsnn.slayer.layout import fold_time, unfold_time
 from lava_mlsnn.slayer.memo import Memo
 from lava_mlsnn.slayer.quantise import Integers, Scaling, grid_weights, quantise
 from lava_mlsnn.slayer.synapse import Synapse
+from netx_export.settings import exact_settings
 from netx_export.spec.step import multilevel_step
 
 if TYPE_CHECKING:
@@ -102,6 +103,7 @@ class Population(torch.nn.Module):
         self._grid: Memo[list[torch.Tensor | None]] | None = None
 
     # -- integers ---------------------------------------------------------------
+    @exact_settings()
     def integers(self) -> Integers:
         """The exported integers for the present parameters and running statistics."""
         folded = [s.folded() for s in self._synapses()]
@@ -139,8 +141,7 @@ class Population(torch.nn.Module):
         tensors = self._tensors()
         hooked = any(s.pre_hook_fx is not None for s in self._synapses())
         if self._cache is None or hooked or not self._cache.holds(tensors, self._options()):
-            with torch.no_grad():
-                ints = self.integers()
+            ints = self.integers()
             norm = float(ints.bias.abs().max())
             for w, e, s in zip(ints.weights, ints.exponents, self._synapses(), strict=True):
                 row = w.abs().flatten(1).sum(1) if w.dim() > 1 else w.abs() * _area(s)
@@ -215,29 +216,24 @@ class Population(torch.nn.Module):
         self._grid = Memo(tensors, self._options(), grids) if remembers else None
         return grids
 
-    @torch.no_grad()
+    @exact_settings()
     def _forward_integer(self, xs: list[torch.Tensor], timesteps: int) -> torch.Tensor:
         exported = self._exported()
         ints = exported.integers
         largest = max(float(x.abs().max()) if x.numel() else 0.0 for x in xs)
         sums = exported.norm * max(largest, 1.0)
         device = xs[0].device  # a relay has no tensor that would carry its device
-        # float32 is exact below 2**24, unless the user lets matmul take fewer bits
-        plain = device.type == "cpu" and torch.get_float32_matmul_precision() == "highest"
-        dtype = torch.float32 if plain and sums < 2**24 else torch.float64
+        # float32 is exact below 2**24, but a GPU may take fewer bits for its products
+        dtype = torch.float32 if device.type == "cpu" and sums < 2**24 else torch.float64
         shape = (-1, *[1] * (len(self.shape) - 1))
         total: torch.Tensor = ints.bias.to(device, dtype).reshape(shape)
-        with (
-            torch.backends.nnpack.flags(enabled=False),
-            torch.autocast(device.type, enabled=False),
+        for synapse, w_int, e, x in zip(
+            self._synapses(), ints.weights, ints.exponents, xs, strict=True
         ):
-            for synapse, w_int, e, x in zip(
-                self._synapses(), ints.weights, ints.exponents, xs, strict=True
-            ):
-                arm = synapse.apply_weight(x.to(dtype), w_int.to(device, dtype))
-                if device.type != "cpu":  # cuDNN may pick FFT or Winograd
-                    arm = arm.round()
-                total = total + arm * 2.0**e
+            arm = synapse.apply_weight(x.to(dtype), w_int.to(device, dtype))
+            if device.type != "cpu":  # cuDNN may pick FFT or Winograd
+                arm = arm.round()
+            total = total + arm * 2.0**e
         if self.neuron is None:
             a = unfold_time(total, timesteps)
             return torch.cumsum(a.double(), -1) if self.integrate else a

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netx_export.errors import DataError
+from netx_export.settings import exact_settings
 from netx_export.spec.graded import says_no_bits
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ GRADED = (
 )
 
 
+@exact_settings()
 def encode(spec: NetworkSpec, data: np.ndarray) -> np.ndarray:
     """``z = clip(floor(gain * x + 1/2), low, levels)`` with the file's gain and levels.
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 from lava.magma.core.decorator import implements, requires, tag
-from lava.magma.core.model.py.model import PyLoihiProcessModel
 from lava.magma.core.model.py.ports import PyInPort, PyOutPort
 from lava.magma.core.model.py.type import LavaPyType
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from lava_mlsnn.lava.network.process import Network
+from lava_mlsnn.proc.model import ExactProcessModel
 
 STATE = re.compile(r"v(\d+)")
 OVERFLOWS = re.compile(r"overflows(\d+)(?:_(\d+))?")
@@ -39,7 +39,7 @@ class _PerLayer(ABCMeta):
         raise AttributeError(f"type object {cls.__name__!r} has no attribute {name!r}")
 
 
-class AbstractPyNetwork(PyLoihiProcessModel, metaclass=_PerLayer):
+class AbstractPyNetwork(ExactProcessModel, metaclass=_PerLayer):
     """What both number kinds share.
 
     The Vars of the Process are not kept as arrays but asked from the engine when
@@ -50,9 +50,9 @@ class AbstractPyNetwork(PyLoihiProcessModel, metaclass=_PerLayer):
     floating = False
 
     def __init__(self, proc_params: Any) -> None:
-        super().__init__(proc_params)
-        import torch
+        import torch  # before the settings are kept, which are torch's, too
 
+        super().__init__(proc_params)
         # more threads can hang where the parent used torch's pool before the fork
         torch.set_num_threads(1)
         from lava_mlsnn.engine import StreamEngine

@@ -1,5 +1,6 @@
 """CPU ProcessModels of :class:`Conv`: floating point and 24-bit fixed point."""
 
+import logging
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +17,11 @@ from lava_mlsnn.proc.synapse_model import (
     AbstractPySynapseFloat,
     largest_row_sum,
 )
+from netx_export.settings import keep_exact_settings
 from netx_export.spec.kernels import correlate
+from netx_export.spec.widths import STATE_MAX
+
+log = logging.getLogger("lava_mlsnn")
 
 Sum = Callable[[np.ndarray], np.ndarray]
 
@@ -74,8 +79,30 @@ class PyConvFixed(AbstractPySynapseFixed):
         if large or "torch" in sys.modules:
             from lava_mlsnn.proc.torch_conv import torch_sums
 
-            self._bytes, self._floats = torch_sums(self.proc_params, self.weight, large)
+            keep_exact_settings()  # those of torch, too
+            self._bytes, self._floats = map(
+                self._tried, torch_sums(self.proc_params, self.weight, large)
+            )
         return largest_row_sum(self.weight)
+
+    def _tried(self, fast: Sum | None) -> Sum | None:
+        """The sum if it is right; what another torch breaks costs speed alone."""
+        if fast is None:
+            return None
+        top = max(1, min(255, STATE_MAX // max(1, largest_row_sum(self.weight))))
+        s = np.random.default_rng(0).integers(0, top + 1, self.proc_params["input_shape"])
+        try:
+            if np.array_equal(fast(s), self.weighted_sum(s, np.float64)):
+                return fast
+            why = "it gives other integers"
+        except Exception as error:
+            why = f"{type(error).__name__}: {error}".splitlines()[0]
+        log.warning(
+            "a convolution over %s does not work with this torch (%s); NumPy computes it",
+            self.proc_params["input_shape"],
+            why,
+        )
+        return None
 
     def weighted_sum(self, s: np.ndarray, dtype: type[np.floating]) -> np.ndarray:
         """See :class:`AbstractPySynapseFixed`."""

@@ -4,18 +4,18 @@ from typing import Any
 
 import numpy as np
 from lava.magma.core.decorator import implements, requires, tag
-from lava.magma.core.model.py.model import PyLoihiProcessModel
 from lava.magma.core.model.py.ports import PyInPort, PyOutPort
 from lava.magma.core.model.py.type import LavaPyType
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from lava_mlsnn.proc.mlif.process import MultiLevelIF
+from lava_mlsnn.proc.model import ExactProcessModel
 from netx_export.spec.step import fixed_step, graded_spike, multilevel_step
 from netx_export.spec.widths import STATE_MAX, STATE_MIN, fit_state, shift
 
 
-class AbstractPyMultiLevelIF(PyLoihiProcessModel):
+class AbstractPyMultiLevelIF(ExactProcessModel):
     """What both number kinds share: the order of a timestep and the sample reset."""
 
     bias_exp: np.ndarray = LavaPyType(np.ndarray, np.int32, precision=5)

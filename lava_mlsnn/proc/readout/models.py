@@ -2,17 +2,17 @@
 
 import numpy as np
 from lava.magma.core.decorator import implements, requires, tag
-from lava.magma.core.model.py.model import PyLoihiProcessModel
 from lava.magma.core.model.py.ports import PyInPort, PyOutPort
 from lava.magma.core.model.py.type import LavaPyType
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
+from lava_mlsnn.proc.model import ExactProcessModel
 from lava_mlsnn.proc.readout.process import Readout
 from netx_export.spec.widths import fit_state, shift, wrap24
 
 
-class AbstractPyReadout(PyLoihiProcessModel):
+class AbstractPyReadout(ExactProcessModel):
     """What both number kinds share: the order of a timestep and the sample reset."""
 
     bias_exp: np.ndarray = LavaPyType(np.ndarray, np.int32, precision=5)

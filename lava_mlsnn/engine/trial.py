@@ -1,0 +1,98 @@
+"""Every fast form of a layer is tried before it is relied on, and can still give way later.
+
+Tried when the network is loaded, with what it will meet: the range of its sources, one
+map and several, in the memory that :func:`lava_mlsnn.engine.payload.laid_out` gives
+them, and with sources that it may overwrite. Plain integers say what is right. What
+fails or differs gives way to the next slower form, down to those plain integers: an
+operator that is missing or broken costs speed, never the run.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Callable, Sequence
+
+import torch
+
+from lava_mlsnn.engine.form import Form, Payloads
+from lava_mlsnn.engine.payload import laid_out, plain
+
+__all__ = ["gives_way", "tried"]
+
+log = logging.getLogger("lava_mlsnn")
+MAPS = 2  # one map alone takes other ways than several do
+
+Maps = Callable[[int], Payloads]
+
+
+def tried(
+    name: str,
+    forms: Sequence[Callable[[], Form | None]],
+    plainly: Callable[[], Form],
+    maps: Maps,
+    timesteps: int,
+) -> Form:
+    """The first form that is right.
+
+    Parameters
+    ----------
+    name : str
+        Of the layer.
+    forms : sequence of callable
+        Make the layer, fastest first; None where a form does not apply.
+    plainly : callable
+        Makes it in plain integers.
+    maps : callable
+        ``maps(n)``: fresh sources of n maps each, the first ones always the same.
+    timesteps : int
+        T.
+    """
+    steps = min(timesteps, MAPS)
+    expected: torch.Tensor | None = None
+    for k, make in enumerate(forms):
+        try:
+            form = make()
+            if form is None:
+                continue
+            if expected is None:
+                expected = plainly().run(maps(MAPS), steps)[0].double()
+            if _right(form, maps, steps, expected):
+                later = forms[k + 1 :]
+                form.slower = functools.partial(tried, name, later, plainly, maps, timesteps)
+                return form
+            _say(name, "it gives other integers")
+        except Exception as error:  # whatever another torch says
+            _say(name, _reason(error))
+    return plainly()
+
+
+def _right(form: Form, maps: Maps, steps: int, expected: torch.Tensor) -> bool:
+    sources = maps(MAPS)
+    found = form.run(maps(1), 1)[0], form.run(sources, steps, range(len(sources)))[0]
+    return all(torch.equal(laid_out(plain(z)).double(), expected[: len(z)]) for z in found)
+
+
+def gives_way(form: Form, error: Exception) -> Form:
+    """The form that takes over from one that failed; raises the error if none can."""
+    if form.slower is None:
+        raise error
+    _say(form.name, _reason(error))
+    return form.slower()
+
+
+def _reason(error: Exception) -> str:
+    text = f"{type(error).__name__}: {error}"
+    if isinstance(error, MemoryError) or "memory" in text:  # a slower form takes no less
+        raise error
+    return text.splitlines()[0]
+
+
+@functools.cache  # once
+def _say(layer: str, why: str) -> None:
+    log.warning(
+        "layer %s: a fast form does not work with this torch (%s); "
+        "a slower one computes the same integers",
+        layer,
+        why,
+    )
