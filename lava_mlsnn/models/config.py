@@ -84,7 +84,7 @@ class ModelConfig(Options):
         "number of these shortcuts.",
     )
     start_bias: float = option(
-        0.0,
+        -0.25,
         number(-1e6, 1e6),
         "Bias that neurons start with, in thresholds; below 0 they send fewer events.",
     )
