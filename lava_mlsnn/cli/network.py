@@ -40,18 +40,27 @@ __all__ = [
 
 def run_export(console: Console, checkpoint: Path, out: Path) -> None:
     """Checkpoint to file."""
-    from lava_mlsnn.export import export_model
+    from lava_mlsnn.export import export_model, scale_losses
     from lava_mlsnn.training.checkpoint import load_checkpoint, load_model
     from netx_export import stock_reasons
 
     content = load_checkpoint(checkpoint)
-    spec = export_model(load_model(checkpoint), out, provenance=provenance(content))
+    model = load_model(checkpoint)
+    spec = export_model(model, out, provenance=provenance(content))
+    losses = [str(loss) for loss in scale_losses(model)]
     reasons = stock_reasons(spec)
     console.say(
         f"wrote {out}: {len(spec.populations)} layers of neurons, T = {spec.timesteps}, "
         f"{out.stat().st_size} bytes"
     )
-    console.result({"file": out, "bytes": out.stat().st_size, "stock_reasons": reasons})
+    console.result(
+        {
+            "file": out,
+            "bytes": out.stat().st_size,
+            "stock_reasons": reasons,
+            "scale_losses": losses,
+        }
+    )
 
 
 def provenance(content: dict[str, Any]) -> dict[str, Any]:

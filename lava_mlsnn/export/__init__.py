@@ -4,8 +4,15 @@ A block says what it is by a method ``layers(builder, name, *sources)``, which a
 layers to a :class:`Builder` and returns the index of the last.
 """
 
-from lava_mlsnn.export.builder import Builder
-from lava_mlsnn.export.export import connections, export_block, export_model, to_spec, walk
+from lava_mlsnn.export.builder import Builder, ScaleLoss
+from lava_mlsnn.export.export import (
+    connections,
+    export_block,
+    export_model,
+    scale_losses,
+    to_spec,
+    walk,
+)
 from lava_mlsnn.export.graph import Graph, Node
 from lava_mlsnn.export.tracer import inner, trace
 
@@ -13,10 +20,12 @@ __all__ = [
     "Builder",
     "Graph",
     "Node",
+    "ScaleLoss",
     "connections",
     "export_block",
     "export_model",
     "inner",
+    "scale_losses",
     "to_spec",
     "trace",
     "walk",

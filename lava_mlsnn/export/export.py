@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from lava_mlsnn.export.builder import Builder, Links
+from lava_mlsnn.export.builder import Builder, Links, ScaleLoss
 from lava_mlsnn.export.graph import build
 from lava_mlsnn.export.tracer import inner, trace, trace_block
 from lava_mlsnn.slayer.population import Population
@@ -18,7 +19,9 @@ from netx_export.spec import NetworkSpec
 if TYPE_CHECKING:
     import h5py
 
-__all__ = ["connections", "export_block", "export_model", "to_spec", "walk"]
+__all__ = ["connections", "export_block", "export_model", "scale_losses", "to_spec", "walk"]
+
+LOG = logging.getLogger("lava_mlsnn.export")
 
 
 def to_spec(
@@ -49,12 +52,20 @@ def to_spec(
         user's forward and what to use instead.
     RangeError
         If a parameter fits no integer of its width.
+
+    Notes
+    -----
+    Where a channel's gain is so extreme that its sums would leave 24 bits in the first
+    timestep, its scale falls until they fit; :func:`scale_losses` lists such layers, and
+    the logger ``lava_mlsnn.export`` warns of each. No other network is changed by this.
     """
     if timesteps is None:
         timesteps = _timesteps(model)
     if int(timesteps) != timesteps:
         raise ConfigError(f"timesteps must be a whole number, got {timesteps}")
     builder = walk(model, timesteps)
+    for loss in builder.losses:
+        LOG.warning("%s", loss)
     names = getattr(inner(model), "class_names", ())
     return NetworkSpec(tuple(builder.layers), timesteps, provenance or {}, names)
 
@@ -70,6 +81,11 @@ def walk(model: torch.nn.Module, timesteps: int | None = None) -> Builder:
     graph = trace(model, _timesteps(model) if timesteps is None else timesteps)
     with exact_settings():
         return build(graph, Builder())
+
+
+def scale_losses(model: torch.nn.Module, timesteps: int | None = None) -> list[ScaleLoss]:
+    """Layers that an export computes more coarsely, since the gain of a channel is extreme."""
+    return walk(model, timesteps).losses
 
 
 def connections(model: torch.nn.Module) -> list[tuple[str, Population, tuple[str, ...]]]:

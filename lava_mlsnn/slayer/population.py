@@ -99,6 +99,9 @@ class Population(torch.nn.Module):
         self.shape: tuple[int, ...] = synapses[0].shape
         self.precision = "integer"
         self.timesteps_seen = 1  # T of the last forward, what an export assumes
+        # bounds of the scales from the last export, for channels of extreme gain; training
+        # does without
+        self.ceiling: tuple[float, ...] | None = None
         self._cache: Memo[_Exported] | None = None
         self._grid: Memo[list[torch.Tensor | None]] | None = None
 
@@ -110,10 +113,19 @@ class Population(torch.nn.Module):
         weights, bias = [w for w, _ in folded], self._bias([b for _, b in folded])
         gains = [s.gain / s.in_scale for s in self._synapses()]
         neuron = self.neuron
-        if neuron is None:
-            return quantise(weights, gains, bias, None, 1, "floor", self._scaling())
-        theta = float(neuron.threshold.detach().double())
-        return quantise(weights, gains, bias, theta, neuron.levels, neuron.v0, self._scaling())
+        theta, levels, v0 = None, 1, "floor"
+        if neuron is not None:
+            theta = float(neuron.threshold.detach().double())
+            levels, v0 = neuron.levels, neuron.v0
+        return quantise(
+            weights, gains, bias, theta, levels, v0, self._scaling(), self._ceiling(bias)
+        )
+
+    def _ceiling(self, bias: torch.Tensor) -> torch.Tensor | None:
+        """Upper bounds of the scales on the device of ``bias``; None: there are none."""
+        if self.ceiling is None:
+            return None
+        return torch.tensor(self.ceiling, dtype=torch.float64, device=bias.device)
 
     def _bias(self, parts: Sequence[torch.Tensor | None]) -> torch.Tensor:
         """The synapses' folded biases, summed."""
@@ -156,7 +168,8 @@ class Population(torch.nn.Module):
 
     def _options(self) -> object:
         """What else decides the integers."""
-        return self.scaling, self.neuron and (self.neuron.levels, self.neuron.v0)
+        neuron = self.neuron
+        return self.scaling, self.ceiling, neuron and (neuron.levels, neuron.v0)
 
     def check_calibrated(self) -> None:
         """Raise CalibrationError if a BatchNorm has no statistics."""

@@ -26,6 +26,7 @@ from lava_mlsnn.slayer.scaling import (
     Scaling,
     choose_scale,
     power_of_two,
+    steep,
     sum_cap,
 )
 from netx_export.spec.widths import STATE_MAX
@@ -54,6 +55,7 @@ def _round_weights(
     theta: torch.Tensor | None,
     levels: int,
     scaling: Scaling,
+    ceiling: torch.Tensor | None = None,
 ) -> tuple[list[Rounded | None], torch.Tensor]:
     """Integer weights with their powers of two, and S_c; float64 in and out.
 
@@ -68,7 +70,7 @@ def _round_weights(
         largest = torch.zeros_like(bias)
     units = any(w is None for w in weights)
     cap = sum_cap(weights, scaling) if scaling.sum_limit else None
-    scale = choose_scale(largest, bias, theta, levels, units, scaling, cap)
+    scale = choose_scale(largest, bias, theta, levels, units, scaling, cap, ceiling)
     limit = scaling.weight_max // scaling.step
     out: list[Rounded | None] = []
     for w, top in zip(weights, tops, strict=True):
@@ -92,6 +94,7 @@ def quantise(
     levels: int,
     v0: str,
     scaling: Scaling,
+    ceiling: torch.Tensor | None = None,
 ) -> Integers:
     """Integers of one population.
 
@@ -112,6 +115,8 @@ def quantise(
         ``"floor"`` or ``"round"``.
     scaling : Scaling
         How to choose S_c.
+    ceiling : Tensor, optional, (C,)
+        Upper bounds of S_c, see :func:`lava_mlsnn.slayer.scaling.choose_scale`.
 
     Returns
     -------
@@ -131,10 +136,11 @@ def quantise(
     if theta is not None and not 0 < theta < math.inf:
         raise RangeError(f"the threshold must be positive and finite, got {theta}")
     threshold = None if theta is None else bias.new_tensor(theta)
-    rounded, scale = _round_weights(folded, bias, threshold, levels, scaling)
+    rounded, scale = _round_weights(folded, bias, threshold, levels, scaling, ceiling)
+    fallen = steep(bias) if ceiling is None else steep(bias) | ceiling.isfinite()
     ints, exponents = [], []
     for pair, gain in zip(rounded, gains, strict=True):
-        w_int, e = _unit_weight(scale * gain) if pair is None else (pair[0], _log2(pair[1]))
+        w_int, e = _unit_weight(scale * gain, fallen) if pair is None else (pair[0], _log2(pair[1]))
         ints.append(w_int.contiguous())  # exporters hand them on as NumPy arrays
         exponents.append(e)
     vth = start = None
@@ -215,14 +221,18 @@ def _log2(power: torch.Tensor) -> int:
     return math.frexp(float(power))[1] - 1
 
 
-def _unit_weight(value: torch.Tensor) -> tuple[torch.Tensor, int]:
-    """A one-to-one weight as mantissas up to 255 and one exponent, exactly."""
+def _unit_weight(value: torch.Tensor, fallen: torch.Tensor) -> tuple[torch.Tensor, int]:
+    """A one-to-one weight as mantissas up to 255 and one exponent.
+
+    Exactly, but for channels whose scale had to fall: beside what made it fall the rest
+    of the weight is nothing.
+    """
     for e in range(17):
         m = value / 2**e
-        if bool((m != torch.floor(m)).any()):
+        if bool((m != torch.floor(m))[~fallen].any()):
             break
         if bool((m <= UNIT_MAX).all()):
-            return m, e
+            return torch.floor(m), e
     raise RangeError(
         f"a one-to-one weight must be m * 2**e with m <= {UNIT_MAX}, got up to {float(value.max())}"
     )

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import torch
 
 from lava_mlsnn.errors import ConfigError
+from netx_export.spec.widths import STATE_MAX
 
-__all__ = ["UNIT_MAX", "Scaling", "choose_scale", "power_of_two", "sum_cap"]
+__all__ = ["UNIT_MAX", "Scaling", "choose_scale", "power_of_two", "steep", "sum_cap"]
 
 UNIT_MAX = 255  # one-sign 8-bit weight
 EXPONENT_MAX = 16
@@ -124,6 +125,7 @@ def choose_scale(
     units: bool,
     scaling: Scaling,
     cap: torch.Tensor | None = None,
+    ceiling: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """S_c of every channel.
 
@@ -144,6 +146,9 @@ def choose_scale(
         The rules.
     cap : Tensor, optional
         A further upper bound.
+    ceiling : Tensor, optional
+        The same for channels whose sums would not fit, inf for others: it changes no
+        other channel and may take S_c below 1, where a one-to-one synapse is lost.
     """
     if scaling.mode == "fixed":
         return torch.full_like(largest, scaling.fixed)
@@ -164,7 +169,19 @@ def choose_scale(
             needed = torch.maximum(needed, scale.min().reciprocal())
         scale = scale * power_of_two(needed)
     scale = torch.minimum(scale, caps)
-    return _unit_scale(scale) if units else scale
+    if units:
+        room = torch.where(steep(bias), caps, torch.inf)
+        return _unit_scale(scale, room if ceiling is None else torch.minimum(room, ceiling))
+    if ceiling is None:
+        return scale
+    if scaling.mode == "layer":
+        ceiling = ceiling.min().expand_as(ceiling)
+    return torch.minimum(scale, ceiling)
+
+
+def steep(bias: torch.Tensor) -> torch.Tensor:
+    """Channels whose bias does not fit even with S_c = 1."""
+    return bias.abs() > STATE_MAX
 
 
 def _low(x: torch.Tensor) -> torch.Tensor:
@@ -176,12 +193,18 @@ def _low(x: torch.Tensor) -> torch.Tensor:
     return torch.lerp(ordered[below], ordered[below + 1], rank - below)
 
 
-def _unit_scale(scale: torch.Tensor) -> torch.Tensor:
-    """``m * 2**e`` below S_c, 1 <= m <= 255, with the one e that loses least."""
+def _unit_scale(scale: torch.Tensor, ceiling: torch.Tensor) -> torch.Tensor:
+    """``m * 2**e`` below S_c, 1 <= m <= 255, with the one e that loses least.
+
+    Where not even 2**e is below the ceiling, the ceiling itself.
+    """
     exponents = torch.arange(1023, 1024 + EXPONENT_MAX, device=scale.device)
     powers = (exponents << 52).view(torch.float64)  # 1, 2, ..., 2**16, exactly
     tried = scale / powers[:, None]
     # an exponent that leaves a channel m = 0 costs infinitely much
     cost = (tried / tried.floor().clamp_(max=UNIT_MAX)).square_().mean(1)
     best = powers.gather(0, cost.argmin(0, keepdim=True))
-    return (scale / best).floor_().clamp_(1, UNIT_MAX).mul_(best)
+    whole = (scale / best).floor_().clamp_(1, UNIT_MAX).mul_(best)
+    lower = (ceiling / best).floor_().mul_(best)
+    lower = torch.where(lower > 0, lower, ceiling)
+    return torch.where(whole > ceiling, lower, whole)

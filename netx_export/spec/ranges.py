@@ -36,7 +36,7 @@ from netx_export.spec import (
     Conv,
     Dense,
     Flatten,
-    Input,
+    Layer,
     MultiLevel,
     NetworkSpec,
     Population,
@@ -47,7 +47,15 @@ from netx_export.spec import (
 from netx_export.spec.graph import order
 from netx_export.spec.widths import STATE_MAX, STATE_MIN, shift
 
-__all__ = ["LayerRange", "check_ranges", "signed_bits", "worst_case"]
+__all__ = [
+    "Bounds",
+    "LayerRange",
+    "check_ranges",
+    "payload_bounds",
+    "reach",
+    "signed_bits",
+    "worst_case",
+]
 
 Interval = tuple[int, int]
 Bounds = tuple[np.ndarray, np.ndarray]  # lowest and highest per channel, int64
@@ -237,20 +245,37 @@ def _readout(neuron: Readout, a: Bounds, timesteps: int) -> Bounds:
     return np.minimum(a[0], a[0] * timesteps), np.maximum(a[1], a[1] * timesteps)
 
 
-def _population(
-    index: int, layer: Population, sources: list[Bounds], timesteps: int
-) -> tuple[LayerRange, Bounds]:
+def _sums(layer: Population, sources: list[Bounds]) -> tuple[list[Bounds], list[Bounds], Bounds]:
+    """Each synapse before its exponent and after it, and all of them together."""
     sums = [_sum_bounds(s, b) for s, b in zip(layer.synapses, sources, strict=True)]
     shifted = [
         (_near(shift(low, s.weight_exp)), _near(shift(high, s.weight_exp)))
         for s, (low, high) in zip(layer.synapses, sums, strict=True)
     ]
-    synapses = tuple(
-        _join(_hull(before), _hull(after)) for before, after in zip(sums, shifted, strict=True)
-    )
     total = (
         _near(np.sum([low for low, _ in shifted], axis=0)),
         _near(np.sum([high for _, high in shifted], axis=0)),
+    )
+    return sums, shifted, total
+
+
+def reach(layer: Population, sources: list[Bounds]) -> np.ndarray:
+    """Largest magnitude of sums and state in the first timestep, per channel."""
+    sums, shifted, total = _sums(layer, sources)
+    start = layer.neuron.v0.astype(np.int64) if isinstance(layer.neuron, MultiLevel) else 0
+    bias = 0 if layer.bias is None else layer.bias.astype(np.int64)
+    state = total[0] + bias + start, total[1] + bias + start
+    ends = [np.maximum(-low, high) for low, high in (*sums, *shifted, total, state)]
+    largest: np.ndarray = np.max(ends, axis=0)
+    return largest
+
+
+def _population(
+    index: int, layer: Population, sources: list[Bounds], timesteps: int
+) -> tuple[LayerRange, Bounds]:
+    sums, shifted, total = _sums(layer, sources)
+    synapses = tuple(
+        _join(_hull(before), _hull(after)) for before, after in zip(sums, shifted, strict=True)
     )
     accumulator = _hull(total)
     bias = 0 if layer.bias is None else layer.bias.astype(np.int64)
@@ -295,6 +320,19 @@ def _problem(found: LayerRange, layer: Population) -> str:
     return ""
 
 
+def payload_bounds(layer: Layer, sources: list[Bounds], timesteps: int = 1) -> Bounds:
+    """Lowest and highest payload of a layer per channel, from those of its sources."""
+    if isinstance(layer, Population):
+        return _population(0, layer, sources, timesteps)[1]
+    if isinstance(layer, Flatten):
+        low, high = sources[0]
+        area = layer.shape[0] // low.shape[0]
+        return low.repeat(area), high.repeat(area)
+    low_z, high_z = layer.payload if layer.neuron is None else layer.neuron.payload
+    size = layer.shape[0]
+    return np.full(size, low_z, np.int64), np.full(size, high_z, np.int64)
+
+
 def worst_case(spec: NetworkSpec) -> list[LayerRange]:
     """Worst case of every population, in file order.
 
@@ -314,19 +352,11 @@ def worst_case(spec: NetworkSpec) -> list[LayerRange]:
     found: dict[int, LayerRange] = {}
     for index in order(spec.layers):
         layer = spec.layers[index]
+        sources = [bounds[s] for s in layer.sources]
         if isinstance(layer, Population):
-            found[index], bounds[index] = _population(
-                index, layer, [bounds[s] for s in layer.sources], spec.timesteps
-            )
-        elif isinstance(layer, Flatten):
-            shape = spec.layers[layer.source].shape
-            area = layer.shape[0] // shape[0]
-            low, high = bounds[layer.source]
-            bounds[index] = low.repeat(area), high.repeat(area)
-        elif isinstance(layer, Input):
-            low_z, high_z = layer.payload if layer.neuron is None else layer.neuron.payload
-            size = layer.shape[0]
-            bounds[index] = np.full(size, low_z, np.int64), np.full(size, high_z, np.int64)
+            found[index], bounds[index] = _population(index, layer, sources, spec.timesteps)
+        else:
+            bounds[index] = payload_bounds(layer, sources)
     return [found[index] for index, _ in spec.populations]
 
 

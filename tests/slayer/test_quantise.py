@@ -221,7 +221,6 @@ def test_numbers_that_are_not_finite_are_refused(bad, where):
     ("arguments", "says"),
     [
         ({"theta": 1e9, "units": True}, "threshold must fit 24 bits"),
-        ({"theta": 1.0, "bias": 1e9, "units": True}, "bias must fit 24 bits"),
     ],
 )
 def test_what_no_scale_can_fit_is_refused(arguments, says):
@@ -244,3 +243,12 @@ def test_weight_bits_out_of_range_are_named(bits):
 def test_an_unknown_mode_is_named():
     with pytest.raises(ConfigError, match="'tensor'"):
         Scaling("tensor")
+
+
+def test_a_bias_far_above_its_shortcut_takes_the_shortcut():
+    bias = torch.tensor([1e9, 0.5])
+    ints = integers(torch.ones(2, 3), bias, 1.0, 4, True, Scaling())
+    assert ints.weights[1][0] == 0 and ints.vth[0] == 1 and 0 < ints.scale[0] < 1
+    assert 1 << 20 < ints.bias[0] <= 1 << 21
+    alone = integers(torch.ones(2, 3), bias.clamp_max(0.5), 1.0, 4, True, Scaling())
+    assert ints.weights[1][1] == alone.weights[1][1] and ints.vth[1] == alone.vth[1]
