@@ -44,9 +44,10 @@ class Kind:
 
 
 def _range(low: float, high: float, above: bool = False, below: bool = False) -> str:
-    if high >= GUARD:
-        return f"x{'>' if above else '>='}{low:g}"
-    return f"{low:g}{'<' if above else '<='}x{'<' if below else '<='}{high:g}"
+    least = "" if low <= -GUARD else f"{low:g}{'<' if above else '<='}x"
+    if high < GUARD:
+        return f"{least or 'x'}{'<' if below else '<='}{high:g}"
+    return least and f"x{'>' if above else '>='}{low:g}"
 
 
 def whole(low: int, high: int) -> Kind:

@@ -97,7 +97,7 @@ def test_what_no_option_can_be_is_refused_by_name(record, name, o):
 def test_ranges_are_written_in_few_signs():
     assert whole(1, 10**9).range == "x>=1" and whole(2, 8).range == "2<=x<=8"
     assert number(0, 1, below=True).range == "0<=x<1" and number(0, 9, above=True).range == "0<x<=9"
-    assert flag().range == ""
+    assert number(-1e6, 1e6).range == flag().range == "" and number(-1e6, 3).range == "x<=3"
 
 
 def test_the_former_name_of_a_network_is_read():
