@@ -4,80 +4,45 @@ from typing import Any
 
 import numpy as np
 from lava.magma.core.decorator import implements, requires, tag
-from lava.magma.core.model.py.ports import PyInPort, PyOutPort
 from lava.magma.core.model.py.type import LavaPyType
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from lava_mlsnn.proc.mlif.process import MultiLevelIF
-from lava_mlsnn.proc.model import ExactProcessModel
+from lava_mlsnn.proc.neuron_model import AbstractPyNeuronsFixed, AbstractPyNeuronsFloat
 from netx_export.spec.step import fixed_step, graded_spike, multilevel_step
-from netx_export.spec.widths import STATE_MAX, STATE_MIN, fit_state, shift
-
-
-class AbstractPyMultiLevelIF(ExactProcessModel):
-    """What both number kinds share: the order of a timestep and the sample reset."""
-
-    bias_exp: np.ndarray = LavaPyType(np.ndarray, np.int32, precision=5)
-    levels: np.ndarray = LavaPyType(np.ndarray, np.int32, precision=24)
-    reset_interval: np.ndarray = LavaPyType(np.ndarray, np.int32, precision=24)
-    reset_offset: np.ndarray = LavaPyType(np.ndarray, np.int32, precision=24)
-    overflows: np.ndarray = LavaPyType(np.ndarray, np.int64, precision=24)
-
-    def run_spk(self) -> None:
-        """One timestep."""
-        a = self.a_in.recv()
-        interval = self.reset_interval.item()
-        if interval and (self.time_step - self.reset_offset.item()) % interval == 0:
-            self.v[:] = self.v0
-        self.s_out.send(self.step(a))
-
-    def step(self, a: np.ndarray) -> np.ndarray:
-        """Integrate ``a``, update ``v``, return the payload."""
-        raise NotImplementedError
+from netx_export.spec.widths import STATE_MAX, STATE_MIN, fit_state
 
 
 @implements(proc=MultiLevelIF, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("floating_pt")
-class PyMultiLevelIFFloat(AbstractPyMultiLevelIF):
+class PyMultiLevelIFFloat(AbstractPyNeuronsFloat):
     """Floating point: no width, nothing wraps; for thresholds that are not whole."""
 
-    a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, float)
-    s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
-    v: np.ndarray = LavaPyType(np.ndarray, float)
+    levels: np.ndarray = LavaPyType(np.ndarray, np.int32, precision=24)
     vth: np.ndarray = LavaPyType(np.ndarray, float)
     v0: np.ndarray = LavaPyType(np.ndarray, float)
-    bias_mant: np.ndarray = LavaPyType(np.ndarray, float)
 
     def step(self, a: np.ndarray) -> np.ndarray:
         """One timestep in floating point."""
-        bias = self.bias_mant * 2.0 ** self.bias_exp.item()
-        z, self.v[:] = multilevel_step(self.v, a + bias, self.vth, self.levels.item())
+        z, self.v[:] = multilevel_step(self.v, a + self.bias(), self.vth, self.levels.item())
         return z
 
 
 @implements(proc=MultiLevelIF, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("bit_accurate_loihi", "fixed_pt")
-class PyMultiLevelIFFixed(AbstractPyMultiLevelIF):
-    """Fixed point, every intermediate in 24 bits signed.
+class PyMultiLevelIFFixed(AbstractPyNeuronsFixed):
+    """Fixed point, see :class:`AbstractPyNeuronsFixed`.
 
-    Precisions of inputs, outputs and state variables
-
-    - a_in: signed 24-bit integer. The sum over synapses wraps.
     - s_out: unsigned payload 0..levels in a signed message of num_message_bits.
-    - v, v0: signed 24-bit integer (-8388608 to 8388607).
-    - vth: signed 24-bit integer, at least 1.
-    - bias_mant << bias_exp: signed 24-bit integer.
+    - v0: signed 24-bit integer; vth too, at least 1.
     """
 
-    a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32, precision=24)
-    s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=24)
-    v: np.ndarray = LavaPyType(np.ndarray, np.int32, precision=24)
+    levels: np.ndarray = LavaPyType(np.ndarray, np.int32, precision=24)
     vth: np.ndarray = LavaPyType(np.ndarray, np.int32, precision=24)
     v0: np.ndarray = LavaPyType(np.ndarray, np.int32, precision=24)
-    bias_mant: np.ndarray = LavaPyType(np.ndarray, np.int32, precision=24)
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
@@ -91,7 +56,7 @@ class PyMultiLevelIFFixed(AbstractPyMultiLevelIF):
     def step(self, a: np.ndarray) -> np.ndarray:
         """One timestep in 24-bit integers."""
         if self._bias is None:
-            self._bias = shift(self.bias_mant.astype(np.int64), self.bias_exp.item())
+            self._bias = self.bias()
             self._vth = self.vth.astype(np.float32)
         levels = self.levels.item()
         h = self.v + a + self._bias.astype(np.int32)  # 32 bits hold the sum of three 24-bit ones

@@ -6,24 +6,17 @@ import os
 from typing import Any
 
 import numpy as np
-from lava.magma.core.process.ports.ports import InPort, OutPort
 from lava.magma.core.process.process import LogConfig
 from lava.magma.core.process.variable import Var
 
 from lava_mlsnn.errors import ConfigError, RangeError
-from lava_mlsnn.proc.base import (
-    CheckedProcess,
-    parameter,
-    positive_shape,
-    require_state,
-    require_whole,
-    reset_schedule,
-)
+from lava_mlsnn.proc.base import parameter, positive_shape, require_state
+from lava_mlsnn.proc.neuron import Neurons
 from netx_export.spec.step import message_bits
-from netx_export.spec.widths import OVERFLOWS, shift
+from netx_export.spec.widths import OVERFLOWS
 
 
-class MultiLevelIF(CheckedProcess):
+class MultiLevelIF(Neurons):
     """Neurons that send how often they crossed their threshold, 0..N, in one message.
 
     With N = ``levels``, input a (summed over all synapses) and bias b::
@@ -67,10 +60,9 @@ class MultiLevelIF(CheckedProcess):
 
     Attributes
     ----------
-    a_in, s_out : InPort, OutPort
-        Synaptic input and payload, of ``shape``.
-    v, vth, v0, bias_mant, bias_exp, levels, reset_interval, reset_offset : Var
-        ``reset_interval`` 0 stands for never.
+    a_in, s_out, v, bias_mant, bias_exp, reset_interval, reset_offset
+        As in :class:`~lava_mlsnn.proc.neuron.Neurons`.
+    vth, v0, levels : Var
     overflows : Var, (1,)
         How many neuron-steps left 24 bits, in the sum of the synapses or in the
         integration. 0 in a sound network.
@@ -111,7 +103,6 @@ class MultiLevelIF(CheckedProcess):
                 f"num_message_bits must be one of 0, 8, 16, 24 and at least {needed} for "
                 f"{levels} levels, got {num_message_bits!r}"
             )
-        interval, offset = reset_schedule(reset_interval, reset_offset)
         numbers = {
             key: parameter(key, value, shape)
             for key, value in (("vth", vth), ("v0", v0), ("bias_mant", bias_mant))
@@ -120,36 +111,20 @@ class MultiLevelIF(CheckedProcess):
             raise RangeError(f"vth must be above 0, got {numbers['vth'].min()}")
         super().__init__(
             shape=shape,
+            numbers=numbers,
+            bias_exp=bias_exp,
+            reset_interval=reset_interval,
+            reset_offset=reset_offset,
             num_message_bits=bits,
             overflow=overflow,
             ucode=ucode,
             name=name,
             log_config=log_config,
         )
-        self._numbers = numbers
-        self.a_in = InPort(shape=shape)
-        self.s_out = OutPort(shape=shape)
-        self.v = Var(shape=shape, init=np.broadcast_to(numbers["v0"], shape).copy())
-        self.vth = Var(shape=numbers["vth"].shape, init=numbers["vth"])
-        self.v0 = Var(shape=numbers["v0"].shape, init=numbers["v0"])
-        self.bias_mant = Var(shape=numbers["bias_mant"].shape, init=numbers["bias_mant"])
-        self.bias_exp = Var(shape=(1,), init=int(bias_exp))
         self.levels = Var(shape=(1,), init=int(levels))
-        self.reset_interval = Var(shape=(1,), init=interval)
-        self.reset_offset = Var(shape=(1,), init=offset)
-        self.overflows = Var(shape=(1,), init=0)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of the population."""
-        shape: tuple[int, ...] = self.proc_params["shape"]
-        return shape
 
     def check_fixed(self) -> None:
         """See :class:`CheckedProcess`."""
-        for key, array in self._numbers.items():
-            require_whole(key, array)
+        super().check_fixed()
         require_state("vth", self._numbers["vth"], low=1)
         require_state("v0", self._numbers["v0"])
-        bias = shift(self._numbers["bias_mant"].astype(np.int64), int(self.bias_exp.init))
-        require_state("bias_mant * 2**bias_exp", bias)

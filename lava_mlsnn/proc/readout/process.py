@@ -5,24 +5,14 @@ from __future__ import annotations
 import os
 from typing import Any
 
-import numpy as np
-from lava.magma.core.process.ports.ports import InPort, OutPort
 from lava.magma.core.process.process import LogConfig
-from lava.magma.core.process.variable import Var
 
 from lava_mlsnn.errors import ConfigError
-from lava_mlsnn.proc.base import (
-    CheckedProcess,
-    parameter,
-    positive_shape,
-    require_state,
-    require_whole,
-    reset_schedule,
-)
-from netx_export.spec.widths import shift
+from lava_mlsnn.proc.base import parameter, positive_shape
+from lava_mlsnn.proc.neuron import Neurons
 
 
-class Readout(CheckedProcess):
+class Readout(Neurons):
     """Neurons that send their sum as a signed payload.
 
     ::
@@ -52,8 +42,8 @@ class Readout(CheckedProcess):
 
     Attributes
     ----------
-    a_in, s_out : InPort, OutPort
-    v, bias_mant, bias_exp, reset_interval, reset_offset : Var
+    a_in, s_out, v, bias_mant, bias_exp, reset_interval, reset_offset
+        As in :class:`~lava_mlsnn.proc.neuron.Neurons`.
     overflows : Var, (1,)
         Neuron-steps that left 24 bits in the sum of the synapses, or whose
         payload left ``num_message_bits``.
@@ -81,34 +71,15 @@ class Readout(CheckedProcess):
         shape = positive_shape(shape)
         if num_message_bits not in (8, 16, 24):
             raise ConfigError(f"num_message_bits must be 8, 16 or 24, got {num_message_bits!r}")
-        interval, offset = reset_schedule(reset_interval, reset_offset)
-        bias = parameter("bias_mant", bias_mant, shape)
         super().__init__(
             shape=shape,
+            numbers={"bias_mant": parameter("bias_mant", bias_mant, shape)},
+            bias_exp=bias_exp,
+            reset_interval=reset_interval,
+            reset_offset=reset_offset,
             integrate=bool(integrate),
             num_message_bits=num_message_bits,
             ucode=ucode,
             name=name,
             log_config=log_config,
         )
-        self._bias = bias
-        self.a_in = InPort(shape=shape)
-        self.s_out = OutPort(shape=shape)
-        self.v = Var(shape=shape, init=0)
-        self.bias_mant = Var(shape=bias.shape, init=bias)
-        self.bias_exp = Var(shape=(1,), init=int(bias_exp))
-        self.reset_interval = Var(shape=(1,), init=interval)
-        self.reset_offset = Var(shape=(1,), init=offset)
-        self.overflows = Var(shape=(1,), init=0)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of the population."""
-        shape: tuple[int, ...] = self.proc_params["shape"]
-        return shape
-
-    def check_fixed(self) -> None:
-        """See :class:`CheckedProcess`."""
-        require_whole("bias_mant", self._bias)
-        bias = shift(self._bias.astype(np.int64), int(self.bias_exp.init))
-        require_state("bias_mant * 2**bias_exp", bias)
