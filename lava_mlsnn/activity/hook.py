@@ -89,7 +89,8 @@ def integer_payloads(
     handles = [module.register_forward_hook(keep) for module in uses]
     handles += [root.register_forward_pre_hook(begin), root.register_forward_hook(end)]
     modes = {m: m.training for m in model.modules()}
-    model.eval()
+    for m in modes:
+        m.training = False
     try:
         with torch.no_grad(), precision(model, "integer"):
             yield
@@ -170,9 +171,9 @@ def model_batches(
     DataError
         If the samples have a T axis that forward does not take.
     """
-    from lava_mlsnn.export import trace
+    from lava_mlsnn.export import inner, trace
 
-    graph = trace(model, spec.timesteps)
+    graph, root = trace(model, spec.timesteps), inner(model)
     found: list[tuple[Layers, Any]] = []
     device = next((p.device for p in model.parameters()), None)
     unit = float(getattr(graph.nodes[graph.output].module, "units", 1.0))
@@ -184,7 +185,7 @@ def model_batches(
         elif not graph.timed:
             raise DataError("this model's forward takes samples without a T axis")
         with integer_payloads(model, spec, lambda *both: found.append(both), graph):
-            model(x)
+            root(x)  # inside a DataParallel or a compiled model: hooks do not work on these
         layers, result = found.pop()
         result = result if graph.item is None else result[graph.item]
         yield layers, result.detach().double().cpu().numpy() / graph.factor * unit

@@ -68,11 +68,15 @@ TRANSPARENT = (  # of torch.nn: what they do is followed
     torch.nn.ModuleList,
     torch.nn.ModuleDict,
 )
-WRAPPERS = (torch.nn.DataParallel, torch.nn.parallel.DistributedDataParallel)
+WRAPPERS = (
+    torch.nn.DataParallel,
+    torch.nn.parallel.DistributedDataParallel,
+    torch.optim.swa_utils.AveragedModel,
+)
 
 
 def inner(model: torch.nn.Module) -> torch.nn.Module:
-    """The model inside DataParallel, DistributedDataParallel or torch.compile."""
+    """The model inside DataParallel, DistributedDataParallel, an average or torch.compile."""
     if not isinstance(model, torch.nn.Module):
         raise UnsupportedLayerError(
             f"expected a torch.nn.Module made of blocks, got {type(model).__name__}"
