@@ -137,9 +137,11 @@ def named(nodes: list[Node]) -> tuple[Node, ...]:
         common.append(parts[0])
     stem = ".".join([*common, ""]) if common else ""
     taken: set[str] = set()
-    out = []
+    out: list[Node] = []
     for node in nodes:
         plain = node.name.removeprefix(stem)
+        if node.made and len(node.sources) == 1:  # a flatten goes by its source
+            plain = f"{out[node.sources[0]].name}.{plain}"
         name, use = plain, 1
         while name in taken:
             use += 1

@@ -203,7 +203,7 @@ class Tracer:
             shape = self.nodes[source].shape
             self._flat[source] = self._append(
                 Node(
-                    f"{self.nodes[source].name}.flatten",
+                    "flatten",
                     Flatten(shape),
                     (source,),
                     (math.prod(shape),),
