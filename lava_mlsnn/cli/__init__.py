@@ -9,12 +9,21 @@ def main() -> None:
     130, 143 and 129 when it was stopped (Ctrl-C, SIGTERM, a closed terminal); 70 on a fault
     of its own.
     """
+    import sys
+
     from lava_mlsnn.cli.stop import install
 
     install()  # before the imports that take time
-    from lava_mlsnn.cli.app import app
-    from lava_mlsnn.cli.console import run_app
-    from lava_mlsnn.memory import keep_freed_memory
+    try:
+        from lava_mlsnn.cli.app import app
+        from lava_mlsnn.cli.console import run_app
+        from lava_mlsnn.memory import keep_freed_memory
+    except ImportError as error:
+        print(
+            f"mlsnn: error: the installation is not whole ({error}); install it again",
+            file=sys.stderr,
+        )
+        raise SystemExit(70) from None
 
     keep_freed_memory()  # the process is ours
     run_app(app)

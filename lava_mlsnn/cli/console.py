@@ -70,7 +70,7 @@ def guarded(command: F) -> F:
         except BrokenPipeError:  # `mlsnn info ... | head`
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(0) from None
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # SystemExit: of a library
             if hasattr(error, "exit_code") or _is_unwritten(error):
                 raise
             raise typer.Exit(_explain(error)) from None
@@ -78,12 +78,12 @@ def guarded(command: F) -> F:
     return run  # type: ignore[return-value]
 
 
-def _is_unwritten(error: Exception) -> bool:
+def _is_unwritten(error: BaseException) -> bool:
     """Whether the output cannot be written."""
     return isinstance(error, OSError) and error.filename is None and error.errno in FULL
 
 
-def _explain(error: Exception) -> int:
+def _explain(error: BaseException) -> int:
     """Print one sentence; the exit code. What nobody foresaw is a fault of ours, not code 1."""
     if isinstance(error, MLSNNError):
         complain(error)

@@ -71,14 +71,14 @@ def _end(number: int, main: bool) -> None:
     if atomic is not None:
         with suppress(Exception):
             atomic.discard_temporaries()
-    if not _said:
-        _said = True
-        bar = "\r\x1b[K\x1b[?25h" if os.isatty(2) else ""  # a bar hides the cursor
-        with suppress(OSError):
-            os.write(2, f"{bar}mlsnn: stopped\n".encode())
     if main:
         with suppress(Exception):
             sys.stdout.flush()
         with suppress(BaseException):
             atexit._run_exitfuncs()
+    if not _said:
+        _said = True
+        bar = "\r\x1b[K\x1b[?25h" if os.isatty(2) else ""  # a bar hides the cursor
+        with suppress(OSError):
+            os.write(2, f"{bar}mlsnn: stopped\n".encode())
     os._exit(128 + number)

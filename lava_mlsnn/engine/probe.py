@@ -9,6 +9,7 @@ that a sum just reaches or just misses, and the first that is exact is taken.
 from __future__ import annotations
 
 import functools
+import threading
 import warnings
 from collections.abc import Callable
 
@@ -25,6 +26,7 @@ __all__ = ["backend", "sums_exact"]
 LEVELS = 15
 VTH = 20_000  # the largest round number for which the probe's sums stay separate
 SHAPES = ((3, 3), (48, 3), (70, 1))  # input channels, kernel size
+LOCK = threading.Lock()  # warnings are turned into errors meanwhile, for the process
 
 
 def _extremes(inner: int, size: int) -> tuple[np.ndarray, np.ndarray]:
@@ -99,7 +101,7 @@ def _sums_exact() -> bool:
 
 def _holds(exact: Callable[..., bool], *arguments: str) -> bool:
     """Whether a probe succeeds without an error, and without a word of torch."""
-    with exact_settings(), torch.inference_mode(), warnings.catch_warnings():
+    with LOCK, exact_settings(), torch.inference_mode(), warnings.catch_warnings():
         warnings.simplefilter("error")  # a torch that is about to drop it
         try:
             return exact(*arguments)

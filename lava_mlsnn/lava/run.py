@@ -182,7 +182,7 @@ def _run(
                 total, done=lambda: output.done, progress=progress, timeout=timeout, end=end
             )
             seconds = time.perf_counter() - start
-            overflows = network.overflows()
+            overflows = session.ask(network.overflows, end)
     except TimeUpError:
         raise RunError(
             f"Lava had done 0 of {total} timesteps after {timeout:g} s, it was still starting"

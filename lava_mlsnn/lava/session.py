@@ -14,15 +14,17 @@ import importlib.util
 import multiprocessing
 import queue
 import sys
+import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from lava_mlsnn.errors import MLSNNError, RunError
 from lava_mlsnn.lava.forks import SharedMemory, alone, forking, signals_later
 
 __all__ = ["LavaSession", "lava_available", "require_lava"]
 
+T = TypeVar("T")
 POLL = 0.01  # seconds between two looks at the children
 GRACE = 2.0  # seconds that children get to end on their own
 
@@ -175,6 +177,34 @@ class LavaSession:
         self._ok = True
         if progress is not None:
             progress(steps, steps)
+
+    def ask(self, question: Callable[[], T], end: float | None = None) -> T:
+        """What ``question()`` gives, which waits for children, such as ``Var.get()``.
+
+        RunError if one of them dies meanwhile, or at ``end``: Lava would wait for ever.
+        """
+        answer: queue.SimpleQueue[tuple[T | None, BaseException | None]] = queue.SimpleQueue()
+
+        def listen() -> None:
+            try:
+                answer.put((question(), None))
+            except BaseException as error:
+                answer.put((None, error))
+
+        threading.Thread(target=listen, daemon=True).start()
+        while True:
+            try:
+                value, error = answer.get(timeout=10 * POLL)
+                break
+            except queue.Empty:
+                self._raise_if_dead()
+                if end is not None and time.monotonic() > end:
+                    raise RunError(
+                        "Lava did not say how a value stands until the time was up"
+                    ) from None
+        if error is not None:
+            raise error
+        return value  # type: ignore[return-value]
 
     def _raise_if_dead(self) -> None:
         infrastructure = self.runtime._messaging_infrastructure

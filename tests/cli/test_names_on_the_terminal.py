@@ -236,6 +236,7 @@ def test_a_terminal_that_knows_few_letters(tmp_path, encoding):
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), 2, "the memory is"),
         (PermissionError(13, "Permission denied", "x\x1b"), 2, "x\\x1b: Permission denied"),
         (SystemError("x"), 70, "SystemError"),
+        (SystemExit(1), 70, "SystemExit"),
     ],
 )
 def test_a_crash_is_never_code_1(mlsnn, tmp_path, monkeypatch, error, code, says):

@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import pty
 import random
 import signal
 import subprocess
 import sys
+import termios
 import time
 from pathlib import Path
 
@@ -205,3 +208,36 @@ def test_what_was_said_before_is_not_lost(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (143, "said before\n", "mlsnn: stopped\n")
+
+
+def test_a_closed_terminal(trained, tmp_path):
+    """The window is shut during a run: the terminal is gone, nobody can be told, all ends."""
+    leader, follower = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "lava_mlsnn", "train", "--out", "out", "--epochs", "999"],
+        stdin=follower,
+        stdout=follower,
+        stderr=follower,
+        cwd=tmp_path,
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+    )
+    os.close(follower)
+    try:
+        while process.poll() is None and not (tmp_path / "out" / "model.pt").exists():
+            os.read(leader, 65536)
+        os.close(leader)
+        assert process.wait(5) == 129
+        assert os.listdir(tmp_path / "out") == ["model.pt"] and family(process.pid) == []
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_a_hole_in_the_installation_is_not_code_1(tmp_path):
+    (tmp_path / "typer.py").write_text("raise ImportError('no typer')")
+    done = subprocess.run(
+        [sys.executable, "-m", "lava_mlsnn", "--help"], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert done.returncode == 70 and done.stdout == ""
+    assert done.stderr.startswith("mlsnn: error: the installation is not whole (no typer)")

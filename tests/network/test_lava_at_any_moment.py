@@ -303,3 +303,20 @@ def test_the_timeout_covers_the_start(timeout, per_layer):
 def test_a_timeout_is_a_positive_number(timeout):
     with pytest.raises(ConfigError, match="timeout must be a number of seconds above 0"):
         run_lava(small(), X, timeout=timeout)
+
+
+def test_a_child_that_dies_while_it_is_asked(monkeypatch):
+    """``Var.get()`` of Lava waits for ever for a child that was killed."""
+    from lava_mlsnn.lava.network.process import Network
+
+    real = Network.overflows
+
+    def overflows(network):
+        for child in multiprocessing.active_children():
+            os.kill(child.pid, signal.SIGKILL)
+        return real(network)
+
+    monkeypatch.setattr(Network, "overflows", overflows)
+    with pytest.raises(RunError, match="was killed by signal 9"):
+        run_lava(small(), X)
+    assert multiprocessing.active_children() == []
