@@ -83,10 +83,11 @@ class ModelConfig(Options):
         "BatchNorm gain that branches beside identity shortcuts start with; left out: 1 over the "
         "number of these shortcuts.",
     )
-    start_bias: float = option(
-        -0.25,
-        number(-1e6, 1e6),
-        "Bias that neurons start with, in thresholds; below 0 they send fewer events.",
+    start_bias: float | None = option(
+        None,
+        number(-1e6, 1e6, optional=True),
+        "Bias that neurons start with, in thresholds; left out: -0.25 where there are identity "
+        "shortcuts (fewer events), else 0.",
     )
     threshold: float = option(
         1.0, number(0, 1e6, above=True), "Threshold at the start of training."

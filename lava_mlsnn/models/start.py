@@ -11,7 +11,7 @@ vth. Three things decide whether many such blocks in a row train (docs/networks.
   that fire on spikes without a weight (an identity shortcut, a pool) start at vth / 2,
   which rounds; the others have a bias for it and start at 0.
 * **bias**: the n BatchNorms of a population start with ``beta = bias * gamma * vth / n``;
-  below 0, neurons start quieter, and stay so.
+  below 0, neurons start quieter, and stay so. Without shortcuts nothing could pass then.
 
 Nothing of it changes the exported form: V0 is stored per population, the rest is trained.
 
@@ -26,6 +26,8 @@ from lava_mlsnn.slayer.block import Residual
 from lava_mlsnn.slayer.population import Population
 
 __all__ = ["apply_start", "fires_on_spikes", "identity_shortcuts"]
+
+QUIET = -0.25
 
 
 def identity_shortcuts(model: torch.nn.Module) -> list[Residual]:
@@ -46,7 +48,11 @@ def fires_on_spikes(population: Population) -> bool:
 
 @torch.no_grad()
 def apply_start(
-    model: torch.nn.Module, *, v0: str = "auto", gain: float | None = None, bias: float = 0.0
+    model: torch.nn.Module,
+    *,
+    v0: str = "auto",
+    gain: float | None = None,
+    bias: float | None = None,
 ) -> None:
     """Set a fresh network's start; nothing is drawn at random.
 
@@ -58,12 +64,14 @@ def apply_start(
         ``auto`` is the rule above; the others leave V0 as the blocks were built.
     gain : float, optional
         Of branches beside identity shortcuts, instead of 1 / K.
-    bias : float
-        Of neurons, in thresholds.
+    bias : float, optional
+        Of neurons, in thresholds; left out: :data:`QUIET` with identity shortcuts, else 0.
     """
     blocks = identity_shortcuts(model)
     if gain is None:
         gain = 1.0 / max(1, len(blocks))
+    if bias is None:
+        bias = QUIET if blocks else 0.0
     for block in blocks:
         last = next(block.conv2._synapses()).norm
         assert last is not None
