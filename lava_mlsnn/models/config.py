@@ -74,8 +74,8 @@ class ModelConfig(Options):
     v0: str = option(
         "auto",
         choice(V0_RULES),
-        "V0: 0 (floor), threshold / 2 (round), or the latter where neurons fire on spikes without "
-        "a weight: at identity shortcuts and pools (auto).",
+        "V0: 0 (floor), threshold / 2 (round), or the latter at identity shortcuts alone, and "
+        "everywhere in networks without (auto).",
     )
     branch_gain: float | None = option(
         None,

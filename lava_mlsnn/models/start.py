@@ -9,7 +9,8 @@ vth. Three things decide whether many such blocks in a row train (docs/networks.
   A branch beside a projection keeps 1: the strided 1x1 convolution sees a part of the image.
 * **V0**: ``floor((s + x) / vth)`` loses a level wherever x is a little below 0. Neurons
   that fire on spikes without a weight (an identity shortcut, a pool) start at vth / 2,
-  which rounds; the others have a bias for it and start at 0.
+  which rounds; the others have a bias for it and start at 0. Without any identity
+  shortcut all neurons round: what one layer loses no path brings back.
 * **bias**: the n BatchNorms of a population start with ``beta = bias * gamma * vth / n``;
   below 0, neurons start quieter, and stay so. Without shortcuts nothing could pass then.
 
@@ -82,5 +83,5 @@ def apply_start(
         for norm in norms:
             start = norm.weight * (bias / len(norms))
             norm.bias.copy_(start if neuron is None else start * neuron.threshold)
-        if v0 == "auto" and neuron is not None and fires_on_spikes(population):
+        if v0 == "auto" and neuron is not None and (not blocks or fires_on_spikes(population)):
             neuron.v0 = "round"

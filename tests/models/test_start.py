@@ -80,6 +80,7 @@ def test_the_start_is_what_was_asked_for_and_draws_nothing(barrier, gain, bias, 
             spikes |= barrier == "integrating" and any(
                 s.weight is None for s in population.synapses
             )
+            spikes |= barrier == "none"
             wanted = v0 if v0 != "auto" else "round" if spikes else "floor"
             assert population.neuron.v0 == wanted, name
 
