@@ -166,7 +166,7 @@ def run_loihi2(
     """
     from lava_mlsnn.runner import IntegerRunner
 
-    x = check_payload(need_spec(spec), np.asarray(x))
+    x = check_payload(need_spec(spec), x)
     if not isinstance(spec.output.neuron, Readout):
         raise ConfigError("the last layer must be a readout to be read on Loihi 2")
     choose_host(partition, board, host, generation)

@@ -13,7 +13,7 @@ from lava_mlsnn.errors import ConfigError, DataError, RunError
 from lava_mlsnn.lava.forks import alone
 from lava_mlsnn.lava.session import LavaSession, TimeUpError, require_lava
 from netx_export.spec import NetworkSpec, StockNeuron, need_spec
-from netx_export.spec.encode import check_payload
+from netx_export.spec.encode import as_array, check_payload
 from netx_export.spec.graded import graded_input
 from netx_export.spec.timing import depths, latency
 
@@ -122,7 +122,7 @@ def run_lava(
     spec = graded_input(need_spec(spec), input_message_bits)
     names = _probe_names(spec, probes)
     stock = _stock_types(spec)
-    x = np.asarray(x)
+    x = as_array(x)
     if stock and x.ndim == len(spec.input.shape) + 2 and x.shape[-1] > 0:
         spec = replace(spec, timesteps=x.shape[-1])
     x = check_payload(spec, x)

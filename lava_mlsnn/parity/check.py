@@ -14,6 +14,7 @@ from lava_mlsnn.data.samples import draw_samples
 from lava_mlsnn.errors import DataError
 from lava_mlsnn.parity.report import ParityReport, compare
 from lava_mlsnn.runner import IntegerRunner, encode
+from netx_export.spec.encode import as_array, check_payload
 
 if TYPE_CHECKING:
     import torch
@@ -65,7 +66,8 @@ def check_parity(
     ParityError
         If the model has other layers than the file.
     """
-    if len(np.atleast_1d(np.asarray(data))) == 0:
+    data = as_array(data)
+    if data.size == 0:
         raise DataError("a parity check needs at least one sample, got none")
     report = ParityReport()
     runner = IntegerRunner(spec, on_overflow="wrap")
@@ -130,8 +132,6 @@ def _results(ours: np.ndarray, theirs: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 
 def _runner_trace(runner: IntegerRunner, x: np.ndarray) -> dict[str, np.ndarray]:
-    from netx_export.spec.encode import check_payload
-
     layers = dict(runner.trace(x).layers)
     layers[runner.spec.input.name] = check_payload(runner.spec, x)
     return layers

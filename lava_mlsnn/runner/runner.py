@@ -11,7 +11,7 @@ import numpy as np
 
 from lava_mlsnn.checks import check_threads
 from lava_mlsnn.errors import ConfigError, RangeError, UnsupportedLayerError
-from netx_export.spec.encode import check_payload, check_shape
+from netx_export.spec.encode import as_array, check_payload, check_shape
 from netx_export.spec.widths import OVERFLOWS
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ class IntegerRunner:
         """
         if not isinstance(batch_size, int) or batch_size < 1:
             raise ConfigError(f"batch_size must be at least 1, got {batch_size}")
-        x = np.asarray(x)
+        x = as_array(x)
         check_shape(self.spec.input, x)
         names = self._names(layers)
 

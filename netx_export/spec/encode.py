@@ -13,7 +13,7 @@ from netx_export.spec.graded import says_no_bits
 if TYPE_CHECKING:
     from netx_export.spec import Input, NetworkSpec
 
-__all__ = ["check_payload", "encode"]
+__all__ = ["as_array", "check_payload", "encode"]
 
 GRADED = (
     "a file of lava-dl does not say that more enters it; give its input_message_bits to read(), "
@@ -46,7 +46,7 @@ def encode(spec: NetworkSpec, data: np.ndarray) -> np.ndarray:
     from netx_export.spec import need_spec
 
     layer = need_spec(spec).input
-    array = _array(data)
+    array = as_array(data)
     if array.dtype.kind not in "buif":
         raise DataError(f"samples must be numbers, got type {array.dtype}")
     check_shape(layer, array)
@@ -59,7 +59,8 @@ def encode(spec: NetworkSpec, data: np.ndarray) -> np.ndarray:
     return np.floor(array * layer.gain + 0.5).clip(low, high).astype(np.int64)
 
 
-def _array(values: Any) -> np.ndarray:
+def as_array(values: Any) -> np.ndarray:
+    """Samples as an array; DataError for what is none."""
     try:
         return np.asarray(values)
     except (TypeError, ValueError, RuntimeError):  # ragged lists, tensors of a GPU
@@ -85,7 +86,7 @@ def check_payload(spec: NetworkSpec, x: np.ndarray) -> np.ndarray:
 
     A static sample is repeated in every timestep.
     """
-    x = _array(x)
+    x = as_array(x)
     layer = spec.input
     timed = check_shape(layer, x)
     if x.dtype.kind not in "buif" or (x.dtype.kind == "f" and np.any(x != np.floor(x))):

@@ -7,9 +7,10 @@ import pytest
 from dense_stock_file import stock_file
 from small_models import small_model
 
-from lava_mlsnn import encode
+from lava_mlsnn import IntegerRunner, encode
 from lava_mlsnn.errors import ConfigError, DataError
-from netx_export import read, to_spec, write
+from lava_mlsnn.parity import check_parity
+from netx_export import read, run_lava, to_spec, write
 from netx_export.spec.encode import check_payload
 
 
@@ -53,6 +54,14 @@ def test_a_file_that_says_what_enters_it_is_not_overruled(tmp_path):
 @pytest.mark.parametrize("ragged", [[[1, 2], [1]], [[[1], [1, 2]]]])
 def test_ragged_samples_are_named(tmp_path, ragged):
     spec = read(stock_file(tmp_path / "a.net"))
-    for take in (encode, check_payload):
+    own = to_spec(small_model(steps=1))
+    runner = IntegerRunner(own)
+    for take in (
+        lambda x: encode(spec, x),
+        lambda x: check_payload(spec, x),
+        lambda x: run_lava(own, x),
+        lambda x: check_parity(own, x),
+        runner.run,
+    ):
         with pytest.raises(DataError, match="samples must be one array of numbers"):
-            take(spec, ragged)
+            take(ragged)
