@@ -84,7 +84,8 @@ def load_model(path: Path) -> MultiLevelNetwork:
     with trusted(path, "parameters"):
         config = ModelConfig.from_stored(content["config"])
         with torch.device("meta"):  # shapes without memory
-            load_weights(build_model(config), content["model"], assign=True)
+            shapes = build_model(config)
+        load_weights(shapes, content["model"], assign=True)
         model = build_model(config)
         load_weights(model, content["model"])
         model.class_names = stored_names(content, config.classes)

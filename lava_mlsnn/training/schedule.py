@@ -108,11 +108,12 @@ def load_moments(optimiser: torch.optim.Optimizer, state: Mapping[str, Any], ste
     """
     parameters = [p for group in optimiser.param_groups for p in group["params"]]
     found, names = state["state"], MOMENTS[type(optimiser).__name__]
-    if set(found) != set(range(len(parameters) if steps else 0)):
+    plain = all(group.get("momentum") == 0 for group in optimiser.param_groups)  # SGD
+    held = len(parameters) if steps else 0
+    if set(found) != set(range(held)) and not (plain and not found):
         raise ValueError(
             f"the optimiser holds {len(found)} of {len(parameters)} parameters after {steps} steps"
         )
-    plain = all(group.get("momentum") == 0 for group in optimiser.param_groups)  # SGD
     for index, moments in found.items():
         if set(moments) != names:
             raise ValueError(f"the optimiser holds {shown(sorted(moments))} of parameter {index}")
