@@ -1,8 +1,8 @@
 # make setup   an environment in .venv (once; at once when it is up to date)
 # make demo    train, export, run in Lava, compare; results in OUT (default: demo)
-# make test    lint, types and tests
+# make test    lint, types and tests, also on a newer Python without Lava (make test-newer)
 # make bench   speed and memory beside other libraries, into benchmarks/results
-# Variables: PYTHON (a Python 3.10), VENV (default .venv), OUT, PYTEST_ARGS, BENCH_ARGS
+# Variables: PYTHON (a Python 3.10), PYTHON_NEWER (3.11 to 3.13), VENV (default .venv), OUT, PYTEST_ARGS, BENCH_ARGS
 
 # Not from the environment of the shell, where VENV may mean something else.
 VENV := .venv
@@ -19,7 +19,7 @@ ifdef PYTHON
 export PYTHON
 endif
 
-.PHONY: help setup demo test bench lint clean
+.PHONY: help setup demo test test-newer bench lint clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p;/^$$/q' Makefile
@@ -37,6 +37,10 @@ lint: setup
 
 test: lint
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	@$(MAKE) --no-print-directory test-newer
+
+test-newer:
+	@PYTEST_ARGS="$(PYTEST_ARGS)" PYTHON_NEWER="$(PYTHON_NEWER)" bash tools/test_newer.sh
 
 # The other libraries get environments of their own; one that cannot be made is listed.
 bench: setup
@@ -44,5 +48,5 @@ bench: setup
 	@$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
 clean:
-	rm -rf .venv .venv-bench .bench demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-bench .venv-newer .bench demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find benchmarks lava_mlsnn netx_export tests tools -type d -name __pycache__ -prune -exec rm -rf {} +

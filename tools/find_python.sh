@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Print the path of a Python 3.10 that can make an environment, or say what to install.
+# Print the path of a Python that can make an environment, or say what to install.
 #
+# WANT is its version, 3.10 by default, which Lava needs.
 # Order: $PYTHON (checked, nothing else is tried), PATH, pyenv, uv, conda, usual folders.
 # A candidate counts only when it runs: a pyenv shim of a version that is not active does not.
 # AVOID=DIR leaves out interpreters inside DIR (the environment that is about to be replaced).
@@ -9,7 +10,10 @@
 set -u
 shopt -s nullglob
 
-want=3.10
+want=${WANT:-3.10}
+why="Other versions may stay beside it."
+[ "$want" = 3.10 ] &&
+    why="Lava (lava-nc 0.10.0, lava-dl 0.6.0) runs on Python 3.10 alone; other versions may stay beside it."
 home=${HOME:-/nonexistent}
 sys=${SYSROOT:-}
 modules="venv ensurepip ssl zlib ctypes bz2 lzma"
@@ -20,22 +24,22 @@ probe() {
     "$1" -I -c '
 import importlib, platform, sys
 version = sys.version_info[:2]
-if version != (3, 10):
+if "%d.%d" % version != sys.argv[1]:
     print("is Python %d.%d" % version)
 elif platform.python_implementation() != "CPython":
     print("is %s, not CPython" % platform.python_implementation())
 else:
     missing = []
-    for name in sys.argv[1:]:
+    for name in sys.argv[2:]:
         try:
             importlib.import_module(name)
         except ImportError:
             missing.append(name)
     print("lacks the module%s %s" % ("s" * (len(missing) > 1), ", ".join(missing)) if missing else "ok")
-' $modules 2>/dev/null </dev/null
+' "$want" $modules 2>/dev/null </dev/null
 }
 
-# Print the candidate and leave when it serves; else remember why a 3.10 did not.
+# Print the candidate and leave when it serves; else remember why one of this version did not.
 try() {
     local path=$1 answer
     [ -f "$path" ] && [ -x "$path" ] || return 0
@@ -125,7 +129,7 @@ try_usual_folders() {
         "$sys/opt/homebrew/bin/python$want" \
         "$sys/opt/homebrew/opt/python@$want/bin/python$want" \
         "$sys/usr/local/opt/python@$want/bin/python$want" \
-        "$sys/opt/python/cp310-cp310/bin/python$want" \
+        "$sys/opt/python/cp${want/./}-cp${want/./}/bin/python$want" \
         "$home"/.asdf/installs/python/"$want"*/bin/"python$want" \
         "$home"/.local/share/mise/installs/python/"$want"*/bin/"python$want"; do
         try "$path"
@@ -146,7 +150,7 @@ if [ -n "${PYTHON:-}" ]; then
         else
             echo "PYTHON=$PYTHON cannot be used: it ${answer:-does not run}."
         fi
-        echo "Lava needs CPython $want with venv: set PYTHON to one, or unset it to let this script search."
+        echo "CPython $want with venv is needed: set PYTHON to one, or unset it to let this script search."
     } >&2
     exit 1
 fi
@@ -159,7 +163,7 @@ try_usual_folders
 
 {
     echo "No usable Python $want found (looked on PATH and in pyenv, uv, conda and the usual folders)."
-    echo "Lava (lava-nc 0.10.0, lava-dl 0.6.0) runs on Python $want alone; other versions may stay beside it."
+    echo "$why"
     if [ -n "$rejected" ]; then
         echo
         echo "Found, but not usable:"
@@ -178,7 +182,7 @@ try_usual_folders
     echo "Install it in one of these ways, then run the same command again:"
     echo "  uv      uv python install $want"
     echo "  pyenv   pyenv install $want"
-    echo "  conda   conda create -n py310 python=$want"
+    echo "  conda   conda create -n py${want/./} python=$want"
     echo "  Debian, Ubuntu (where the release has it)   sudo apt install python$want python$want-venv"
     echo "  macOS with Homebrew   brew install python@$want"
     echo "Or name one that is elsewhere: make setup PYTHON=/path/to/python$want"

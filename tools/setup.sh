@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
 # Make the environment that `make demo` and `make test` use: $VENV, by default .venv.
+# With NEWER=yes: one for the newest Python and packages that there are, without Lava.
 #
 # Idempotent: a stamp, written last, holds all that the environment depends on; while it still
 # fits, this returns at once. Without a fitting stamp (first run, changed dependencies, moved
 # checkout, interrupted set-up) the environment is brought up to date or made anew.
 # Variables: PYTHON (a Python 3.10), VENV. Only files under $VENV are written.
+# Exit status: 0 ready, 3 with NEWER=yes no such Python was found, else 1.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
@@ -14,6 +16,15 @@ case $venv in /*) ;; *) venv=$root/$venv ;; esac
 stamp=$venv/.setup-stamp
 mine=$venv/.made-by-setup       # there from the first moment, in environments that we made
 log=$venv/setup.log
+if [ "${NEWER:-}" = yes ]; then
+    versions="3.13 3.12 3.11"
+    modules='"lava_mlsnn", "netx_export"'
+    pip_options=(--upgrade --upgrade-strategy eager)
+else
+    versions=3.10
+    modules='"lava_mlsnn", "netx_export", "lava"'
+    pip_options=(-c constraints.txt)
+fi
 
 say() { printf 'setup: %s\n' "$*"; }
 fail() { printf 'setup: %s\n' "$*" >&2; exit 1; }
@@ -47,17 +58,17 @@ remove_environment() {
 wanted() {
     printf 'checkout %s\n' "$root"
     awk '/^\[/ { keep = ($0 ~ /^\[(build-system|project|tool\.hatch)/) } keep' pyproject.toml
-    cat constraints.txt
+    if [ "${NEWER:-}" = yes ]; then date +%Y-%m; else cat constraints.txt; fi  # the newest of a month
 }
 
 runs() { "$venv/bin/python" -I -c "$1" >/dev/null 2>&1 </dev/null; }
-right_python() { runs 'import sys, pip; sys.exit(sys.version_info[:2] != (3, 10))'; }
+right_python() { runs "import sys, pip; sys.exit(sys.version_info[1] not in [${versions//[ .]/, }][1::2])"; }
 
 up_to_date() {
-    [ -f "$stamp" ] && wanted | cmp -s - "$stamp" && [ -x "$venv/bin/mlsnn" ] && runs '
+    [ -f "$stamp" ] && wanted | cmp -s - "$stamp" && [ -x "$venv/bin/mlsnn" ] && runs "
 import importlib.util, sys
-names = ["lava_mlsnn", "netx_export", "lava", "torch", "numpy", "h5py", "pytest", "hypothesis"]
-sys.exit(any(importlib.util.find_spec(name) is None for name in names))'
+names = [$modules, 'torch', 'numpy', 'h5py', 'pytest', 'hypothesis']
+sys.exit(any(importlib.util.find_spec(name) is None for name in names))"
 }
 
 up_to_date && exit 0
@@ -88,21 +99,29 @@ if [ -e "$venv" ] || [ -L "$venv" ]; then
         fresh=no
         say "using the environment that is already in $venv"
     elif runs 'pass'; then
-        fail "$venv holds a Python that is not 3.10 or not in a venv: move it away, or choose another folder with VENV=..."
+        fail "$venv holds a Python that is not ${versions// / or } or not in a venv: move it away, or choose another folder with VENV=..."
     else
         say "$venv does not work: making it anew"
     fi
 fi
 
 if [ "$fresh" = yes ]; then
-    python=$(AVOID=$venv bash tools/find_python.sh) || exit 1
-    say "Python 3.10: $python"
+    python=""
+    for version in $versions; do
+        if [ "${NEWER:-}" = yes ]; then
+            python=$(WANT=$version AVOID=$venv bash tools/find_python.sh 2>/dev/null) && break
+        else
+            python=$(WANT=$version AVOID=$venv bash tools/find_python.sh) || exit 1
+        fi
+    done
+    [ -n "$python" ] || exit 3
+    say "Python $version: $python"
     remove_environment
     mkdir -p "$venv"
     : >"$mine"
     "$python" -I -m venv "$venv" >"$log" 2>&1 9<&- || {
         cat "$log" >&2
-        fail "'$python -m venv' failed (see above); on Debian and Ubuntu: sudo apt install python3.10-venv"
+        fail "'$python -m venv' failed (see above); on Debian and Ubuntu: sudo apt install python$version-venv"
     }
     free=$(df -Pk "$venv" | awk 'NR == 2 { print int($4 / 1048576) }')
     if [ "${free:-99}" -lt 8 ]; then
@@ -116,7 +135,7 @@ rm -f "$stamp"                  # from here to the end the environment counts as
 pip_install() {
     local line name size='(Downloading|Using cached) ([^ ]+) \(([0-9]{3,}\.?[0-9]* MB|[0-9.]+ GB)\)'
     "$venv/bin/python" -m pip --disable-pip-version-check install --no-input --progress-bar off \
-        -c constraints.txt "$@" 2>&1 </dev/null | while IFS= read -r line; do
+        "${pip_options[@]}" "$@" 2>&1 </dev/null | while IFS= read -r line; do
         printf '%s\n' "$line" >>"$log"
         if [[ $line =~ $size ]]; then
             name=${BASH_REMATCH[2]%%-cp3*}

@@ -194,3 +194,17 @@ def test_environment_to_be_replaced_is_left_out(machine: Machine) -> None:
     path = f"{machine.root}/repo/.venv/bin:{machine.bin}"
     assert machine.find(PATH=path).returncode == 0
     assert machine.find(PATH=path, AVOID=f"{machine.root}/repo/.venv").returncode == 1
+
+
+def test_another_version_is_found_in_the_same_places(machine: Machine) -> None:
+    machine.program(PLACES["PATH"], GOOD)
+    for place in PLACES.values():
+        file = machine.program(place.replace("3.10", "3.12"), GOOD)
+        found = machine.find(WANT="3.12").stdout
+        file.unlink()
+        assert found == f"{file}\n"
+        if place == "bin/python3":  # any version may have this name
+            machine.program("bin/python3", OTHER)
+    nothing = machine.find(WANT="3.12")
+    assert nothing.returncode == 1
+    assert "No usable Python 3.12" in nothing.stderr and "Lava" not in nothing.stderr

@@ -349,3 +349,49 @@ def wait_for(file: Path, text: str) -> None:
     while not (file.exists() and text in file.read_text()):
         assert time.monotonic() < end, f"{text!r} never came into {file}"
         time.sleep(0.02)
+
+
+def test_a_newer_environment_takes_the_newest_packages_and_stays(checkout: Checkout) -> None:
+    newer = {"NEWER": "yes", "VENV": ".venv-newer", "PYTHON": str(checkout.python)}
+    code, output = checkout.setup(**newer)
+    assert code == 0, output
+    assert "Python 3.13" in output and (checkout.root / ".venv-newer" / "bin" / "mlsnn").exists()
+    asked = (checkout.state / "calls").read_text()
+    assert "constraints.txt" not in asked and "--upgrade" in asked
+    assert checkout.calls() == EVERYTHING
+    assert checkout.setup(**newer) == (0, "")
+    assert checkout.calls() == []
+    assert checkout.setup()[0] == 0, "the other environment is its own"
+    assert checkout.calls() == EVERYTHING
+
+
+def test_no_newer_python_is_another_answer_than_a_failure(checkout: Checkout) -> None:
+    checkout.python.write_text("#!/bin/sh\necho 'is Python 3.10'\n")
+    code, output = checkout.setup(NEWER="yes", VENV=".venv-newer")
+    assert (code, output) == (3, "")
+    assert not (checkout.root / ".venv-newer").exists()
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_the_newer_tests_say_that_they_did_not_run(checkout: Checkout, named: bool) -> None:
+    checkout.python.write_text("#!/bin/sh\necho 'is Python 3.10'\n")
+    for tool in ("bash", "dirname", "sort", "cat"):  # no Python of the machine on the PATH
+        real = shutil.which(tool)
+        assert real is not None
+        checkout.python.with_name(tool).symlink_to(real)
+    root = str(checkout.root)
+    variables = {"PATH": str(checkout.python.parent), "HOME": root, "SYSROOT": root}
+    if named:
+        variables["PYTHON_NEWER"] = str(checkout.python)
+    done = subprocess.run(
+        ["bash", str(checkout.root / "tools" / "test_newer.sh")],
+        env=variables,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        timeout=60,
+    )
+    if named:
+        assert done.returncode == 1 and "is no CPython 3.11 to 3.13" in done.stderr
+    else:
+        assert done.returncode == 0 and "NOT RUN" in done.stdout
