@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Test the half that needs no Lava on a newer Python, with the newest torch and NumPy for it:
-# first `mlsnn demo`, which may say nothing but its own lines, then all tests; those that need
-# Lava skip themselves. The environment is .venv-newer, made once a month by tools/setup.sh.
+# first `mlsnn demo`, which may say nothing but its own lines, then the tests; those that need
+# Lava skip themselves, those of the scripts and the benchmarks run once a test run, not twice.
+# The environment is .venv-newer, made once a month by tools/setup.sh.
 # Variables: PYTHON_NEWER (a Python 3.11 to 3.13; nothing else is tried), PYTEST_ARGS.
 # Where there is no such Python this says so and succeeds, unless PYTHON_NEWER names one.
 set -euo pipefail
@@ -37,4 +38,4 @@ fi
 say "mlsnn demo: $(grep -h 'no difference$' "$out" | sed 's/^ *//')"
 
 # shellcheck disable=SC2086 - several options
-"$bin/python" -m pytest ${PYTEST_ARGS:-} </dev/null
+"$bin/python" -m pytest ${PYTEST_ARGS:-} --ignore tests/tools --ignore tests/benchmarks </dev/null

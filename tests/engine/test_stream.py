@@ -9,7 +9,8 @@ from strategies import network_specs, payloads
 
 from lava_mlsnn.engine import StreamEngine
 from lava_mlsnn.runner import IntegerRunner
-from netx_export.spec import Conv, Input, MultiLevel, NetworkSpec, Population, Readout
+from netx_export.spec import Conv, Dense, Input, MultiLevel, NetworkSpec, Population, Readout
+from netx_export.spec.ranges import worst_case
 from netx_export.spec.timing import depths, latency
 
 SLOW = settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
@@ -126,3 +127,14 @@ def test_a_state_can_be_put_in_from_outside():
     engine.advance()
     np.testing.assert_array_equal(engine.sent(1)[:, 0, 0], [2, 2])  # (7+1)//4, (7+6)//5
     np.testing.assert_array_equal(engine.state(1)[:, 0, 0], [0, 3])
+
+
+def test_a_neuron_that_no_legal_payload_makes_fire_may_fire_once_one_left_its_range():
+    """What comes behind it was a byte by the file's ranges and is none any more."""
+    neuron = Population("neuron", (1,), (Dense(0, np.array([[9]])),), MultiLevel(1, [50], [0]))
+    out = Population("out", (1,), (Dense(1, np.array([[200]])),), Readout(), np.array([100]))
+    spec = NetworkSpec((Input((1,), 4), neuron, out))
+    assert worst_case(spec)[1].payload == (100, 100)
+    x = np.array([[4], [1000], [4]])
+    sent, _ = streamed(spec, x)
+    np.testing.assert_array_equal(sent[2][2:5, 0], [100, 300, 100])
