@@ -18,10 +18,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import lava_mlsnn
 from lava_mlsnn.cli.console import plain
 from netx_export import write
 from netx_export.spec import Dense, Flatten, Input, MultiLevel, NetworkSpec, Population, Readout
 
+# in another folder, also where the package is not installed
+HERE = {**os.environ, "PYTHONPATH": str(Path(lava_mlsnn.__file__).parents[1])}
 LINK = "\x1b]8;;http://evil.example\x1b\\click\x1b]8;;\x1b\\"
 EVIL = [
     *("[/]", "[bold red]x", "[link=http://evil.example]x[/link]", "x[v2]", ":bomb:", "{x}", "%s"),
@@ -172,7 +175,7 @@ def seen_on_a_terminal(arguments: list[str | bytes], folder: Path) -> tuple[int,
         stderr=follower,
         stdin=subprocess.DEVNULL,
         cwd=folder,
-        env={**os.environ, "TERM": "xterm-256color", "COLUMNS": "200"},
+        env={**HERE, "TERM": "xterm-256color", "COLUMNS": "200"},
     ) as process:
         os.close(follower)
         found = b""
@@ -217,7 +220,7 @@ def test_a_terminal_that_knows_few_letters(tmp_path, encoding):
             [sys.executable, "-m", "lava_mlsnn", "info", file],
             capture_output=True,
             cwd=tmp_path,
-            env={**os.environ, "PYTHONIOENCODING": encoding},
+            env={**HERE, "PYTHONIOENCODING": encoding},
         )
         assert (done.returncode, done.stderr) == (0, b"")
 
