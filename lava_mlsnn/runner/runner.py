@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -9,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lava_mlsnn.checks import check_threads
+from lava_mlsnn.checks import check_threads, check_whole, shown
 from lava_mlsnn.errors import ConfigError, RangeError, UnsupportedLayerError
+from netx_export.spec import limits
 from netx_export.spec.encode import as_array, check_payload, check_shape
 from netx_export.spec.widths import OVERFLOWS
 
@@ -71,6 +73,8 @@ class IntegerRunner:
     ------
     UnsupportedLayerError
         If the network has a neuron that only Lava runs.
+    RangeError
+        If one sample, all its T timesteps of one layer, does not fit the memory.
     """
 
     def __init__(
@@ -100,6 +104,7 @@ class IntegerRunner:
                     f"the integer runner has no {layer.neuron.type} neuron; run this file in Lava",
                     spec.label(index),
                 )
+        _check_memory(spec)
         from lava_mlsnn.engine import Engine  # torch only from here on
 
         self.spec = spec
@@ -147,8 +152,7 @@ class IntegerRunner:
         Layers are in the narrowest integers that the runner had them in; the arrays of
         one batch are new ones.
         """
-        if not isinstance(batch_size, int) or batch_size < 1:
-            raise ConfigError(f"batch_size must be at least 1, got {batch_size}")
+        batch_size = check_whole("batch_size", batch_size, 1, 1 << 31)
         x = as_array(x)
         check_shape(self.spec.input, x)
         names = self._names(layers)
@@ -178,7 +182,9 @@ class IntegerRunner:
     def profile(self, x: np.ndarray, batch_size: int = 64) -> dict[str, float]:
         """Seconds spent in every layer while ``x`` runs, in the order of the file."""
         seconds = {layer.name: 0.0 for layer in self.spec.layers}
-        step = min(batch_size, self._engine.samples)
+        x = as_array(x)
+        check_shape(self.spec.input, x)
+        step = min(check_whole("batch_size", batch_size, 1, 1 << 31), self._engine.samples)
         for start in range(0, len(x), step):
             part = check_payload(self.spec, x[start : start + step])
             with self._threads():
@@ -187,6 +193,8 @@ class IntegerRunner:
 
     def _names(self, layers: list[str] | tuple[str, ...] | None) -> tuple[str, ...]:
         names = [p.name for _, p in self.spec.populations]
+        if layers is not None and not isinstance(layers, list | tuple):
+            raise ConfigError(f"layers must be a list of names, got {shown(layers)}")
         for name in layers or ():
             if name not in names:
                 raise ConfigError(f"no layer is called {name!r}; there are {', '.join(names)}")
@@ -234,3 +242,16 @@ class IntegerRunner:
             yield
         finally:
             torch.set_num_threads(before)
+
+
+def _check_memory(spec: NetworkSpec) -> None:
+    """RangeError where one sample does not fit: the runner takes its T timesteps at once."""
+    sizes = [math.prod(layer.shape) for layer in spec.layers]
+    for index, layer in spec.populations:
+        need = 8 * spec.timesteps * (sizes[index] + sum(sizes[s] for s in layer.sources))
+        if need > limits.memory():
+            raise RangeError(
+                f"one sample of T = {spec.timesteps} timesteps needs {need >> 30} GiB here, more "
+                "than this machine has; run it in Lava, which goes timestep by timestep",
+                spec.label(index),
+            )

@@ -8,13 +8,16 @@ source and target shape from construction, and folds its BatchNorm exactly:
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import torch
 import torch.nn.functional as F
 
+from lava_mlsnn.checks import check_whole, shown
 from lava_mlsnn.errors import CalibrationError, ConfigError
+from netx_export.spec.checks import check_shape
 from netx_export.spec.kernels import Pair, conv_output_size
+from netx_export.spec.limits import MAX_NEURONS
 
 __all__ = ["ConvSynapse", "DenseSynapse", "IdentitySynapse", "PoolSynapse", "Synapse", "pair"]
 
@@ -24,10 +27,14 @@ Hook = Callable[[torch.Tensor], torch.Tensor]
 
 def pair(value: int | tuple[int, int], name: str, low: int) -> Pair:
     """An int or a pair as (H, W), each at least ``low``; ConfigError otherwise."""
-    both = (value, value) if isinstance(value, int) else tuple(int(x) for x in value)
-    if len(both) != 2 or min(both) < low:
-        raise ConfigError(f"{name} must be one or two numbers of at least {low}, got {value}")
-    return both[0], both[1]
+    try:
+        both = tuple(value) if isinstance(value, Iterable) else (value, value)
+        first, second = (check_whole(name, x, low, MAX_NEURONS) for x in both)
+    except ValueError:
+        raise ConfigError(
+            f"{name} must be one or two whole numbers of at least {low}, got {shown(value)}"
+        ) from None
+    return first, second
 
 
 class Synapse(torch.nn.Module):
@@ -51,8 +58,8 @@ class Synapse(torch.nn.Module):
 
     def __init__(self, in_shape: Shape, shape: Shape) -> None:
         super().__init__()
-        self.in_shape = in_shape
-        self.shape = shape
+        self.in_shape = check_shape(in_shape, ConfigError)
+        self.shape = check_shape(shape, ConfigError)
         self.norm: torch.nn.BatchNorm1d | torch.nn.BatchNorm2d | None = None
         self.register_parameter("weight", None)
         self.register_parameter("bias", None)
@@ -147,9 +154,12 @@ class ConvSynapse(Synapse):
         self.padding = pair(padding, "padding", 0)
         self.dilation = pair(dilation, "dilation", 1)
         self.groups = groups
+        in_shape = check_shape(in_shape, ConfigError)
+        check_whole("out_features", out_features, 1, MAX_NEURONS)
+        check_whole("groups", groups, 1, MAX_NEURONS)
         if len(in_shape) != 3:
             raise ConfigError(f"a convolution needs an input of shape (C, H, W), got {in_shape}")
-        if groups < 1 or in_shape[0] % groups or out_features % groups:
+        if in_shape[0] % groups or out_features % groups:
             raise ConfigError(
                 f"groups must divide {in_shape[0]} input and {out_features} output channels, "
                 f"got {groups}"
@@ -213,6 +223,7 @@ class PoolSynapse(Synapse):
         self.kernel_size = pair(kernel_size, "kernel_size", 1)
         self.stride = pair(kernel_size if stride is None else stride, "stride", 1)
         self.padding, self.dilation = (0, 0), (1, 1)
+        in_shape = check_shape(in_shape, ConfigError)
         if len(in_shape) != 3:
             raise ConfigError(f"pooling needs an input of shape (C, H, W), got {in_shape}")
         self.groups = in_shape[0]

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from netx_export.errors import DataError
 from netx_export.settings import exact_settings
+from netx_export.spec import limits
 from netx_export.spec.graded import says_no_bits
 
 if TYPE_CHECKING:
     from netx_export.spec import Input, NetworkSpec
 
 __all__ = ["as_array", "check_payload", "encode"]
+
+AT_A_TIME = 1 << 22  # values that are float64 at one time
 
 GRADED = (
     "a file of lava-dl does not say that more enters it; give its input_message_bits to read(), "
@@ -50,19 +54,23 @@ def encode(spec: NetworkSpec, data: np.ndarray) -> np.ndarray:
     if array.dtype.kind not in "buif":
         raise DataError(f"samples must be numbers, got type {array.dtype}")
     check_shape(layer, array)
-    array = array.astype(np.float64)
-    if not np.all(np.isfinite(array)):
-        raise DataError("samples must be finite, got NaN or infinity")
-    if says_no_bits(spec) and not np.isin(array, (0, 1)).all():
-        raise DataError(f"samples must be 0 or 1, got {array.min()}..{array.max()}; {GRADED}")
     low, high = layer.payload
-    return np.floor(array * layer.gain + 0.5).clip(low, high).astype(np.int64)
+    payloads = np.empty(array.shape, np.int64)
+    step = max(1, AT_A_TIME // max(1, prod(array.shape[1:])))
+    for start in range(0, len(array), step):
+        part = array[start : start + step].astype(np.float64)
+        if not np.all(np.isfinite(part)):
+            raise DataError("samples must be finite, got NaN or infinity")
+        if says_no_bits(spec) and not np.isin(part, (0, 1)).all():
+            raise DataError(f"samples must be 0 or 1, got {part.min()}..{part.max()}; {GRADED}")
+        payloads[start : start + step] = np.floor(part * layer.gain + 0.5).clip(low, high)
+    return payloads
 
 
 def as_array(values: Any) -> np.ndarray:
-    """Samples as an array; DataError for what is none."""
+    """Samples as an array; a torch tensor without its gradient. DataError for what is none."""
     try:
-        return np.asarray(values)
+        return np.asarray(values.detach().cpu() if hasattr(values, "detach") else values)
     except (TypeError, ValueError, RuntimeError):  # ragged lists, tensors of a GPU
         raise DataError(
             "samples must be one array of numbers, got lists of different lengths or what NumPy "
@@ -96,6 +104,12 @@ def check_payload(spec: NetworkSpec, x: np.ndarray) -> np.ndarray:
         raise DataError(
             f"payloads of the input lie in {low}..{high}, got {x.min()}..{x.max()}; "
             + (GRADED if says_no_bits(spec) else "encode() turns data into payloads")
+        )
+    steps = 1 if timed else spec.timesteps
+    if x.size * steps * 8 > limits.memory():
+        raise DataError(
+            f"{len(x)} samples of T = {spec.timesteps} timesteps need {x.size * steps * 8 >> 30} "
+            "GiB, more than this machine has; give fewer at a time"
         )
     x = x.astype(np.int64)
     if not timed:

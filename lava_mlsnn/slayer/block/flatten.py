@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from lava_mlsnn.errors import ConfigError
 from lava_mlsnn.slayer.block.base import Block
+from netx_export.spec.checks import check_shape
 
 if TYPE_CHECKING:
     from lava_mlsnn.export.builder import Builder
@@ -30,7 +32,7 @@ class Flatten(Block):
         self, input_shape: tuple[int, ...], payload_max: int = 0, count_log: bool = False
     ) -> None:
         super().__init__(count_log)
-        self.shape = (math.prod(input_shape),)
+        self.shape = (math.prod(check_shape(input_shape, ConfigError)),)
         self.payload_max = payload_max
 
     def layers(self, builder: Builder, name: str, source: int) -> int:

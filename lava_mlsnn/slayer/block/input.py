@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import torch
 
+from lava_mlsnn.checks import check_flag, check_number, check_whole
 from lava_mlsnn.errors import ConfigError
 from lava_mlsnn.slayer.block.base import Block
+from netx_export.spec.checks import check_shape
+from netx_export.spec.widths import STATE_MAX
 
 if TYPE_CHECKING:
     from lava_mlsnn.export.builder import Builder
@@ -46,15 +50,13 @@ class Input(Block):
         count_log: bool = False,
     ) -> None:
         super().__init__(count_log)
-        if levels < 1:
-            raise ConfigError(f"levels must be at least 1, got {levels}")
-        if not gain > 0:
-            raise ConfigError(f"gain must be positive, got {gain}")
-        self.shape = tuple(shape)
-        self.levels = levels
-        self.gain = gain
+        self.shape = check_shape(shape, ConfigError)
+        self.levels = self.payload_max = check_whole("levels", levels, 1, STATE_MAX)
+        self.gain = check_number("gain", gain, 0, math.inf, above=True)
+        if math.isinf(self.gain):
+            raise ConfigError("gain must be finite, got infinity")
+        check_flag("signed", signed)
         self.signed = signed
-        self.payload_max = levels
 
     def layers(self, builder: Builder, name: str, source: int) -> int:
         """Add the input layer to an export."""
