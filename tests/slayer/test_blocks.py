@@ -179,7 +179,8 @@ def test_export_hdf5_writes_a_group_that_can_be_read(name, tmp_path):
     with h5py.File(tmp_path / "layer.h5", "w") as file:
         group = file.create_group("layer/1")
         made.export_hdf5(group)
-        layer = read_layer(Node(group), Place("x", True, (0,)))
+        sends = made.synapse.in_shape if hasattr(made, "population") else IMAGE
+        layer = read_layer(Node(group), Place("x", True, (0,), (sends,)))
     assert tuple(layer.shape) == tuple(made.shape)
     if hasattr(made, "population"):
         weight = made.population.integers().weights[0].numpy().ravel()
