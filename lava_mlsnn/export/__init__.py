@@ -13,8 +13,9 @@ from lava_mlsnn.export.export import (
     to_spec,
     walk,
 )
+from lava_mlsnn.export.forward import trace
 from lava_mlsnn.export.graph import Graph, Node
-from lava_mlsnn.export.tracer import inner, trace
+from lava_mlsnn.export.modules import inner
 
 __all__ = [
     "Builder",

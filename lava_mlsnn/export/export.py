@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from lava_mlsnn.export.builder import Builder, Links, ScaleLoss
+from lava_mlsnn.export.forward import trace, trace_block
 from lava_mlsnn.export.graph import build
-from lava_mlsnn.export.tracer import inner, trace, trace_block
+from lava_mlsnn.export.modules import inner
 from lava_mlsnn.slayer.population import Population
 from netx_export.errors import ConfigError
 from netx_export.settings import exact_settings
@@ -35,7 +36,7 @@ def to_spec(
     ----------
     model : Module
         Any module with a ``block.Input`` whose forward connects blocks: what it computes
-        is what is exported (:mod:`lava_mlsnn.export.tracer` says what can be followed).
+        is what is exported (:mod:`lava_mlsnn.export.forward` says what can be followed).
         Its attribute ``class_names``, if it has one, names the outputs in the file.
     timesteps : int, optional
         T of one sample; default: the model's ``timesteps``, else

@@ -1,118 +1,28 @@
-"""Reads what a model's ``forward`` computes, as uses of blocks.
-
-The forward runs once in ``eval()`` on :class:`~lava_mlsnn.export.traced.Traced` tensors.
-Modules with a method ``layers(builder, name, *sources)`` (populations, ``Input``,
-``Flatten``, ``Output``, or a block of a user) are the leaves: they are noted, not run.
-Everything between them runs as it is written.
-
-Why not ``torch.fx``: its proxies have no shapes, so that a forward with ``x.dim()`` or
-``*x.shape`` cannot be traced, and it would read a reshape or an index by its name. Why not
-a record of one real forward: a branch on values would be taken for the only one, and the
-blocks would need statistics. Here shapes are real, and a look at a value is refused.
-
-What is exact, besides blocks in any order, several uses of one, and branches:
-
-* elements moved without a change: any indexing, reshape or permutation after which a block
-  gets the whole payload of one block, (N, ..., T), or that flattened to (N, F, T);
-* before ``Input``: adding a T axis, a static sample repeated over it;
-* ``a + b`` of two spike payloads of one shape: a relay population;
-* dropout that is off, identity, casts to float32 or float64, a factor of 1, adding 0;
-* at the end: the last timestep alone, and division or multiplication by positive numbers.
-
-If forward returns a tuple or list, its first tensor is the result; others (event rates)
-are ignored unless they are payloads of blocks that the result does not need.
-"""
+"""One run of a forward, in which blocks are noted and everything else is followed."""
 
 from __future__ import annotations
 
 import math
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Callable
 from typing import Any
 
 import torch
 
-from lava_mlsnn.export.builder import Builder
-from lava_mlsnn.export.graph import DATA, NOWHERE, Graph, Node, Offence, build, named, refuse
+from lava_mlsnn.export import operations
+from lava_mlsnn.export.graph import DATA, NOWHERE, Graph, Node, Offence, named
+from lava_mlsnn.export.modules import WRAPPERS, asked, cannot, inner, opaque, set_aside
 from lava_mlsnn.export.traced import OWN, StopError, Traced, here
-from lava_mlsnn.neuron.module import MultiLevelNeuron
 from lava_mlsnn.slayer.block import Flatten, Input, Output
 from lava_mlsnn.slayer.population import Population
 from lava_mlsnn.slayer.quantise import Scaling
-from lava_mlsnn.slayer.synapse import IdentitySynapse, Synapse
-from netx_export.errors import UnsupportedLayerError
+from lava_mlsnn.slayer.synapse import IdentitySynapse
 from netx_export.spec.step import message_bits
 
-__all__ = ["Tracer", "inner", "trace", "trace_block"]
+__all__ = ["SAMPLES", "Tracer"]
 
 SAMPLES = 2  # so that samples cannot be mistaken for something else
 NODE = 1 << 40  # elements of one payload
-HINTS = {
-    "MaxPool2d": "max pooling has no exact synapse in Lava; use block.Pool or a stride",
-    "ReLU": "use a block with a multi-level neuron, which is a quantised ReLU at T = 1",
-    "Conv2d": "use block.Conv, which folds BatchNorm and rounds to 8 bits",
-    "Linear": "use block.Dense, or block.Output for the scores",
-    "BatchNorm2d": "use the norm of block.Conv, which is folded at export",
-    "AvgPool2d": "use block.Pool",
-    "Flatten": "use block.Flatten",
-    "MultiLevelNeuron": "call its block",
-}
-TRANSPARENT = (  # of torch.nn: what they do is followed
-    torch.nn.Sequential,
-    torch.nn.Identity,
-    torch.nn.modules.dropout._DropoutNd,
-    torch.nn.Flatten,
-    torch.nn.Unflatten,
-    torch.nn.ModuleList,
-    torch.nn.ModuleDict,
-)
-WRAPPERS = (
-    torch.nn.DataParallel,
-    torch.nn.parallel.DistributedDataParallel,
-    torch.optim.swa_utils.AveragedModel,
-)
-
-
-def inner(model: torch.nn.Module) -> torch.nn.Module:
-    """The model inside DataParallel, DistributedDataParallel, an average or torch.compile."""
-    if not isinstance(model, torch.nn.Module):
-        raise UnsupportedLayerError(
-            f"expected a torch.nn.Module made of blocks, got {type(model).__name__}"
-        )
-    while True:
-        if isinstance(model, WRAPPERS):
-            model = model.module
-        elif isinstance(getattr(model, "_orig_mod", None), torch.nn.Module):
-            model = model._orig_mod  # type: ignore[assignment]
-        else:
-            return model
-
-
-def _asked(module: torch.nn.Module) -> bool:
-    """Whether it has ``layers``, and no forward of a later class that it would not describe."""
-    if "forward" in vars(module):
-        return False
-    for kind in type(module).__mro__:
-        if callable(vars(kind).get("layers")):
-            return True
-        if "forward" in vars(kind):
-            return False
-    return False
-
-
-def _opaque(module: torch.nn.Module) -> bool:
-    """Modules that are refused as such, not function by function."""
-    if isinstance(module, (Synapse, MultiLevelNeuron, torch.jit.ScriptModule)):
-        return True
-    own = type(module).__module__.startswith("torch.nn.")
-    return own and not isinstance(module, (*TRANSPARENT, *WRAPPERS))
-
-
-def _cannot(module: torch.nn.Module) -> str:
-    hint = HINTS.get(type(module).__name__, "use the blocks of lava_mlsnn.slayer.block")
-    return f"cannot be exported exactly; {hint}"
 
 
 class Tracer:
@@ -130,6 +40,8 @@ class Tracer:
         self.alone = False  # one block, without an Input
         self.error: Exception | None = None
         self._flat: dict[int, int] = {}
+
+    call = staticmethod(operations.call)  # of a function of torch
 
     # -- payloads ---------------------------------------------------------------
     def _shape(self, source: int) -> tuple[int, ...]:
@@ -327,11 +239,11 @@ class Tracer:
     def _wrap(self, module: torch.nn.Module, name: str) -> Callable[..., Any]:
         """What runs in place of a module's forward."""
         real = module.forward
-        if _asked(module):
+        if asked(module):
             return lambda *args, **kwargs: self.use(module, name, [*args, *kwargs.values()])
         if isinstance(module, WRAPPERS) or inner(module) is not module:
             return inner(module)
-        if not _opaque(module):
+        if not opaque(module):
 
             def walked(*args: Any, **kwargs: Any) -> Any:
                 self.path.append(name)
@@ -341,8 +253,8 @@ class Tracer:
 
             return walked
 
-        def opaque(*args: Any, **kwargs: Any) -> Any:
-            offence = Offence(f"layer {name!r}: {type(module).__name__}", _cannot(module), here())
+        def refused(*args: Any, **kwargs: Any) -> Any:
+            offence = Offence(f"layer {name!r}: {type(module).__name__}", cannot(module), here())
             values = [
                 Traced.make(self, tuple(x.shape), faults=(*x.faults, *x.scaled, offence))
                 if isinstance(x, Traced)
@@ -358,14 +270,14 @@ class Tracer:
             finally:
                 self.quiet -= 1
 
-        return opaque
+        return refused
 
     # -- the run ----------------------------------------------------------------
     def follow(self) -> Graph | None:
         """The graph; None if there are offences or an error."""
         x = self.value(DATA)
         try:
-            with _set_aside(self.model), torch.random.fork_rng(devices=_gpus()):
+            with set_aside(self.model):
                 for name, module in list(self.model.named_modules()):
                     vars(module)["forward"] = self._wrap(module, name)
                 result = self.model(x)
@@ -416,117 +328,3 @@ class Tracer:
             if not y.faults and (y.moved is None and y.source not in graph.needed):
                 self._note(what, "holds the payload of a second output; return one")
         return None if self.offences else graph
-
-
-def _gpus() -> list[int]:
-    return list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
-
-
-@contextmanager
-def _set_aside(model: torch.nn.Module) -> Iterator[None]:
-    """``eval()`` and no gradients; whatever the forward sets on a module is undone."""
-    modules = list(model.modules())
-    attributes = [dict(vars(m)) for m in modules]
-    tables = [(dict(m._buffers), dict(m._parameters), dict(m._modules)) for m in modules]
-    values = [
-        (buffer, buffer.detach().clone())
-        for m in modules
-        if not type(m).__module__.startswith(("torch.", "lava_mlsnn."))
-        for buffer in m._buffers.values()
-        if buffer is not None
-    ]
-    try:
-        for module in modules:
-            vars(module)["training"] = False
-            if getattr(module, "_compiled_call_impl", None) is not None:
-                vars(module)["_compiled_call_impl"] = None
-        with torch.inference_mode(False), torch.no_grad():
-            yield
-    finally:
-        for module, before, (buffers, parameters, children) in zip(
-            modules, attributes, tables, strict=True
-        ):
-            vars(module).clear()
-            vars(module).update(before)
-            for table, old in (
-                (module._buffers, buffers),
-                (module._parameters, parameters),
-                (module._modules, children),
-            ):
-                table.clear()
-                table.update(old)  # type: ignore[arg-type]
-        with torch.no_grad():
-            for buffer, value in values:
-                if not torch.equal(buffer, value):
-                    buffer.copy_(value)
-
-
-def trace(model: torch.nn.Module, timesteps: int) -> Graph:
-    """What the forward of a model computes.
-
-    Parameters
-    ----------
-    model : Module
-        With a ``block.Input`` and a forward that takes (N, ...), (N, ..., T) or both.
-    timesteps : int
-        T of the samples that the forward gets.
-
-    Raises
-    ------
-    UnsupportedLayerError
-        With every place that no exported network can follow.
-    """
-    root = inner(model)
-    if "forward" not in vars(root) and type(root).forward is torch.nn.Module.forward:
-        raise UnsupportedLayerError(
-            f"a model must have a forward, which says in which order its blocks compute; "
-            f"{type(root).__name__} has none; use torch.nn.Sequential or write one"
-        )
-    entries = [m for m in root.modules() if isinstance(m, Input)]
-    if not entries:
-        raise refuse(_without_input(root))
-    shape = entries[0].shape
-    timed = Tracer(root, (SAMPLES, *shape, timesteps), timesteps)
-    static = Tracer(root, (SAMPLES, *shape), timesteps)
-    graphs = timed.follow(), static.follow()
-    for tracer, graph in zip((timed, static), graphs, strict=True):
-        if graph is None and tracer.error is None:  # this form is accepted
-            raise refuse(tracer.problems())
-    found = graphs[0] or graphs[1]
-    if found is None:
-        raise refuse(max(timed, static, key=lambda t: len(t.nodes)).problems())
-    if graphs[0] is not None and graphs[1] is not None and not graphs[0].same(graphs[1]):
-        raise UnsupportedLayerError(
-            "the forward computes for static samples (N, ...) something else than for (N, ..., T); "
-            "make it the same, or take one form alone"
-        )
-    return replace(found, timed=graphs[0] is not None, static=graphs[1] is not None)
-
-
-def trace_block(block: torch.nn.Module, builder: Builder, name: str) -> Builder:
-    """The layers of one block alone, whose source is -1; raises as :func:`trace`."""
-    if _asked(block):
-        block.layers(builder, name, DATA)  # type: ignore[operator]
-        return builder
-    first = next((m for m in block.modules() if isinstance(m, Population)), None)
-    if first is None:
-        raise refuse([Offence(f"layer {name!r}: {type(block).__name__}", _cannot(block))])
-    shape = next(first._synapses()).in_shape
-    tracer = Tracer(block, (SAMPLES, *shape, 1), 1)
-    tracer.alone = True
-    graph = tracer.follow()
-    if graph is None:
-        raise refuse(tracer.problems())
-    return build(graph, builder)
-
-
-def _without_input(root: torch.nn.Module) -> list[Offence]:
-    """Why a model of other modules is none of ours."""
-    missing = Offence(f"the model ({type(root).__name__})", "must begin with a block.Input")
-    foreign = [
-        Offence(f"layer {name!r}: {type(module).__name__}", _cannot(module))
-        for name, module in root.named_modules()
-        if _opaque(module) and not isinstance(module, (Synapse, MultiLevelNeuron))
-        if not isinstance(root.get_submodule(name.rpartition(".")[0]), Synapse)
-    ]
-    return [*foreign, missing]

@@ -59,7 +59,7 @@ class Own(torch.nn.Module):
         self.drop = torch.nn.Dropout(0.5)
         self.temperature = torch.nn.Parameter(torch.tensor(4.0))
         self.register_buffer("calls", torch.zeros(()))
-        self.timesteps, self.run = timesteps, forward
+        self.timesteps, self.run, self.history = timesteps, forward, []
         calibrated(self, seed)
 
     def head(self, h):
@@ -153,6 +153,7 @@ def dead_and_counted(m, x):
     h = m.a(m.i(x))
     m.calls += 1
     m.seen = h
+    m.history.append(h)
     m.b(m.b(h))
     return m.head(m.b(h)), (h != 0).float().mean()
 
@@ -495,7 +496,8 @@ def test_reading_a_forward_changes_nothing():
     assert [set(vars(m)) for m in model.modules()] == [set(a) for a in attributes]
     assert all(torch.equal(v, state[k]) for k, v in model.state_dict().items())
     assert torch.equal(torch.get_rng_state(), random) and model.calls == 0
-    assert not hasattr(model, "seen") and all(p.grad is None for p in model.parameters())
+    assert not hasattr(model, "seen") and not model.history
+    assert all(p.grad is None for p in model.parameters())
 
 
 # -- parity ------------------------------------------------------------------------

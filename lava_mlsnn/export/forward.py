@@ -1,0 +1,113 @@
+"""Reads what a model's ``forward`` computes, as uses of blocks.
+
+The forward runs once in ``eval()`` on :class:`~lava_mlsnn.export.traced.Traced` tensors.
+Modules with a method ``layers(builder, name, *sources)`` (populations, ``Input``,
+``Flatten``, ``Output``, or a block of a user) are the leaves: they are noted, not run.
+Everything between them runs as it is written.
+
+Why not ``torch.fx``: its proxies have no shapes, so that a forward with ``x.dim()`` or
+``*x.shape`` cannot be traced, and it would read a reshape or an index by its name. Why not
+a record of one real forward: a branch on values would be taken for the only one, and the
+blocks would need statistics. Here shapes are real, and a look at a value is refused.
+
+What is exact, besides blocks in any order, several uses of one, and branches:
+
+* elements moved without a change: any indexing, reshape or permutation after which a block
+  gets the whole payload of one block, (N, ..., T), or that flattened to (N, F, T);
+* before ``Input``: adding a T axis, a static sample repeated over it;
+* ``a + b`` of two spike payloads of one shape: a relay population;
+* dropout that is off, identity, casts to float32 or float64, a factor of 1, adding 0;
+* at the end: the last timestep alone, and division or multiplication by positive numbers.
+
+If forward returns a tuple or list, its first tensor is the result; others (event rates)
+are ignored unless they are payloads of blocks that the result does not need.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+
+from lava_mlsnn.export.builder import Builder
+from lava_mlsnn.export.graph import DATA, Graph, Offence, build, refuse
+from lava_mlsnn.export.modules import asked, cannot, inner, opaque
+from lava_mlsnn.export.tracer import SAMPLES, Tracer
+from lava_mlsnn.neuron.module import MultiLevelNeuron
+from lava_mlsnn.slayer.block import Input
+from lava_mlsnn.slayer.population import Population
+from lava_mlsnn.slayer.synapse import Synapse
+from netx_export.errors import UnsupportedLayerError
+
+__all__ = ["trace", "trace_block"]
+
+
+def trace(model: torch.nn.Module, timesteps: int) -> Graph:
+    """What the forward of a model computes.
+
+    Parameters
+    ----------
+    model : Module
+        With a ``block.Input`` and a forward that takes (N, ...), (N, ..., T) or both.
+    timesteps : int
+        T of the samples that the forward gets.
+
+    Raises
+    ------
+    UnsupportedLayerError
+        With every place that no exported network can follow.
+    """
+    root = inner(model)
+    if "forward" not in vars(root) and type(root).forward is torch.nn.Module.forward:
+        raise UnsupportedLayerError(
+            f"a model must have a forward, which says in which order its blocks compute; "
+            f"{type(root).__name__} has none; use torch.nn.Sequential or write one"
+        )
+    entries = [m for m in root.modules() if isinstance(m, Input)]
+    if not entries:
+        raise refuse(_without_input(root))
+    shape = entries[0].shape
+    timed = Tracer(root, (SAMPLES, *shape, timesteps), timesteps)
+    static = Tracer(root, (SAMPLES, *shape), timesteps)
+    graphs = timed.follow(), static.follow()
+    for tracer, graph in zip((timed, static), graphs, strict=True):
+        if graph is None and tracer.error is None:  # this form is accepted
+            raise refuse(tracer.problems())
+    found = graphs[0] or graphs[1]
+    if found is None:
+        raise refuse(max(timed, static, key=lambda t: len(t.nodes)).problems())
+    if graphs[0] is not None and graphs[1] is not None and not graphs[0].same(graphs[1]):
+        raise UnsupportedLayerError(
+            "the forward computes for static samples (N, ...) something else than for (N, ..., T); "
+            "make it the same, or take one form alone"
+        )
+    return replace(found, timed=graphs[0] is not None, static=graphs[1] is not None)
+
+
+def trace_block(block: torch.nn.Module, builder: Builder, name: str) -> Builder:
+    """The layers of one block alone, whose source is -1; raises as :func:`trace`."""
+    if asked(block):
+        block.layers(builder, name, DATA)  # type: ignore[operator]
+        return builder
+    first = next((m for m in block.modules() if isinstance(m, Population)), None)
+    if first is None:
+        raise refuse([Offence(f"layer {name!r}: {type(block).__name__}", cannot(block))])
+    shape = next(first._synapses()).in_shape
+    tracer = Tracer(block, (SAMPLES, *shape, 1), 1)
+    tracer.alone = True
+    graph = tracer.follow()
+    if graph is None:
+        raise refuse(tracer.problems())
+    return build(graph, builder)
+
+
+def _without_input(root: torch.nn.Module) -> list[Offence]:
+    """Why a model of other modules is none of ours."""
+    missing = Offence(f"the model ({type(root).__name__})", "must begin with a block.Input")
+    foreign = [
+        Offence(f"layer {name!r}: {type(module).__name__}", cannot(module))
+        for name, module in root.named_modules()
+        if opaque(module) and not isinstance(module, (Synapse, MultiLevelNeuron))
+        if not isinstance(root.get_submodule(name.rpartition(".")[0]), Synapse)
+    ]
+    return [*foreign, missing]
