@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from lava_mlsnn.checks import check_whole
 from lava_mlsnn.export.builder import Builder, Links, ScaleLoss
 from lava_mlsnn.export.forward import trace, trace_block
 from lava_mlsnn.export.graph import build
 from lava_mlsnn.export.modules import inner
 from lava_mlsnn.slayer.population import Population
-from netx_export.errors import ConfigError
 from netx_export.settings import exact_settings
 from netx_export.spec import NetworkSpec
+from netx_export.spec.limits import MAX_TIMESTEPS
 
 if TYPE_CHECKING:
     import h5py
@@ -62,8 +63,7 @@ def to_spec(
     """
     if timesteps is None:
         timesteps = _timesteps(model)
-    if int(timesteps) != timesteps:
-        raise ConfigError(f"timesteps must be a whole number, got {timesteps}")
+    timesteps = check_whole("timesteps", timesteps, 1, MAX_TIMESTEPS)
     builder = walk(model, timesteps)
     for loss in builder.losses:
         LOG.warning("%s", loss)

@@ -15,8 +15,8 @@ __all__ = ["sent_bits", "stock_scalar"]
 def sent_bits(spec: NetworkSpec, index: int) -> int:
     """Width of the payload that a layer sends: 0 (binary), 8, 16 or 24 bits."""
     layer = spec.layers[index]
-    if isinstance(layer, Flatten):
-        return sent_bits(spec, layer.source)
+    while isinstance(layer, Flatten):
+        layer = spec.layers[layer.source]
     neuron = layer.neuron
     if isinstance(neuron, StockNeuron):
         if "messageBits" in neuron.params:

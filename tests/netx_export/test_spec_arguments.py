@@ -266,3 +266,24 @@ def test_what_cannot_fit_the_memory_is_a_sentence():
 
     with pytest.raises(DataError, match=r"1 samples of T = 65536 .* GiB"):
         check_payload(made, np.zeros((1, *image.shape), np.int8))
+
+
+def test_a_long_row_of_flattens_is_followed_without_recursion():
+    from netx_export.spec.messages import sent_bits
+
+    rows = [Input((2,), 3), *(Flatten(k, (2,), f"f{k}") for k in range(3000))]
+    last = len(rows) - 1
+    rows.append(Population("o", (1,), (Dense(last, [[1, 2]]),), Readout()))
+    assert sent_bits(NetworkSpec(tuple(rows)), last) == 8
+
+
+@pytest.mark.parametrize("value", NOT_A_T, ids=repr)
+def test_an_export_takes_no_t_that_is_none(value):
+    from lava_mlsnn.export import to_spec
+
+    model = torch.nn.Sequential(block.Input((2,), 3), block.Output(2, 1)).eval()
+    if value is None:  # means: the model's own
+        assert to_spec(model, None).timesteps == 1
+        return
+    with pytest.raises(ConfigError, match="timesteps must be a whole number"):
+        to_spec(model, value)
