@@ -17,7 +17,16 @@ import torch
 import torch.nn.functional as F
 
 from benchmarks.sides.timing import batches, timed
-from netx_export.spec import Conv, Dense, Flatten, Identity, Input, MultiLevel, NetworkSpec
+from netx_export.spec import (
+    Conv,
+    Dense,
+    Flatten,
+    Identity,
+    Input,
+    MultiLevel,
+    NetworkSpec,
+    Synapse,
+)
 
 __all__ = ["TorchNetwork", "memory", "run", "save"]
 
@@ -102,7 +111,7 @@ def layers_of(spec: NetworkSpec) -> list[dict[str, Any]]:
     return layers
 
 
-def _synapse(synapse: Conv | Dense | Identity, unit: np.ndarray) -> dict[str, Any]:
+def _synapse(synapse: Synapse, unit: np.ndarray) -> dict[str, Any]:
     weight = synapse.weight * 2.0**synapse.weight_exp
     weight = weight / unit.reshape(-1, *[1] * (weight.ndim - 1))
     tensor = torch.tensor(weight, dtype=torch.float32)
@@ -115,6 +124,8 @@ def _synapse(synapse: Conv | Dense | Identity, unit: np.ndarray) -> dict[str, An
         return {**entry, "kind": "conv", "geometry": geometry, "weight": tensor}
     if isinstance(synapse, Dense):
         return {**entry, "kind": "dense", "weight": tensor}
+    if not isinstance(synapse, Identity):
+        raise TypeError(f"no torch layer for {type(synapse).__name__}")
     ones = bool((weight == 1).all())  # a shortcut into the barrier: weight = threshold
     return {
         **entry,

@@ -1,6 +1,5 @@
 """How active a network is: events, payload and synaptic operations, on every side alike."""
 
-from lava_mlsnn.activity.fanout import connections, fan_out
 from lava_mlsnn.activity.meter import ActivityMeter, measure
 from lava_mlsnn.activity.record import Activity, Block, Count, LayerActivity, SynapseActivity
 
@@ -11,7 +10,5 @@ __all__ = [
     "Count",
     "LayerActivity",
     "SynapseActivity",
-    "connections",
-    "fan_out",
     "measure",
 ]

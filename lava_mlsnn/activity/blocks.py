@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from netx_export.spec import Conv, Dense, Flatten, NetworkSpec
+from netx_export.spec import NetworkSpec
 
-__all__ = ["block_outputs", "feeds_weights", "sender"]
-
-
-def sender(spec: NetworkSpec, index: int) -> int:
-    """The layer that sends what ``index`` passes on: flatten layers stripped."""
-    while isinstance(layer := spec.layers[index], Flatten):
-        index = layer.source
-    return index
+__all__ = ["block_outputs", "feeds_weights"]
 
 
 def feeds_weights(spec: NetworkSpec) -> set[int]:
     """Layers that a convolution or dense synapse reads (identity synapses only pass on)."""
     return {
-        sender(spec, synapse.source)
+        spec.sender(synapse.source)
         for _, layer in spec.populations
         for synapse in layer.synapses
-        if isinstance(synapse, Conv | Dense)
+        if synapse.geometry.storage != "diagonal"
     }
 
 
@@ -44,7 +37,7 @@ def block_outputs(spec: NetworkSpec) -> list[list[int]]:
     read_outside = {
         source
         for i, layer in spec.populations
-        for source in (sender(spec, s) for s in layer.sources)
+        for source in (spec.sender(s) for s in layer.sources)
         if source in group and group[source] != group[i]
     }
     outputs = [

@@ -6,10 +6,9 @@ import math
 
 import numpy as np
 
-from lava_mlsnn.activity.blocks import block_outputs, feeds_weights, sender
-from lava_mlsnn.activity.fanout import fan_out
+from lava_mlsnn.activity.blocks import block_outputs, feeds_weights
 from lava_mlsnn.activity.record import Activity, Block, Count, LayerActivity, SynapseActivity
-from netx_export.spec import Flatten, NetworkSpec, Population, Readout, Synapse
+from netx_export.spec import Flatten, NetworkSpec, Population, Synapse
 
 __all__ = ["summarise"]
 
@@ -80,22 +79,22 @@ def _role(spec: NetworkSpec, index: int) -> str:
         return "input"
     if index == len(spec.layers) - 1:
         return "output"
-    return "relay" if isinstance(layer.neuron, Readout) else "spikes"
+    return "spikes" if layer.neuron.fires else "relay"
 
 
 def _synapse(
     spec: NetworkSpec, synapse: Synapse, sums: dict[str, np.ndarray], samples: int
 ) -> SynapseActivity:
-    source = spec.layers[sender(spec, synapse.source)]
+    source = spec.layers[spec.sender(synapse.source)]
     seen = spec.layers[synapse.source].shape
-    reached = fan_out(synapse, seen).ravel()
-    stored = fan_out(synapse, seen, nonzero=True).ravel()
+    reached = synapse.fan_out(seen).ravel()
+    stored = synapse.fan_out(seen, nonzero=True).ravel()
     per_neuron = sums[source.name].reshape(3, -1)
     done = [_dot(part, reached) for part in per_neuron]
     sent = [int(part.sum()) for part in per_neuron]
     return SynapseActivity(
         source.name,
-        type(synapse).__name__.lower(),
+        synapse.kind,
         int(reached.sum()),
         Count(sent[EVENTS] / samples, sent[PAYLOAD] / samples),
         Count(done[EVENTS] / samples, done[PAYLOAD] / samples),

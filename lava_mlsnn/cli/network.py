@@ -12,24 +12,12 @@ from lava_mlsnn.checks import shown
 from lava_mlsnn.cli.console import Console, Failed
 from lava_mlsnn.cli.data import test_samples
 from lava_mlsnn.errors import ConfigError, DataError
-from netx_export.spec import (
-    Conv,
-    Dense,
-    Flatten,
-    Input,
-    MultiLevel,
-    NetworkSpec,
-    Population,
-    Readout,
-    StockNeuron,
-)
 
 if TYPE_CHECKING:
     from lava_mlsnn.activity import Activity
     from lava_mlsnn.parity import ParityReport
 
 __all__ = [
-    "describe",
     "run_check",
     "run_export",
     "run_info",
@@ -210,10 +198,12 @@ def _finish_check(
 
 def run_info(console: Console, file: Path) -> None:
     """What a file holds."""
-    from netx_export import latency, read, stock_reasons
+    from netx_export import latency, read, stock_reasons, worst_case
+    from netx_export.spec.describe import describe
 
     spec = read(file)
-    rows = describe(spec)
+    bits = {r.index: r.bits for r in worst_case(spec)}
+    rows = [{**row, "bits needed": bits.get(row["layer"], "")} for row in describe(spec)]
     reasons = stock_reasons(spec)
     columns = list(rows[0])
     console.table(str(file), columns, [[row[c] for c in columns] for row in rows])
@@ -241,56 +231,3 @@ def run_info(console: Console, file: Path) -> None:
             "provenance": spec.provenance,
         }
     )
-
-
-def describe(spec: NetworkSpec) -> list[dict[str, Any]]:
-    """One row per layer: structure, time, integers, worst-case range."""
-    from netx_export import delays, depths, worst_case
-
-    depth, delay = depths(spec), delays(spec)
-    bits = {r.index: r.bits for r in worst_case(spec)}
-    return [
-        {
-            "layer": index,
-            "name": layer.name,
-            "shape": "x".join(str(n) for n in layer.shape),
-            "synapses": _synapses(layer, index, delay),
-            "neuron": _neuron(layer),
-            "message bits": layer.num_message_bits if isinstance(layer, Population) else "",
-            "depth": depth[index],
-            "bits needed": bits.get(index, ""),
-        }
-        for index, layer in enumerate(spec.layers)
-    ]
-
-
-def _synapses(layer: Any, index: int, delay: dict[tuple[int, int], int]) -> str:
-    if isinstance(layer, Input):
-        return ""
-    if isinstance(layer, Flatten):
-        return f"flatten({layer.source})"
-    parts = []
-    for k, synapse in enumerate(layer.synapses):
-        if isinstance(synapse, Conv):
-            size = "x".join(str(n) for n in synapse.weight.shape[2:])
-            text = f"conv{size}({synapse.source})"
-        else:
-            kind = "dense" if isinstance(synapse, Dense) else "identity"
-            text = f"{kind}({synapse.source})"
-        wait = delay[index, k]
-        parts.append(f"{text} after {wait}" if wait else text)
-    return " + ".join(parts)
-
-
-def _neuron(layer: Any) -> str:
-    if not isinstance(layer, Population):
-        return ""
-    neuron = layer.neuron
-    if isinstance(neuron, MultiLevel):
-        low, high = int(neuron.vth.min()), int(neuron.vth.max())
-        start = "" if not neuron.v0.any() else ", V0 > 0"
-        return f"N={neuron.levels}, vth {low}" + (f"..{high}" if high > low else "") + start
-    if isinstance(neuron, Readout):
-        return "readout" if neuron.integrate else "relay"
-    assert isinstance(neuron, StockNeuron)
-    return neuron.type

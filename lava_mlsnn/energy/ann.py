@@ -107,9 +107,13 @@ def _synapse(
 def addresses(link: Link) -> int:
     """Address additions of a layer that walks through its inputs in order."""
     outputs = math.prod(link.shape)
-    if link.kind == "conv":
-        return link.inputs + outputs + link.shape[0] * math.prod(link.kernel)
-    return link.inputs * outputs if link.kind == "dense" else outputs
+    match link.geometry.storage:
+        case "kernel":
+            return link.inputs + outputs + link.shape[0] * link.geometry.area
+        case "matrix":
+            return link.inputs * outputs
+        case "diagonal":
+            return outputs
 
 
 def _layer(node: Node, levels: int, c: Constants, quantised: bool) -> Iterator[Term]:

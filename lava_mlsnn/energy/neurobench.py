@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lava_mlsnn.errors import ConfigError
-from netx_export.spec import Conv, Dense, MultiLevel, NetworkSpec, need_spec
+from netx_export.spec import NetworkSpec, need_spec
 
 if TYPE_CHECKING:
     from lava_mlsnn.activity.record import Activity
@@ -58,16 +58,15 @@ def neurobench_metrics(spec: NetworkSpec, activity: Activity) -> dict[str, Any]:
     for _, layer in need_spec(spec).populations:
         for synapse in layer.synapses:
             weights += synapse.weight.size
-            if isinstance(synapse, Conv | Dense):
+            if synapse.geometry.storage != "diagonal":
                 connected += synapse.weight.size
                 zeros += int(np.count_nonzero(synapse.weight == 0))
         parameters += 0 if layer.bias is None else layer.bias.size
-        if isinstance(layer.neuron, MultiLevel):
-            parameters += layer.neuron.vth.size + layer.neuron.v0.size
+        parameters += layer.neuron.parameters
     operations = {"Effective_MACs": 0.0, "Effective_ACs": 0.0, "Dense": 0.0}
     for node, found in matched(structure(spec), activity):
         for link, seen in zip(node.links, found.synapses, strict=True):
-            if link.kind == "identity":
+            if link.geometry.storage == "diagonal":
                 continue
             low, high = link.payload
             kind = "Effective_ACs" if low >= -1 and high <= 1 else "Effective_MACs"

@@ -86,19 +86,16 @@ def published_vgg16(hidden: tuple[int, ...] = (512, 512), classes: int = 10) -> 
 
 def _fan(link: Link) -> int:
     """Connections of an event far from every border."""
-    return link.shape[0] // link.groups * math.prod(link.kernel)
+    return link.geometry.outer * link.geometry.area
 
 
 def _nominal(link: Link) -> int:
     """Multiply-accumulates of the ANN, those on padding included."""
-    per_output = link.inputs
-    if link.kind == "conv":
-        per_output = link.source_shape[0] // link.groups * math.prod(link.kernel)
-    return math.prod(link.shape) * per_output
+    return math.prod(link.shape) * link.geometry.weights
 
 
 def _weighted(node: Node) -> list[Link]:
-    return [link for link in node.links if link.kind != "identity" and not link.pools]
+    return [link for link in node.links if link.geometry.storage != "diagonal" and not link.pools]
 
 
 def _ann(node: Node, c: Constants) -> Iterator[Term]:
@@ -110,8 +107,8 @@ def _ann(node: Node, c: Constants) -> Iterator[Term]:
         yield Term("operations", "multiply-accumulates", macs, mac)
         yield Term("memory", "output writes", n, c.access(n, 1))
         steps = link.inputs * n
-        if link.kind == "conv":
-            steps = link.inputs + n + link.shape[0] * math.prod(link.kernel)
+        if link.geometry.storage == "kernel":
+            steps = link.inputs + n + link.shape[0] * link.geometry.area
         yield Term("addressing", "address additions", steps, add)
     if _weighted(node) and node.biases:
         yield Term("memory", "bias reads", n, c.access(node.biases, 1))
@@ -144,14 +141,15 @@ def _snn(node: Node, layer: LayerActivity, timesteps: int, c: Constants) -> Iter
         if link.graded:
             yield Term("operations", "multiply-accumulates", _nominal(link) * density, mac)
         else:
+            form = link.geometry
             taps = math.prod(
-                math.ceil(k / s) for k, s in zip(link.kernel, link.stride, strict=True)
+                math.ceil(k / s) for k, s in zip(form.kernel, form.stride, strict=True)
             )
-            fan = taps * link.shape[0] // link.groups
+            fan = taps * form.outer
             yield Term("operations", "additions", events * fan, add)
-        if link.kind == "conv":
+        if link.geometry.storage == "kernel":
             yield Term("addressing", "address multiply-accumulates", 2 * once, mac)
-            yield Term("addressing", "address additions", once * math.prod(link.kernel), add)
+            yield Term("addressing", "address additions", once * link.geometry.area, add)
         else:
             yield Term("addressing", "address additions", density * n, add)
     yield Term("memory", "queue writes", sent, queue)

@@ -104,7 +104,7 @@ def _synapse(
         yield Term("memory", "relay writes", messages * relays, own)
         yield Term("operations", "additions", messages * relays, c.add(c.sum_bits.value))
     index = c.index_bits.value
-    if link.kind == "conv":
+    if link.geometry.storage == "kernel":
         yield Term(
             "addressing", "address multiply-accumulates", 2 * messages, c.mul(index) + c.add(index)
         )

@@ -6,12 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from lava_mlsnn.activity.blocks import sender
-from lava_mlsnn.activity.fanout import connections
 from lava_mlsnn.errors import UnsupportedLayerError
-from netx_export.spec import Conv, MultiLevel, NetworkSpec, Shape, StockNeuron, Synapse, need_spec
+from netx_export.spec import NetworkSpec, Shape, Synapse, need_spec
+from netx_export.spec.geometry import Geometry
 
 if TYPE_CHECKING:
     from netx_export.spec import Population
@@ -31,7 +28,7 @@ class Link:
 
     Attributes
     ----------
-    kind : {"conv", "dense", "identity"}
+    geometry : Geometry
         Of the synapse.
     source : str
         Sender.
@@ -43,26 +40,19 @@ class Link:
         Exactly, borders taken off.
     weights : int
         Stored; 0 for an identity of gain 1, which only adds.
-    kernel, stride : (int, int)
-        Of a convolution, else (1, 1).
-    groups : int
-        Of a convolution.
     delay : int
         Timesteps that its messages wait.
     from_input, pools : bool
         Whether the sender is the input; whether it sums windows of each channel.
     """
 
-    kind: str
+    geometry: Geometry
     source: str
     source_shape: Shape
     shape: Shape
     payload: tuple[int, int]
     connections: int
     weights: int
-    kernel: tuple[int, int] = (1, 1)
-    stride: tuple[int, int] = (1, 1)
-    groups: int = 1
     delay: int = 0
     from_input: bool = False
     pools: bool = False
@@ -122,16 +112,16 @@ def structure(spec: NetworkSpec | Structure) -> Structure:
     last = len(spec.layers) - 1
     nodes = []
     for index, layer in spec.populations:
-        if isinstance(layer.neuron, StockNeuron):
+        if not layer.neuron.exact:
             raise UnsupportedLayerError(
-                f"the energy model has no {layer.neuron.type} neuron, only multi-level ones",
+                f"the energy model has no {layer.neuron.text} neuron, only multi-level ones",
                 spec.label(index),
             )
         links = tuple(
             _link(spec, synapse, wait[index, k]) for k, synapse in enumerate(layer.synapses)
         )
-        levels = layer.neuron.levels if isinstance(layer.neuron, MultiLevel) else 0
-        nodes.append(Node(layer.name, layer.shape, links, levels, _biases(layer), index == last))
+        levels, biases = layer.neuron.spike_levels, _biases(layer)
+        nodes.append(Node(layer.name, layer.shape, links, levels, biases, index == last))
     return Structure(tuple(nodes), spec.timesteps)
 
 
@@ -140,7 +130,7 @@ def _biases(layer: Population) -> int:
 
 
 def _link(spec: NetworkSpec, synapse: Synapse, delay: int) -> Link:
-    index = sender(spec, synapse.source)
+    index = spec.sender(synapse.source)
     source = spec.layers[index]
     payload = source.payload  # type: ignore[union-attr]  # a flatten layer does not send
     seen = spec.layers[synapse.source].shape
@@ -156,30 +146,15 @@ def link_of(
     from_input: bool = False,
 ) -> Link:
     """Link of one synapse that reads ``shape``."""
-    kind = type(synapse).__name__.lower()
-    weights, pools = synapse.weight.size, False
-    more: dict[str, tuple[int, int]] = {}
-    groups = 1
-    if isinstance(synapse, Conv):
-        more = {"kernel": (synapse.weight.shape[2], synapse.weight.shape[3])}
-        more["stride"] = (synapse.stride[0], synapse.stride[1])
-        groups = synapse.groups
-        flat = synapse.weight.reshape(synapse.weight.shape[0], -1)
-        alike = flat.shape[1] > 1 and bool(np.all(flat == flat[:, :1]))
-        pools = alike and groups == shape[0] == len(flat) and synapse.padding == (0, 0)
-    elif kind == "identity" and synapse.weight_exp == 0 and np.all(synapse.weight == 1):
-        weights = 0
     return Link(
-        kind,
+        synapse.geometry,
         source,
         shape,
         synapse.output_shape(shape),
         payload,
-        connections(synapse, shape),
-        weights,
-        groups=groups,
+        int(synapse.fan_out(shape).sum()),
+        synapse.weight.size if synapse.multiplies else 0,
         delay=delay,
         from_input=from_input,
-        pools=pools,
-        **more,
+        pools=synapse.pools,
     )

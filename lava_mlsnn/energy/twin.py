@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 
 from lava_mlsnn.errors import DataError, UnsupportedLayerError
@@ -9,15 +12,16 @@ from netx_export.spec import (
     Conv,
     Dense,
     Flatten,
+    Identity,
     Input,
     MultiLevel,
     NetworkSpec,
     Population,
     Readout,
-    Synapse,
     need_spec,
 )
 from netx_export.spec.graph import order
+from netx_export.spec.kinds import of_kind
 
 __all__ = ["Gain", "Sends", "Twin"]
 
@@ -92,13 +96,13 @@ class Twin(torch.nn.Module):
         self.synapses = torch.nn.ModuleDict()
         self.sends = torch.nn.ModuleDict()
         for index, layer in spec.populations:
-            if not isinstance(layer.neuron, MultiLevel | Readout):
+            if type(layer.neuron) not in (MultiLevel, Readout):
                 raise UnsupportedLayerError(
-                    f"the torch twin has no {layer.neuron.type} neuron, only multi-level ones",
+                    f"the torch twin has no {layer.neuron.text} neuron, only multi-level ones",
                     spec.label(index),
                 )
             for k, synapse in enumerate(layer.synapses):
-                self.synapses[f"{index}_{k}"] = _module(synapse)
+                self.synapses[f"{index}_{k}"] = of_kind(MODULES, synapse, "the torch twin")(synapse)
             if layer.bias is not None:
                 self.register_buffer(f"bias_{index}", _tensor(layer.channels(layer.bias)))
             last = index == len(spec.layers) - 1
@@ -155,23 +159,31 @@ def _tensor(values: object) -> torch.Tensor:
     return torch.as_tensor(values, dtype=torch.float64)
 
 
-def _module(synapse: Synapse) -> torch.nn.Module:
-    weight = _tensor(synapse.weight)
-    if isinstance(synapse, Dense):
-        dense = torch.nn.Linear(weight.shape[1], weight.shape[0], bias=False)
-        dense.weight = torch.nn.Parameter(weight, requires_grad=False)
-        return dense
-    if isinstance(synapse, Conv):
-        conv = torch.nn.Conv2d(
-            weight.shape[1] * synapse.groups,
-            weight.shape[0],
-            (weight.shape[2], weight.shape[3]),
-            synapse.stride,
-            synapse.padding,
-            synapse.dilation,
-            synapse.groups,
-            bias=False,
-        )
-        conv.weight = torch.nn.Parameter(weight, requires_grad=False)
-        return conv
-    return Gain(weight)
+def _linear(synapse: Dense) -> torch.nn.Module:
+    outputs, inputs = synapse.weight.shape
+    dense = torch.nn.Linear(inputs, outputs, bias=False)
+    dense.weight = torch.nn.Parameter(_tensor(synapse.weight), requires_grad=False)
+    return dense
+
+
+def _conv2d(synapse: Conv) -> torch.nn.Module:
+    form = synapse.geometry
+    conv = torch.nn.Conv2d(
+        form.inner * form.groups,
+        form.outer * form.groups,
+        form.kernel,
+        form.stride,
+        form.padding,
+        form.dilation,
+        form.groups,
+        bias=False,
+    )
+    conv.weight = torch.nn.Parameter(_tensor(synapse.weight), requires_grad=False)
+    return conv
+
+
+MODULES: dict[type, Callable[[Any], torch.nn.Module]] = {
+    Dense: _linear,
+    Conv: _conv2d,
+    Identity: lambda synapse: Gain(_tensor(synapse.weight)),
+}

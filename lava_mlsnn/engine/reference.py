@@ -14,9 +14,7 @@ import torch
 
 from lava_mlsnn.engine.form import Form, Payloads
 from lava_mlsnn.engine.payload import from_array, to_array
-from netx_export.spec.step import fixed_step
-from netx_export.spec.sums import synapse_sum
-from netx_export.spec.widths import fit_state, wrap24
+from netx_export.spec.widths import fit_state
 
 if TYPE_CHECKING:
     from netx_export.spec import NetworkSpec, Population
@@ -57,24 +55,18 @@ class Reference(Form):
         out = np.empty_like(total)
         v = self.start()
         for t, a in enumerate(total):
-            out[t], v, outside = self._fire(a, v)
+            out[t], v, outside = self.layer.neuron.step(v, a, len(self.shape), self.overflow)
             counts[0] += outside
         return self._payload(out.reshape(-1, *self.shape)), counts
 
     def start(self) -> np.ndarray:
         """V0, or 0 for a readout."""
-        from netx_export.spec import MultiLevel
-
-        neuron = self.layer.neuron
-        start = np.zeros(self.shape, np.int64)
-        if isinstance(neuron, MultiLevel):
-            start += self.layer.channels(neuron.v0)
-        return start
+        return np.zeros(self.shape, np.int64) + self.layer.neuron.start(len(self.shape))
 
     def step(self, sources: Payloads, state: Any) -> tuple[torch.Tensor, Any, np.ndarray]:
         """See :class:`Form`."""
         total, counts = self._total(sources)
-        z, v, outside = self._fire(total[0], state)
+        z, v, outside = self.layer.neuron.step(state, total[0], len(self.shape), self.overflow)
         counts[0] += outside
         return self._payload(z[None]), v, counts
 
@@ -90,7 +82,7 @@ class Reference(Form):
     def arm_overflows(self, k: int, source: torch.Tensor) -> int:
         """How many sums of synapse k leave 24 bits for a payload of its source."""
         x = to_array(source, self._shapes[k]).astype(np.int64)
-        return fit_state(synapse_sum(self.layer.synapses[k], x))[1]
+        return fit_state(self.layer.synapses[k].sum(x))[1]
 
     def _payload(self, z: np.ndarray) -> torch.Tensor:
         return from_array(z, self.byte, torch.float64)
@@ -100,23 +92,9 @@ class Reference(Form):
         arms = []
         for k, (synapse, source) in enumerate(zip(self.layer.synapses, sources, strict=True)):
             x = to_array(source, self._shapes[k]).astype(np.int64)
-            a, counts[1 + k] = fit_state(synapse_sum(synapse, x))
+            a, counts[1 + k] = fit_state(synapse.sum(x))
             arms.append(a)
         total, counts[0] = fit_state(sum(arms[1:], arms[0]))
         if self.layer.bias is not None:
             total = total + self.layer.channels(self.layer.bias)
         return total, counts
-
-    def _fire(self, a: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
-        from netx_export.spec import MultiLevel, Readout
-
-        neuron = self.layer.neuron
-        if isinstance(neuron, MultiLevel):
-            vth = self.layer.channels(neuron.vth)
-            return fixed_step(v, a, vth, neuron.levels, self.overflow)
-        assert isinstance(neuron, Readout)
-        total = v + a if neuron.integrate else a
-        low, high = neuron.payload
-        outside = int(np.count_nonzero((total < low) | (total > high)))
-        z = wrap24(total)
-        return z, z if neuron.integrate else v, outside

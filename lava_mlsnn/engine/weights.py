@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from netx_export.spec import Conv, Dense, Synapse
 from netx_export.spec.kernels import Pair
-
-if TYPE_CHECKING:
-    from netx_export.spec import Conv, Dense
+from netx_export.spec.kinds import of_kind
 
 __all__ = ["Arm", "arm_of", "halved", "inside", "merged", "ordinary"]
 
@@ -26,21 +26,17 @@ class Arm(NamedTuple):
     groups: int
 
 
-def arm_of(synapse: Conv | Dense) -> Arm:
+def arm_of(synapse: Synapse) -> Arm:
     """A convolution as it is; a dense synapse as one over a map of 1 x 1."""
-    from netx_export.spec import Dense
+    return of_kind(ARMS, synapse, "the engine")(synapse)
 
-    if isinstance(synapse, Dense):
-        weight = synapse.weight[:, :, None, None]
-        return Arm(
-            synapse.source,
-            weight.copy(),
-            synapse.weight_exp,
-            (1, 1),
-            (0, 0),
-            (1, 1),
-            1,
-        )
+
+def _dense(synapse: Dense) -> Arm:
+    weight = synapse.weight[:, :, None, None].copy()
+    return Arm(synapse.source, weight, synapse.weight_exp, (1, 1), (0, 0), (1, 1), 1)
+
+
+def _conv(synapse: Conv) -> Arm:
     return Arm(
         synapse.source,
         synapse.weight.copy(),  # torch's operators do not all look at strides
@@ -50,6 +46,9 @@ def arm_of(synapse: Conv | Dense) -> Arm:
         synapse.dilation,
         synapse.groups,
     )
+
+
+ARMS: dict[type, Callable[[Any], Arm]] = {Conv: _conv, Dense: _dense}
 
 
 def inside(arm: Arm) -> bool:

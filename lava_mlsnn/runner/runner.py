@@ -85,7 +85,7 @@ class IntegerRunner:
         threads: int = 0,
         kind: str = "auto",
     ) -> None:
-        from netx_export.spec import StockNeuron, need_spec
+        from netx_export.spec import need_spec
 
         need_spec(spec)
         if on_overflow not in ("raise", *OVERFLOWS):
@@ -99,9 +99,9 @@ class IntegerRunner:
                 spec.label(0),
             )
         for index, layer in spec.populations:
-            if isinstance(layer.neuron, StockNeuron):
+            if not layer.neuron.exact:
                 raise UnsupportedLayerError(
-                    f"the integer runner has no {layer.neuron.type} neuron; run this file in Lava",
+                    f"the integer runner has no {layer.neuron.text} neuron; run this file in Lava",
                     spec.label(index),
                 )
         _check_memory(spec)

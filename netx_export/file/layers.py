@@ -108,9 +108,9 @@ def _population(node: Node, place: Place) -> Population:
             schema.DELAY,
         )
     read = _neuron(node, place, shape[0])
-    stock = not place.own and isinstance(read.neuron, StockNeuron)
+    stock = not place.own and not read.neuron.exact
     synapses = _synapses(node, place, shape, stock)
-    if not isinstance(read.neuron, StockNeuron):
+    if read.neuron.exact:
         for k, synapse in enumerate(synapses):
             with at(schema.WEIGHT if k == 0 else f"{schema.SHORTCUT}/{k}/{schema.WEIGHT}"):
                 check_weights(synapse.weight)

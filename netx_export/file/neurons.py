@@ -1,9 +1,9 @@
-"""Neuron groups of a file: one handler a type, and what cannot be read and why."""
+"""Neuron groups of a file: how each kind is read and written, and what cannot be and why."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -11,10 +11,15 @@ from netx_export.errors import FormatError, UnsupportedLayerError
 from netx_export.file import schema
 from netx_export.file.fields import Node
 from netx_export.file.stock import BIAS_LIMIT, DEFAULT_NEURON, cuba_fields
+from netx_export.file.values import put_fields
 from netx_export.spec import MultiLevel, Neuron, Readout, StockNeuron
+from netx_export.spec.kinds import of_kind
 from netx_export.spec.widths import STATE_MAX, STATE_MIN
 
-__all__ = ["NEURONS", "NeuronRead", "default_neuron", "read_neuron"]
+if TYPE_CHECKING:
+    import h5py
+
+__all__ = ["NEURONS", "NeuronRead", "default_neuron", "read_neuron", "write_neuron"]
 
 
 class NeuronRead(NamedTuple):
@@ -30,8 +35,27 @@ def _mlif(node: Node, channels: int) -> MultiLevel:
     return MultiLevel(node.integer(schema.LEVELS, 1, STATE_MAX), vth, v0)
 
 
+def _write_mlif(handle: h5py.Group, neuron: MultiLevel) -> None:
+    put_fields(handle, {schema.TYPE: schema.MLIF, schema.LEVELS: int(neuron.levels)})
+    handle[schema.VTH] = neuron.vth
+    handle[schema.V0] = neuron.v0
+
+
 def _readout(node: Node, channels: int) -> Readout:
     return Readout(node.flag(schema.INTEGRATE), node.integer(schema.MESSAGE_BITS, 8, 24))
+
+
+def _write_readout(handle: h5py.Group, neuron: Readout) -> None:
+    fields = {
+        schema.TYPE: schema.READOUT,
+        schema.INTEGRATE: bool(neuron.integrate),
+        schema.MESSAGE_BITS: int(neuron.num_message_bits),
+    }
+    put_fields(handle, fields)
+
+
+def _write_stock(handle: h5py.Group, neuron: StockNeuron) -> None:
+    put_fields(handle, {**neuron.params, schema.TYPE: neuron.type})
 
 
 def _stock(node: Node, needed: dict[str, tuple[int, int]]) -> StockNeuron:
@@ -70,6 +94,18 @@ NEURONS: dict[str, Callable[[Node, int], Neuron]] = {
     schema.SDNN: _sdnn,
     **dict.fromkeys(schema.CUBA_TYPES, _cuba),
 }
+
+WRITERS: dict[type, Callable[[h5py.Group, Any], None]] = {
+    MultiLevel: _write_mlif,
+    Readout: _write_readout,
+    StockNeuron: _write_stock,
+}
+
+
+def write_neuron(handle: h5py.Group, neuron: Neuron) -> None:
+    """Write a neuron group; UnsupportedLayerError for a kind that the format does not have."""
+    of_kind(WRITERS, neuron, "the file format")(handle, neuron)
+
 
 # start of a type's name: why not
 REFUSED = {

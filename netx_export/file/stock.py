@@ -27,7 +27,6 @@ from netx_export.spec import (
     MultiLevel,
     NetworkSpec,
     Population,
-    StockNeuron,
 )
 
 __all__ = [
@@ -117,9 +116,7 @@ def full_bias(layer: Population) -> np.ndarray:
     bias = np.zeros(layer.shape[0], np.int64)
     if layer.bias is not None:
         bias += layer.bias
-    if isinstance(layer.neuron, MultiLevel):
-        bias += layer.neuron.v0
-    return bias
+    return bias + layer.neuron.start(1)
 
 
 def cuba_fields(neuron: Any) -> dict[str, Any]:
@@ -148,7 +145,7 @@ def stock_reasons(spec: NetworkSpec) -> list[str]:
     sums = {r.index: r for r in worst_case(spec)}
     for index, layer in spec.populations:
         found = list(_population_reasons(layer, index == len(spec.layers) - 1))
-        if not isinstance(layer.neuron, StockNeuron):
+        if layer.neuron.exact:
             low, high = sums[index].accumulator
             bias = full_bias(layer)
             worst = max(-low, high, -(low + int(bias.min())), high + int(bias.max()))
@@ -159,7 +156,7 @@ def stock_reasons(spec: NetworkSpec) -> list[str]:
 
 
 def _network_reasons(spec: NetworkSpec) -> Iterator[str]:
-    own = any(not isinstance(p.neuron, StockNeuron) for _, p in spec.populations)
+    own = any(p.neuron.exact for _, p in spec.populations)
     if own and spec.timesteps != 1:
         yield f"stock neurons cannot reset by subtraction, and T is {spec.timesteps}, not 1"
     for index, layer in enumerate(spec.layers[1:], 1):
@@ -183,7 +180,7 @@ def _population_reasons(layer: Population, last: bool) -> Iterator[str]:
         else:
             if exponent or not np.array_equal(used, synapse.weight):
                 yield "stock would compute with other weights"
-    if isinstance(neuron, StockNeuron):
+    if not neuron.exact:
         return
     if np.any(np.abs(full_bias(layer)) >= BIAS_LIMIT):
         yield f"bias plus V0 must stay below {BIAS_LIMIT} in stock"

@@ -1,4 +1,4 @@
-"""Synapses of a file: one handler a type.
+"""Synapses of a file: how each kind is read and written.
 
 Weights that feed a neuron of lava-dl are what stock Lava makes of them (``stock``);
 all others are taken as they are.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import prod
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -16,12 +16,18 @@ from netx_export.errors import FormatError, RangeError, UnsupportedLayerError, a
 from netx_export.file import schema
 from netx_export.file.fields import Node, whole_numbers
 from netx_export.file.stock import dense_weight
+from netx_export.file.values import put_array, put_type
 from netx_export.spec import Conv, Dense, Identity, Shape, Synapse
 from netx_export.spec.kernels import conv_output_size
+from netx_export.spec.kinds import of_kind
 from netx_export.spec.synapses import WEIGHT_EXP_RANGE
 
-__all__ = ["SYNAPSES", "Link", "read_synapse"]
+if TYPE_CHECKING:
+    import h5py
 
+__all__ = ["SYNAPSES", "Link", "read_synapse", "write_synapse"]
+
+WEIGHT_RANGE = (-256, 255)  # one 8-bit synapse group, either sign
 GEOMETRY_MAX = 1 << 12
 FAR = 1 << 31  # what stock would clip or wrap
 
@@ -52,7 +58,52 @@ def read_synapse(node: Node, link: Link) -> Synapse:
             "complex weights cannot be read, Lava runs them only in neurons that resonate",
             node.place(schema.WEIGHT),
         )
-    return SYNAPSES[kind](node, link)
+    return SYNAPSES[kind].read(node, link)
+
+
+def write_synapse(handle: h5py.Group, synapse: Synapse) -> None:
+    """Write a synapse into its group.
+
+    Raises
+    ------
+    UnsupportedLayerError
+        For a kind that the format does not have.
+    RangeError
+        If a weight does not fit 8 bits.
+    """
+    kind = of_kind({codec.kind: codec for codec in SYNAPSES.values()}, synapse, "the file format")
+    weight = synapse.weight
+    if weight.size and (weight.min() < WEIGHT_RANGE[0] or weight.max() > WEIGHT_RANGE[1]):
+        raise RangeError(f"weights must fit 8 bits, got {weight.min()}..{weight.max()}", "weight")
+    put_array(handle, schema.WEIGHT, weight.astype(np.int16))
+    handle[schema.WEIGHT_EXP] = np.int64(synapse.weight_exp)
+    put_type(handle, kind.kind.kind)
+    for name, value in kind.fields(synapse).items():
+        handle[name] = np.asarray(value, np.int64)
+
+
+def _conv_fields(synapse: Conv) -> dict[str, Any]:
+    weight = synapse.weight
+    return {
+        schema.IN_CHANNELS: weight.shape[1] * synapse.groups,
+        schema.OUT_CHANNELS: weight.shape[0],
+        schema.KERNEL_SIZE: weight.shape[2:],
+        schema.STRIDE: synapse.stride,
+        schema.PADDING: synapse.padding,
+        schema.DILATION: synapse.dilation,
+        schema.GROUPS: synapse.groups,
+    }
+
+
+def _dense_fields(synapse: Dense) -> dict[str, Any]:
+    return {
+        schema.IN_FEATURES: synapse.weight.shape[1],
+        schema.OUT_FEATURES: synapse.weight.shape[0],
+    }
+
+
+def _identity_fields(synapse: Identity) -> dict[str, Any]:
+    return {}
 
 
 def _weights(node: Node, stock: bool, *expected: Shape) -> np.ndarray:
@@ -68,7 +119,7 @@ def _weights(node: Node, stock: bool, *expected: Shape) -> np.ndarray:
                 f"it must have shape {expected[0]} between its source and its layer, got {found}"
             )
     if not stock:
-        return node.whole(schema.WEIGHT, ndim, -256, 255)
+        return node.whole(schema.WEIGHT, ndim, *WEIGHT_RANGE)
     values = np.trunc(node.array(schema.WEIGHT))  # as stock's .astype(int)
     with at(node.place(schema.WEIGHT)):
         return whole_numbers(values, -FAR, FAR, np.int64).reshape(expected[0])
@@ -156,8 +207,19 @@ def _pair(node: Node, name: str, low: int) -> tuple[int, int]:
     return values[0], values[-1]
 
 
-SYNAPSES: dict[str, Callable[[Node, Link], Synapse]] = {
-    schema.CONV: _conv,
-    schema.DENSE: _dense,
-    schema.IDENTITY: _identity,
+class SynapseCodec(NamedTuple):
+    """A kind, how it is read, and the fields beside its weights."""
+
+    kind: type[Synapse]
+    read: Callable[[Node, Link], Synapse]
+    fields: Callable[[Any], dict[str, Any]]
+
+
+SYNAPSES: dict[str, SynapseCodec] = {
+    codec.kind.kind: codec
+    for codec in (
+        SynapseCodec(Conv, _conv, _conv_fields),
+        SynapseCodec(Dense, _dense, _dense_fields),
+        SynapseCodec(Identity, _identity, _identity_fields),
+    )
 }

@@ -14,22 +14,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netx_export.errors import FormatError, RangeError, at
+from netx_export.errors import FormatError, at
 from netx_export.file import schema
 from netx_export.file.atomic import as_path, write_atomic
+from netx_export.file.neurons import write_neuron
 from netx_export.file.stock import cuba_fields, full_bias, stock_reasons
+from netx_export.file.synapses import write_synapse
+from netx_export.file.values import put_fields, put_text, put_type
 from netx_export.spec import (
-    Conv,
-    Dense,
     Flatten,
     Input,
     Layer,
-    MultiLevel,
     NetworkSpec,
     Population,
-    Readout,
-    StockNeuron,
-    Synapse,
     need_spec,
 )
 
@@ -37,9 +34,6 @@ if TYPE_CHECKING:
     import h5py
 
 __all__ = ["file_image", "write", "write_block", "write_layer"]
-
-COMPRESS_FROM = 1024  # elements; chunks cost more than they save below
-WEIGHT_RANGE = (-256, 255)  # one 8-bit synapse group, either sign
 
 
 def write(spec: NetworkSpec, path: str | os.PathLike[str], *, overwrite: bool = True) -> Path:
@@ -89,7 +83,7 @@ def file_image(spec: NetworkSpec) -> bytes:
         for index, layer in enumerate(spec.layers):
             with at(spec.label(index)):
                 group = layers.create_group(str(index))
-                _text(group, schema.NAME, layer.name)
+                put_text(group, schema.NAME, layer.name)
                 write_layer(group, layer, inputs=layer.sources, stock=stock)
         file.flush()
         image: bytes = file.id.get_file_image()
@@ -151,14 +145,14 @@ def write_layer(
     if isinstance(layer, Population):
         _population(handle, layer, stock)
     elif isinstance(layer, Flatten):
-        _type(handle, schema.FLATTEN)
+        put_type(handle, schema.FLATTEN)
     else:
-        _type(handle, schema.INPUT)
+        put_type(handle, schema.INPUT)
         handle[schema.LEVELS] = np.int64(layer.levels)
         handle[schema.SIGNED] = np.bool_(layer.signed)
         handle[schema.GAIN] = np.float64(layer.gain)
         if layer.neuron is not None:
-            _stock_neuron(handle.create_group(schema.NEURON), layer.neuron)
+            write_neuron(handle.create_group(schema.NEURON), layer.neuron)
 
 
 def write_block(handle: h5py.Group, layers: Sequence[tuple[str, Layer]]) -> None:
@@ -171,121 +165,37 @@ def write_block(handle: h5py.Group, layers: Sequence[tuple[str, Layer]]) -> None
     if len(layers) == 1:
         write_layer(handle, layers[0][1])
         return
-    _type(handle, schema.RESIDUAL)
+    put_type(handle, schema.RESIDUAL)
     handle[schema.SHAPE] = np.array(layers[-1][1].shape, np.int64)
     inner = handle.create_group(schema.LAYER)
     for index, (name, layer) in enumerate(layers):
         group = inner.create_group(str(index))
-        _text(group, schema.NAME, name)
+        put_text(group, schema.NAME, name)
         write_layer(group, layer, inputs=layer.sources)
 
 
 def _population(handle: h5py.Group, layer: Population, stock: bool) -> None:
-    _synapse(handle, layer.synapses[0])
+    write_synapse(handle, layer.synapses[0])
     for k, synapse in enumerate(layer.synapses[1:], 1):
         with at(f"{schema.SHORTCUT}/{k}"):
-            _synapse(handle.create_group(f"{schema.SHORTCUT}/{k}"), synapse)
+            write_synapse(handle.create_group(f"{schema.SHORTCUT}/{k}"), synapse)
     if layer.scale is not None:
         handle[schema.SCALE] = np.asarray(layer.scale, np.float64)
     neuron = handle.create_group(schema.NEURON)
-    if isinstance(layer.neuron, StockNeuron):
-        _stock_neuron(neuron, layer.neuron)
-        _bias(handle, layer.bias)
-    elif stock:
-        _fields(neuron, cuba_fields(layer.neuron))
+    if stock and layer.neuron.exact:
+        put_fields(neuron, cuba_fields(layer.neuron))
         own = neuron.create_group(schema.MULTILEVEL)
-        _own_neuron(own, layer.neuron)
+        write_neuron(own, layer.neuron)
         _bias(own, layer.bias)
         _bias(handle, full_bias(layer))
     else:
-        _own_neuron(neuron, layer.neuron)
+        write_neuron(neuron, layer.neuron)
         _bias(handle, layer.bias)
-
-
-def _synapse(handle: h5py.Group, synapse: Synapse) -> None:
-    weight = synapse.weight
-    if weight.size and (weight.min() < WEIGHT_RANGE[0] or weight.max() > WEIGHT_RANGE[1]):
-        raise RangeError(f"weights must fit 8 bits, got {weight.min()}..{weight.max()}", "weight")
-    _array(handle, schema.WEIGHT, weight.astype(np.int16))
-    handle[schema.WEIGHT_EXP] = np.int64(synapse.weight_exp)
-    if isinstance(synapse, Conv):
-        _type(handle, schema.CONV)
-        handle[schema.IN_CHANNELS] = np.int64(weight.shape[1] * synapse.groups)
-        handle[schema.OUT_CHANNELS] = np.int64(weight.shape[0])
-        handle[schema.KERNEL_SIZE] = np.array(weight.shape[2:], np.int64)
-        handle[schema.STRIDE] = np.array(synapse.stride, np.int64)
-        handle[schema.PADDING] = np.array(synapse.padding, np.int64)
-        handle[schema.DILATION] = np.array(synapse.dilation, np.int64)
-        handle[schema.GROUPS] = np.int64(synapse.groups)
-    elif isinstance(synapse, Dense):
-        _type(handle, schema.DENSE)
-        handle[schema.IN_FEATURES] = np.int64(weight.shape[1])
-        handle[schema.OUT_FEATURES] = np.int64(weight.shape[0])
-    else:
-        _type(handle, schema.IDENTITY)
-
-
-def _own_neuron(handle: h5py.Group, neuron: MultiLevel | Readout) -> None:
-    if isinstance(neuron, MultiLevel):
-        _fields(handle, {schema.TYPE: schema.MLIF, schema.LEVELS: int(neuron.levels)})
-        handle[schema.VTH] = neuron.vth
-        handle[schema.V0] = neuron.v0
-    else:
-        fields = {
-            schema.TYPE: schema.READOUT,
-            schema.INTEGRATE: bool(neuron.integrate),
-            schema.MESSAGE_BITS: int(neuron.num_message_bits),
-        }
-        _fields(handle, fields)
-
-
-def _stock_neuron(handle: h5py.Group, neuron: StockNeuron) -> None:
-    _fields(handle, {**neuron.params, schema.TYPE: neuron.type})
-
-
-def _fields(handle: h5py.Group, fields: dict[str, Any]) -> None:
-    for name, value in fields.items():
-        if isinstance(value, str):
-            _text(handle, name, value)
-        elif isinstance(value, bool | int | float | np.number | np.bool_):
-            handle[name] = np.asarray(value)
-        else:
-            raise FormatError(
-                f"a parameter of a neuron must be a number or a string, got {value!r}",
-                f"{schema.NEURON}/{name}",
-            )
 
 
 def _bias(handle: h5py.Group, bias: np.ndarray | None) -> None:
     if bias is not None:
         handle[schema.BIAS] = bias.astype(np.int32)
-
-
-def _array(handle: h5py.Group, name: str, values: np.ndarray) -> None:
-    large = values.size >= COMPRESS_FROM
-    handle.create_dataset(
-        name,
-        data=values,
-        compression="gzip" if large else None,
-        shuffle=large or None,
-        track_times=False,
-    )
-
-
-def _type(handle: h5py.Group, name: str) -> None:
-    handle[schema.TYPE] = np.array([name.encode("ascii")], "S10")
-
-
-def _text(handle: h5py.Group, name: str, text: str) -> None:
-    """A fixed-length UTF-8 string."""
-    import h5py
-
-    if not text or not text.isprintable():  # surrogates and NUL are not printable either
-        raise FormatError(f"{name} must be printable text, got {text!r}", name)
-    data = text.encode("utf-8")
-    handle.create_dataset(
-        name, data=data, dtype=h5py.string_dtype("utf-8", len(data)), track_times=False
-    )
 
 
 def _json(provenance: dict[str, Any]) -> str:

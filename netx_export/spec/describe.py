@@ -1,48 +1,53 @@
-"""A network as a readable table."""
+"""A network as a readable table: the one that the command line and the Process show."""
 
 from __future__ import annotations
 
-from netx_export.spec import Conv, Flatten, Input, MultiLevel, NetworkSpec, Population, Readout
-from netx_export.spec.messages import sent_bits
+from typing import Any
+
+from netx_export.spec.layers import Flatten, Input, Layer
+from netx_export.spec.network import NetworkSpec
 from netx_export.spec.timing import delays, depths
 
-__all__ = ["network_table"]
+__all__ = ["describe", "network_table"]
 
-HEADER = ("#", "layer", "shape", "from", "synapse", "delay", "neuron", "bits", "step")
+
+def describe(spec: NetworkSpec) -> list[dict[str, Any]]:
+    """One row per layer: structure, kinds, time."""
+    depth, delay = depths(spec), delays(spec)
+    return [
+        {
+            "layer": index,
+            "name": layer.name,
+            "shape": "x".join(str(n) for n in layer.shape),
+            "synapses": _synapses(layer, index, delay),
+            "neuron": "" if _neuron(layer) is None else _neuron(layer).text,
+            "message bits": spec.sent_bits(index),
+            "depth": depth[index],
+        }
+        for index, layer in enumerate(spec.layers)
+    ]
 
 
 def network_table(spec: NetworkSpec) -> str:
-    """One line a synapse; ``step`` is the layer's depth, ``bits`` its payload width."""
-    depth, waits = depths(spec), delays(spec)
-    rows = [HEADER]
-    for index, layer in enumerate(spec.layers):
-        shape = "x".join(str(n) for n in layer.shape)
-        end = (_neuron(layer), str(sent_bits(spec, index)), str(depth[index]))
-        start = (str(index), layer.name, shape)
-        if not isinstance(layer, Population):
-            source = ",".join(str(s) for s in layer.sources)
-            rows.append((*start, source, "flatten" if source else "input", "", *end))
-            continue
-        for k, synapse in enumerate(layer.synapses):
-            what = type(synapse).__name__.lower()
-            if isinstance(synapse, Conv):
-                what += " {}x{}".format(*synapse.weight.shape[2:])
-                what += "" if synapse.stride == (1, 1) else " /{}x{}".format(*synapse.stride)
-                what += "" if synapse.groups == 1 else f" groups {synapse.groups}"
-            wait = str(waits[index, k] or "")
-            head, tail = (start, end) if k == 0 else (("", "", ""), ("", "", ""))
-            rows.append((*head, str(synapse.source), what, wait, *tail))
-    widths = [max(len(row[i]) for row in rows) for i in range(len(HEADER))]
+    """:func:`describe` as text with aligned columns."""
+    found = describe(spec)
+    rows = [tuple(found[0]), *(tuple(str(v) for v in row.values()) for row in found)]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in rows]
     return "\n".join(line.rstrip() for line in lines)
 
 
-def _neuron(layer: Input | Flatten | Population) -> str:
-    neuron = None if isinstance(layer, Flatten) else layer.neuron
-    if neuron is None:
+def _neuron(layer: Layer) -> Any:
+    return None if isinstance(layer, Flatten) else layer.neuron
+
+
+def _synapses(layer: Layer, index: int, delay: dict[tuple[int, int], int]) -> str:
+    if isinstance(layer, Input):
         return ""
-    if isinstance(neuron, MultiLevel):
-        return f"multi-level N={neuron.levels}"
-    if isinstance(neuron, Readout):
-        return "readout" if neuron.integrate else "relay"
-    return neuron.type
+    if isinstance(layer, Flatten):
+        return f"flatten({layer.source})"
+    parts = []
+    for k, synapse in enumerate(layer.synapses):
+        wait = f" after {delay[index, k]}" if delay[index, k] else ""
+        parts.append(f"{synapse.text}({synapse.source}){wait}")
+    return " + ".join(parts)

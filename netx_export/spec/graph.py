@@ -13,9 +13,7 @@ from typing import Protocol
 
 from netx_export.errors import FormatError, RangeError, at
 from netx_export.spec import limits
-from netx_export.spec.checks import Shape
 from netx_export.spec.layers import Flatten, Input, Layer, Population
-from netx_export.spec.synapses import Conv
 from netx_export.spec.widths import DELAY_MAX
 
 __all__ = ["check_graph", "layer_depths", "order"]
@@ -122,23 +120,9 @@ def _check_sizes(layers: Sequence[Layer]) -> None:
             raise RangeError(f"a network can have {most} {what} at most, got {found}")
 
 
-def _check_padding(synapse: Conv, source: Shape) -> None:
-    """A padded input must not be what exhausts the memory."""
-    c, h, w = source
-    size = c * (h + 2 * synapse.padding[0]) * (w + 2 * synapse.padding[1])
-    if size > limits.MAX_NEURONS:
-        raise FormatError(
-            f"padding {synapse.padding} makes an input of {size} values, "
-            f"at most {limits.MAX_NEURONS} are allowed",
-            "padding",
-        )
-
-
 def _check_shapes(layers: Sequence[Layer], layer: Layer) -> None:
     if isinstance(layer, Flatten):
-        size = 1
-        for n in layers[layer.source].shape:
-            size *= n
+        size = prod(layers[layer.source].shape)
         if layer.shape != (size,):
             raise FormatError(
                 f"shape must be ({size},) for a source of shape "
@@ -152,8 +136,7 @@ def _check_shapes(layers: Sequence[Layer], layer: Layer) -> None:
                     f"the synapse from layer {synapse.source} gives shape {shape}, "
                     f"but the layer has {layer.shape}"
                 )
-            if isinstance(synapse, Conv):
-                _check_padding(synapse, layers[synapse.source].shape)
+            synapse.check_padding(layers[synapse.source].shape)
 
 
 def layer_depths(layers: Sequence[Layer]) -> list[int]:

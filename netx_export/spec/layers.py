@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from netx_export.errors import FormatError, RangeError, at
+from netx_export.errors import FormatError, RangeError, UnsupportedLayerError, at
 from netx_export.spec.checks import (
     Shape,
     check_shape,
@@ -19,7 +19,8 @@ from netx_export.spec.checks import (
     whole,
 )
 from netx_export.spec.kernels import Pair
-from netx_export.spec.neurons import MultiLevel, Neuron, Readout, StockNeuron
+from netx_export.spec.neurons import Neuron, StockNeuron
+from netx_export.spec.neurons.base import per_channel
 from netx_export.spec.step import message_bits
 from netx_export.spec.synapses import Synapse
 from netx_export.spec.widths import STATE_MAX, check_weights, fit_state
@@ -48,6 +49,13 @@ class Input:
     def payload(self) -> Pair:
         """Smallest and largest payload."""
         return (-self.levels if self.signed else 0), self.levels
+
+    @property
+    def num_message_bits(self) -> int:
+        """Width of the payload: 0 (binary), 8, 16 or 24 bits."""
+        if self.neuron is not None:
+            return self.neuron.num_message_bits
+        return message_bits(self.levels) or (8 if self.signed else 0)
 
     @property
     def sources(self) -> tuple[int, ...]:
@@ -90,8 +98,18 @@ class Population:
             object.__setattr__(self, "synapses", tuple(self.synapses))
             if not self.synapses:
                 raise FormatError("a layer of neurons needs at least one synapse")
+            if not isinstance(self.neuron, Neuron):
+                raise UnsupportedLayerError(
+                    "neurons must be of a kind of netx_export.spec, "
+                    f"got {type(self.neuron).__name__}"
+                )
             for synapse in self.synapses:
-                if not isinstance(self.neuron, StockNeuron):
+                if not isinstance(synapse, Synapse):
+                    raise UnsupportedLayerError(
+                        "synapses must be of a kind of netx_export.spec, "
+                        f"got {type(synapse).__name__}"
+                    )
+                if self.neuron.exact:
                     check_weights(synapse.weight)
             if self.bias is not None:
                 bias = integers(self.bias, 1, "bias")
@@ -102,14 +120,7 @@ class Population:
                     )
                 if fit_state(bias.astype(np.int64))[1]:
                     raise RangeError(f"bias must fit 24 bits, got {bias.min()}..{bias.max()}")
-            if isinstance(self.neuron, MultiLevel) and self.neuron.vth.shape[0] not in (
-                1,
-                self.shape[0],
-            ):
-                raise FormatError(
-                    f"vth must have one value or one per channel ({self.shape[0]}), "
-                    f"got {self.neuron.vth.shape[0]}"
-                )
+            self.neuron.check_channels(self.shape[0])
             if self.scale is not None:
                 scale = frozen(numbers(self.scale, 1, "scale"), np.float64)
                 object.__setattr__(self, "scale", scale)
@@ -132,15 +143,11 @@ class Population:
     @property
     def num_message_bits(self) -> int:
         """Width of the payload: 0 (binary), 8, 16 or 24 bits."""
-        if isinstance(self.neuron, MultiLevel):
-            return message_bits(self.neuron.levels)
-        if isinstance(self.neuron, Readout):
-            return self.neuron.num_message_bits
-        return 0 if self.neuron.payload == (0, 1) else 16
+        return self.neuron.num_message_bits
 
     def channels(self, values: np.ndarray) -> np.ndarray:
         """Per-channel values as int64 that broadcast over (C, H, W) or (F,)."""
-        return values.astype(np.int64).reshape((-1,) + (1,) * (len(self.shape) - 1))
+        return per_channel(values, len(self.shape))
 
 
 Layer = Input | Flatten | Population

@@ -7,7 +7,8 @@ from typing import Any
 
 from netx_export.errors import ConfigError, FormatError
 from netx_export.spec.checks import whole
-from netx_export.spec.layers import Input, Layer, Population
+from netx_export.spec.graph import check_graph
+from netx_export.spec.layers import Flatten, Input, Layer, Population
 from netx_export.spec.limits import MAX_TIMESTEPS
 
 __all__ = ["NetworkSpec", "need_spec"]
@@ -32,8 +33,6 @@ class NetworkSpec:
     class_names: tuple[str, ...] = ()  # of the outputs; () where nobody named them
 
     def __post_init__(self) -> None:
-        from netx_export.spec.graph import check_graph
-
         steps = whole(self.timesteps, "timesteps", 1, MAX_TIMESTEPS)
         object.__setattr__(self, "timesteps", steps)
         try:
@@ -63,6 +62,18 @@ class NetworkSpec:
     def populations(self) -> tuple[tuple[int, Population], ...]:
         """Index and layer of every population, in file order."""
         return tuple((i, p) for i, p in enumerate(self.layers) if isinstance(p, Population))
+
+    def sender(self, index: int) -> int:
+        """The layer whose payload arrives where ``index`` is read: a flatten only passes on."""
+        while isinstance(layer := self.layers[index], Flatten):
+            index = layer.source
+        return index
+
+    def sent_bits(self, index: int) -> int:
+        """Width of the payload that a layer passes on: 0 (binary), 8, 16 or 24 bits."""
+        layer = self.layers[self.sender(index)]
+        assert not isinstance(layer, Flatten)
+        return layer.num_message_bits
 
     def label(self, index: int) -> str:
         """``"layer 3 (stage1.block0.conv2)"``, for messages."""

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from small_models import small_model
 from strategies import network_specs, payloads
 
-from lava_mlsnn.activity import ActivityMeter, Count, fan_out, measure
+from lava_mlsnn.activity import ActivityMeter, Count, measure
 from lava_mlsnn.errors import ConfigError, DataError, UnsupportedLayerError
 from lava_mlsnn.export import to_spec
 from lava_mlsnn.runner import IntegerRunner
@@ -52,7 +52,7 @@ def test_activity_is_what_counting_gives(spec, seed):
     for _, layer in spec.populations:
         for synapse, s in zip(layer.synapses, by_layer[layer.name].synapses, strict=True):
             source = spec.layers[synapse.source]
-            reached = fan_out(synapse, source.shape)
+            reached = synapse.fan_out(source.shape)
             sender = spec.layers[source.source] if isinstance(source, Flatten) else source
             sent = layers[sender.name].reshape(5, *source.shape, -1)
             done = int(((sent != 0) * reached[None, ..., None]).sum())
@@ -62,7 +62,7 @@ def test_activity_is_what_counting_gives(spec, seed):
             assert s.operations.events == pytest.approx(done / 5)
             assert s.operations.payload == pytest.approx(weighed / 5)
             assert s.active_operations == pytest.approx(active / 5)
-            stored = fan_out(synapse, source.shape, nonzero=True)
+            stored = synapse.fan_out(source.shape, nonzero=True)
             effective = int(((sent != 0) * stored[None, ..., None]).sum())
             assert s.effective_operations == pytest.approx(effective / 5)
             operations += done

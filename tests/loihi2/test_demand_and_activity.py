@@ -11,10 +11,11 @@ from strategies import network_specs, payloads
 
 from lava_mlsnn.loihi2.fit.activity import EventRates, assumed_activity, operations
 from lava_mlsnn.loihi2.fit.calibration import calibrate
-from lava_mlsnn.loihi2.fit.demand import HOST, Group, Link, demand_of, fan_out, rows_of
+from lava_mlsnn.loihi2.fit.demand import HOST, Group, Link, demand_of, fan_out
 from lava_mlsnn.loihi2.program.network import allocations_of
 from lava_mlsnn.runner import IntegerRunner
 from netx_export import Flatten, worst_case
+from netx_export.spec.geometry import Geometry, rows_of
 from netx_export.spec.kernels import conv2d
 
 OFTEN = {"max_examples": 40, "deadline": None}
@@ -23,13 +24,14 @@ OFTEN = {"max_examples": 40, "deadline": None}
 def connections(link, source, target):
     """How often each neuron of the source (rows) reaches each of the target, as a matrix."""
     inputs, outputs = math.prod(source), math.prod(target)
-    if link.kind == "dense":
+    form = link.geometry
+    if form.storage == "matrix":
         return np.ones((inputs, outputs), int)
-    if link.kind == "identity":
+    if form.storage == "diagonal":
         return np.eye(inputs, dtype=int)
-    weight = np.ones((target[0], link.channels, *link.kernel), int)
+    weight = np.ones((target[0], form.inner, *form.kernel), int)
     one_hot = np.eye(inputs, dtype=int).reshape(inputs, *source)
-    out = conv2d(one_hot, weight, link.stride, link.padding, link.dilation, link.groups)
+    out = conv2d(one_hot, weight, form.stride, form.padding, form.dilation, form.groups)
     assert out.shape[1:] == target
     return out.reshape(inputs, outputs)
 
@@ -76,10 +78,10 @@ def test_fan_in_and_fan_out_bound_every_neuron(spec):
     ("stride", "dilation", "taps"), [((1, 1), (1, 1), 9), ((2, 2), (1, 1), 4), ((2, 2), (2, 2), 9)]
 )
 def test_fan_out_of_a_wide_convolution_is_met(stride, dilation, taps):
-    source = Group("a", 1, (2, 16, 16), 2, (Link(HOST, "conv"),), 1)
+    source = Group("a", 1, (2, 16, 16), 2, (Link(HOST, Geometry(outer=2)),), 1)
     span = [d * 2 + 1 for d in dilation]
     size = tuple((16 - k) // s + 1 for k, s in zip(span, stride, strict=True))
-    link = Link(0, "conv", (3, 3), stride, (0, 0), dilation, 2)
+    link = Link(0, Geometry(2, 5, 1, (3, 3), stride, (0, 0), dilation))
     target = Group("b", 2, (5, *size), 2, (link,), 2)
     matrix = connections(link, source.shape, target.shape)
     assert fan_out((source, target), 0) == matrix.sum(1).max() == 5 * taps

@@ -105,8 +105,9 @@ def test_traffic_is_what_the_connections_between_cores_carry(spec, cores):
                 rows = reached.reshape(shape).any(2)
                 heard = needed(p, group, link, shape[:2])
                 assert not (rows & ~heard).any()  # whatever is connected is sent
-                small = max(link.padding) < min(shape[2], group.shape[2])
-                if small and link.stride == (1, 1) and link.dilation == (1, 1):
+                form = link.geometry
+                small = max(form.padding) < min(shape[2], group.shape[2])
+                if small and form.stride == (1, 1) and form.dilation == (1, 1):
                     np.testing.assert_array_equal(heard, rows)
 
 

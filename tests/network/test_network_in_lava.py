@@ -111,17 +111,16 @@ def test_str_is_a_table_with_delays(residual):
     table = str(Network(residual()))
     lines = table.splitlines()
     assert lines[0].split() == [
-        "#",
         "layer",
+        "name",
         "shape",
-        "from",
-        "synapse",
-        "delay",
+        "synapses",
         "neuron",
+        "message",
         "bits",
-        "step",
+        "depth",
     ]
-    assert lines[4].split()[-4:] == ["multi-level", "N=4", "8", "3"]
-    assert lines[5].split() == ["1", "identity", "1"]
-    assert lines[8].split() == ["3", "conv", "1x1", "/2x1", "1"]
-    assert lines[-1].split() == ["7", "out", "3", "6", "dense", "readout", "24", "6"]
+    assert "identity(1) after 1" in lines[4] and "N=4" in lines[4]
+    assert lines[4].split()[-2:] == ["8", "3"]
+    assert "conv 1x1 /2x1(3) after 1" in table
+    assert lines[-1].split() == ["7", "out", "3", "dense(6)", "readout", "24", "6"]

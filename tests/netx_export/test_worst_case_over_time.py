@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netx_export import Dense, Input, MultiLevel, NetworkSpec, Population, Readout, worst_case
-from netx_export.spec import ranges
-from netx_export.spec.ranges import FAR, TURNS
+from netx_export.spec.bounds import FAR
+from netx_export.spec.neurons.state_bounds import TURNS
 
 
 def one_by_one(neuron, low_a, high_a, timesteps):
@@ -50,7 +50,7 @@ def neurons_and_inputs(draw):
 @given(drawn=neurons_and_inputs(), timesteps=st.sampled_from([1, 2, 3, 7, 40, TURNS, 700]))
 def test_runs_of_timesteps_are_the_timesteps(drawn, timesteps):
     neuron, low, high = drawn
-    state, (z_low, z_high) = ranges._multilevel(neuron, (low, high), timesteps)
+    state, (z_low, z_high) = neuron.bounds((low, high), timesteps)
     right, right_low, right_high = one_by_one(neuron, low, high, timesteps)
     if timesteps <= TURNS:
         assert state == right

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -27,24 +28,23 @@ from lava_mlsnn.errors import RangeError, UnsupportedLayerError
 from lava_mlsnn.lava.network.layout import kernel_to_lava, pair_to_lava, shape_to_lava
 from lava_mlsnn.lava.network.synapses import SynapseContext
 from lava_mlsnn.proc.readout.process import Readout as ReadoutProcess
-from netx_export.spec import Conv, Dense, Identity
+from netx_export.spec import Conv, Dense, Identity, Synapse
+from netx_export.spec.kinds import of_kind
 
 __all__ = ["connect_synapse"]
 
 
 def connect_synapse(
-    synapse: Conv | Dense | Identity,
+    synapse: Synapse,
     context: SynapseContext,
     sender: Any,
     a_in: Any,
     ucode: str | os.PathLike[str] | None,
 ) -> list[AbstractProcess]:
     """Build a synapse between two ports and return its Processes, in their order."""
-    if isinstance(synapse, Conv):
-        return _conv(synapse, context, sender, a_in, ucode)
-    if isinstance(synapse, Dense):
-        return _dense(synapse, context, sender, a_in)
-    return _identity(synapse, context, sender, a_in)
+    return of_kind(SYNAPSES, synapse, "the network on Loihi 2")(
+        synapse, context, sender, a_in, ucode
+    )
 
 
 def even_weights(weight: np.ndarray) -> tuple[np.ndarray, int]:
@@ -103,7 +103,7 @@ def _conv(
 
 
 def _dense(
-    synapse: Dense, context: SynapseContext, sender: Any, a_in: Any
+    synapse: Dense, context: SynapseContext, sender: Any, a_in: Any, ucode: object
 ) -> list[AbstractProcess]:
     if context.delay:
         raise UnsupportedLayerError(
@@ -123,7 +123,7 @@ def _dense(
 
 
 def _identity(
-    synapse: Identity, context: SynapseContext, sender: Any, a_in: Any
+    synapse: Identity, context: SynapseContext, sender: Any, a_in: Any, ucode: object
 ) -> list[AbstractProcess]:
     shape = shape_to_lava(context.source_shape)
     weight, moved = even_weights(synapse.weight)
@@ -142,6 +142,13 @@ def _identity(
     sender.reshape(copy.s_in.shape).connect(copy.s_in)
     copy.a_out.reshape(shape).connect(a_in)
     return [copy]
+
+
+SYNAPSES: dict[type, Callable[..., list[AbstractProcess]]] = {
+    Conv: _conv,
+    Dense: _dense,
+    Identity: _identity,
+}
 
 
 def _diagonal(values: np.ndarray) -> Any:

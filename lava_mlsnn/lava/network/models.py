@@ -13,9 +13,8 @@ from lava_mlsnn.lava.network.layout import shape_to_lava
 from lava_mlsnn.lava.network.neurons import STATE, NeuronContext, build_neuron
 from lava_mlsnn.lava.network.process import Network, StockNetwork
 from lava_mlsnn.lava.network.synapses import SynapseContext, build_synapse
-from netx_export.spec import Flatten, Input, Population, StockNeuron
+from netx_export.spec import Flatten, Input, Population
 from netx_export.spec.graph import order
-from netx_export.spec.messages import sent_bits
 from netx_export.spec.timing import delays
 
 
@@ -74,9 +73,9 @@ class AbstractSubNetworkModel(AbstractSubProcessModel):
         for k, synapse in enumerate(layer.synapses):
             context = SynapseContext(
                 source_shape=proc.spec.layers[synapse.source].shape,
-                num_message_bits=sent_bits(proc.spec, synapse.source),
+                num_message_bits=proc.spec.sent_bits(synapse.source),
                 delay=waits[index, k],
-                stock=isinstance(layer.neuron, StockNeuron),
+                stock=not layer.neuron.exact,
                 name=f"{layer.name}.synapse{k}",
             )
             if on_chip:
@@ -92,7 +91,7 @@ class AbstractSubNetworkModel(AbstractSubProcessModel):
             children.append(process)
         if on_chip:  # the chip counts no overflows
             getattr(proc, f"overflows{index}").alias(neuron.overflows)
-        elif not isinstance(layer.neuron, StockNeuron):
+        elif layer.neuron.exact:
             for name, child in zip(proc.overflow_names(index), children, strict=True):
                 getattr(proc, name).alias(child.overflows)
         # A port of this Process that leads nowhere would be a channel to a

@@ -19,7 +19,7 @@ from lava_mlsnn.errors import UnsupportedLayerError
 from lava_mlsnn.proc.mlif.process import MultiLevelIF
 from lava_mlsnn.proc.readout.process import Readout as ReadoutProcess
 from netx_export.spec import MultiLevel, Neuron, Readout, Shape, StockNeuron
-from netx_export.spec.messages import stock_scalar
+from netx_export.spec.kinds import of_kind
 
 __all__ = ["NEURONS", "STATE", "STOCK", "NeuronContext", "build_neuron", "check_neuron"]
 
@@ -81,9 +81,9 @@ def _per_neuron_bias(context: NeuronContext) -> np.ndarray:
 def _cuba(neuron: StockNeuron, context: NeuronContext) -> AbstractProcess:
     arguments: dict[str, Any] = {
         "shape": context.shape,
-        "vth": stock_scalar(neuron, "vThMant"),
-        "du": stock_scalar(neuron, "iDecay") - 1,
-        "dv": stock_scalar(neuron, "vDecay"),
+        "vth": neuron.number("vThMant"),
+        "du": neuron.number("iDecay") - 1,
+        "dv": neuron.number("vDecay"),
         "bias_exp": BIAS_EXP,
         "name": context.name,
     }
@@ -99,7 +99,7 @@ def _cuba(neuron: StockNeuron, context: NeuronContext) -> AbstractProcess:
 def _sdnn(neuron: StockNeuron, context: NeuronContext) -> AbstractProcess:
     if "sigma_output" in neuron.params and not context.is_input:
         return Sigma(shape=context.shape)
-    vth = stock_scalar(neuron, "vThMant")
+    vth = neuron.number("vThMant")
     exponents = {"spike_exp": context.spike_exp, "state_exp": STATE_EXP}
     if context.is_input:
         return Delta(shape=context.shape, vth=vth, **exponents)
@@ -136,7 +136,7 @@ STATE: dict[type, str] = {
 
 def build_neuron(neuron: Neuron, context: NeuronContext) -> AbstractProcess:
     """Return the Lava Process of a population, with ports ``a_in`` and ``s_out``."""
-    return NEURONS[type(neuron)](neuron, context)
+    return of_kind(NEURONS, neuron, "the Lava network")(neuron, context)
 
 
 def check_neuron(neuron: Neuron, bias: np.ndarray | None) -> None:

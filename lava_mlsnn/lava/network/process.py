@@ -13,7 +13,7 @@ from lava_mlsnn.lava.network.layout import shape_to_lava
 from lava_mlsnn.lava.network.neurons import check_neuron
 from lava_mlsnn.proc.base import CheckedProcess
 from netx_export.file.reader import read
-from netx_export.spec import MultiLevel, NetworkSpec, Readout, StockNeuron
+from netx_export.spec import NetworkSpec
 from netx_export.spec.describe import network_table
 from netx_export.spec.graded import graded_input
 from netx_export.spec.timing import depths, latency
@@ -91,7 +91,7 @@ class Network(CheckedProcess):
             spec = read(spec)
         spec = graded_input(spec, input_message_bits)
         neurons = [spec.input.neuron, *(p.neuron for _, p in spec.populations)]
-        if cls is Network and any(isinstance(n, StockNeuron) for n in neurons):
+        if cls is Network and any(n is not None and not n.exact for n in neurons):
             cls = StockNetwork
         network = super().__new__(cls)
         network.spec = spec
@@ -132,7 +132,7 @@ class Network(CheckedProcess):
             shape = shape_to_lava(layer.shape)
             setattr(self, f"probe{index}", OutPort(shape=shape))
             setattr(self, f"v{index}", Var(shape=shape, init=0))
-            if isinstance(layer.neuron, MultiLevel | Readout):
+            if layer.neuron.exact:
                 for name in self.overflow_names(index):
                     setattr(self, name, Var(shape=(1,), init=0))
 
@@ -170,7 +170,7 @@ class Network(CheckedProcess):
         """
         counts: dict[str, int] = {}
         for index, layer in self.spec.populations:
-            if isinstance(layer.neuron, MultiLevel | Readout):
+            if layer.neuron.exact:
                 values = (getattr(self, name).get() for name in self.overflow_names(index))
                 count = int(sum(value.item() for value in values))
                 if count:

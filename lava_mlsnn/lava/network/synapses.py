@@ -15,7 +15,8 @@ from lava_mlsnn.lava.network.layout import kernel_to_lava, pair_to_lava, shape_t
 from lava_mlsnn.proc.conv.process import Conv as ConvProcess
 from lava_mlsnn.proc.dense.process import Dense as DenseProcess
 from lava_mlsnn.proc.identity.process import Identity as IdentityProcess
-from netx_export.spec import Conv, Dense, Identity, Shape
+from netx_export.spec import Conv, Dense, Identity, Shape, Synapse
+from netx_export.spec.kinds import of_kind
 from netx_export.spec.widths import check_weights
 
 __all__ = ["SYNAPSES", "SynapseContext", "build_synapse"]
@@ -107,6 +108,6 @@ SYNAPSES: dict[type, Callable[[Any, SynapseContext], AbstractProcess]] = {
 }
 
 
-def build_synapse(synapse: Conv | Dense | Identity, context: SynapseContext) -> AbstractProcess:
+def build_synapse(synapse: Synapse, context: SynapseContext) -> AbstractProcess:
     """Return the Lava Process of a synapse, with ports ``s_in`` and ``a_out``."""
-    return SYNAPSES[type(synapse)](synapse, context)
+    return of_kind(SYNAPSES, synapse, "the Lava network")(synapse, context)

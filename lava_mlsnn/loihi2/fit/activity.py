@@ -11,13 +11,13 @@ where n(x) counts the output columns that position x of the source reaches.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 
-from lava_mlsnn.loihi2.fit.demand import HOST, Group, Link, rows_of
-from netx_export.spec import Flatten, MultiLevel, NetworkSpec, Population
+from lava_mlsnn.loihi2.fit.demand import HOST, Group
+from netx_export.spec import Flatten, NetworkSpec, Population
+from netx_export.spec.geometry import Geometry, rows_of
 
 __all__ = ["ASSUMED_DENSITY", "EventRates", "assumed_activity", "operations", "row_events"]
 
@@ -55,7 +55,7 @@ def assumed_activity(spec: NetworkSpec, density: float = ASSUMED_DENSITY) -> Eve
     for index, layer in enumerate(spec.layers):
         if isinstance(layer, Flatten):
             continue
-        spikes = isinstance(layer, Population) and isinstance(layer.neuron, MultiLevel)
+        spikes = isinstance(layer, Population) and layer.neuron.fires
         events[index] = np.full(rows_of(layer.shape), density if spikes else 1.0)
     return EventRates(events)
 
@@ -66,25 +66,15 @@ def row_events(group: Group | None, spec: NetworkSpec, activity: EventRates) -> 
     return events
 
 
-def _reached(size: int, link: Link, axis: int, out: int) -> np.ndarray:
-    """For every position of the source along an axis: how many outputs it reaches."""
-    counts = np.zeros(size)
-    for k in range(link.kernel[axis]):
-        x = np.arange(out) * link.stride[axis] - link.padding[axis] + k * link.dilation[axis]
-        counts += np.bincount(x[(x >= 0) & (x < size)], minlength=size)
-    return counts
-
-
-def _conv_operations(link: Link, events: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
-    height = events.shape[1]
-    weighted = events @ _reached(events.shape[2], link, 1, shape[2])
-    per_group = weighted.reshape(link.groups, -1, height).sum(1)
-    rows = np.zeros((link.groups, shape[1]))
-    for k in range(link.kernel[0]):
-        y = np.arange(shape[1]) * link.stride[0] - link.padding[0] + k * link.dilation[0]
-        inside = (y >= 0) & (y < height)
-        rows[:, inside] += per_group[:, y[inside]]
-    return rows.repeat(shape[0] // link.groups, axis=0)
+def _operations(geometry: Geometry, events: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
+    _, height, width = events.shape
+    columns = geometry.reached(1, width, shape[2]).sum(0)
+    per_group = (events @ columns).reshape(geometry.groups, -1, height).sum(1)
+    rows = np.zeros((geometry.groups, shape[1]))
+    for places in geometry.reads(0, height, shape[1]):
+        inside = places >= 0
+        rows[:, inside] += per_group[:, places[inside]]
+    return rows.repeat(shape[0] // geometry.groups, axis=0)
 
 
 def operations(
@@ -96,11 +86,6 @@ def operations(
         total = np.zeros(group.shape[:2])
         for link in group.links:
             sender = activity.events[0] if link.source == HOST else activity.of(groups[link.source])
-            if link.kind == "conv":
-                total += _conv_operations(link, sender, group.shape)
-            elif link.kind == "identity":
-                total += sender.sum(2)
-            else:
-                total += sender.sum() * math.prod(group.shape[2:])
+            total += _operations(link.geometry, sender, group.shape)
         found.append(total)
     return found

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lava_mlsnn.loihi2.fit.activity import EventRates
-from lava_mlsnn.loihi2.fit.demand import rows_of
-from netx_export.spec import Flatten, MultiLevel, NetworkSpec, Population, Synapse
-from netx_export.spec.sums import synapse_sum
+from netx_export.spec import Flatten, NetworkSpec, Population, Synapse
+from netx_export.spec.geometry import rows_of
 
 if TYPE_CHECKING:
     from lava_mlsnn.runner.runner import Progress
@@ -101,20 +100,18 @@ def _sums(
     """All synapses together, and the state H before the spike; (N, *shape, T) each."""
     arms = [_arm(s, _value(spec, values, s.source)) for s in layer.synapses]
     a = sum(arms[1:], arms[0])
-    bias = 0 if layer.bias is None else layer.channels(layer.bias)
-    neuron = layer.neuron
-    if not isinstance(neuron, MultiLevel):
+    if not layer.neuron.fires:
         return a, z
-    h = np.empty_like(a)
-    v = layer.channels(neuron.v0)
-    vth = layer.channels(neuron.vth)
+    bias = 0 if layer.bias is None else layer.channels(layer.bias)
+    h, axes = np.empty_like(a), len(layer.shape)
+    v = layer.neuron.start(axes)
     for t in range(a.shape[-1]):
         h[..., t] = v + a[..., t] + bias
-        v = h[..., t] - vth * z[..., t]
+        _, v, _ = layer.neuron.step(v, a[..., t] + bias, axes)
     return a, h
 
 
 def _arm(synapse: Synapse, x: np.ndarray) -> np.ndarray:
     folded = np.moveaxis(x, -1, 0)
-    out = synapse_sum(synapse, folded.reshape(-1, *folded.shape[2:]))
+    out = synapse.sum(folded.reshape(-1, *folded.shape[2:]))
     return np.moveaxis(out.reshape(folded.shape[0], folded.shape[1], *out.shape[1:]), 0, -1)

@@ -11,7 +11,7 @@ from lava_mlsnn.errors import MLSNNError
 from lava_mlsnn.loihi2.fit.calibration import Observed
 from lava_mlsnn.loihi2.fit.limits import Limits
 from lava_mlsnn.loihi2.program.network import allocation_of
-from netx_export.spec import Conv, NetworkSpec, Population, Synapse
+from netx_export.spec import NetworkSpec, Population, Synapse
 from netx_export.spec.ranges import LayerRange, signed_bits
 from netx_export.spec.timing import delays, depths
 
@@ -96,7 +96,7 @@ def _synapse(where: str, k: int, synapse: Synapse, wait: int, limits: Limits) ->
             f"synapse {k} has the exponent {synapse.weight_exp}, the limit is {limits.why(name)}",
             "rescale the layer, or train with thresholds that are closer together",
         )
-    if not isinstance(synapse, Conv) and wait > limits["delay"]:
+    if synapse.geometry.storage != "kernel" and wait > limits["delay"]:
         yield Finding(
             where,
             "delay",

@@ -37,10 +37,8 @@ def narrower(groups: tuple[Group, ...], share: float) -> tuple[Group, ...]:
     for g, group in enumerate(groups):
         links = tuple(
             link
-            if link.source == HOST
-            else replace(
-                link, channels=less(link.channels) if link.kind != "identity" else link.channels
-            )
+            if link.source == HOST or link.geometry.storage == "diagonal"
+            else replace(link, geometry=replace(link.geometry, inner=less(link.geometry.inner)))
             for link in group.links
         )
         channels = group.shape[0] if g == last else less(group.shape[0])

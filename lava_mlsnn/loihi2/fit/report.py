@@ -18,7 +18,7 @@ from lava_mlsnn.loihi2.fit.limits import Limits
 from lava_mlsnn.loihi2.fit.mapping import Mapping, balanced, greedy, loads_of
 from lava_mlsnn.loihi2.fit.remedies import ways_to_fit
 from lava_mlsnn.loihi2.fit.traffic import Traffic, traffic_of
-from netx_export.spec import NetworkSpec, Population, StockNeuron, need_spec
+from netx_export.spec import NetworkSpec, Population, need_spec
 from netx_export.spec.ranges import LayerRange, signed_bits, worst_case
 from netx_export.spec.timing import delays, latency
 
@@ -179,7 +179,7 @@ def preflight(
     whole = isinstance(cores, int | np.integer) and not isinstance(cores, bool)
     if cores is not None and not (whole and cores >= 1):
         raise ConfigError(f"cores must be a whole number of at least 1, got {cores!r}")
-    stock = any(isinstance(p.neuron, StockNeuron) for _, p in spec.populations)
+    stock = not all(p.neuron.exact for _, p in spec.populations)
     observed = None
     if payload is not None and len(payload) and not stock:
         observed = calibrate(spec, payload, progress)

@@ -50,18 +50,13 @@ def needed(piece: Piece, group: Group, link: Link, source: tuple[int, int]) -> n
     """Rows (C, H) of a source that a piece must hear, as booleans."""
     channels, height = source
     mask = np.zeros(source, bool)
-    if link.kind == "dense":
-        mask[:] = True
-    elif link.kind == "identity":
-        mask.reshape(-1)[piece.start : piece.stop] = True
-    else:
-        per_out, per_in = group.shape[0] // link.groups, channels // link.groups
-        for outputs, lines in piece.boxes(group.shape[1]):
-            taps = np.arange(link.kernel[0]) * link.dilation[0] - link.padding[0]
-            rows = np.unique(np.array(lines)[:, None] * link.stride[0] + taps)
-            rows = rows[(rows >= 0) & (rows < height)]
-            first, last = outputs.start // per_out, (outputs.stop - 1) // per_out + 1
-            mask[first * per_in : last * per_in, rows] = True
+    geometry = link.geometry
+    per_out, per_in = group.shape[0] // geometry.groups, channels // geometry.groups
+    read = geometry.reads(0, height, group.shape[1])
+    for outputs, lines in piece.boxes(group.shape[1]):
+        rows = np.unique(read[:, list(lines)])
+        first, last = outputs.start // per_out, (outputs.stop - 1) // per_out + 1
+        mask[first * per_in : last * per_in, rows[rows >= 0]] = True
     return mask
 
 

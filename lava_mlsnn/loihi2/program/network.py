@@ -67,7 +67,7 @@ def allocation_of(layer: Population, timesteps: int, depth: int) -> Allocation:
             num_message_bits=neuron.num_message_bits,
         )
     raise UnsupportedLayerError(
-        f"the programs are for the neurons of this project, not for {neuron.type}; lava-dl's own "
+        f"the programs are for the neurons of this project, not for {neuron.text}; lava-dl's own "
         "loader takes its networks to the chip"
     )
 
@@ -78,14 +78,13 @@ def programs_of(spec: NetworkSpec) -> list[Program]:
     Group constants are those of the first population that uses a program; another may
     have others.
     """
-    from netx_export.spec import Conv
     from netx_export.spec.timing import delays
 
     programs = {a.program.name: a.program for a in allocations_of(spec).values()}
     waits = delays(spec)
     for index, layer in spec.populations:
         for k, synapse in enumerate(layer.synapses):
-            if isinstance(synapse, Conv) and waits[index, k]:
+            if synapse.geometry.storage == "kernel" and waits[index, k]:
                 relay = readout_program(False)  # a convolution cannot wait by itself
                 programs.setdefault(relay.name, relay)
     return list(programs.values())

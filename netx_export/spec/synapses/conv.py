@@ -1,0 +1,123 @@
+"""Convolution."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from netx_export.errors import FormatError
+from netx_export.spec.bounds import Bounds, matrix_bounds, with_zero
+from netx_export.spec.checks import Shape, whole
+from netx_export.spec.geometry import Geometry, pair_of
+from netx_export.spec.kernels import Pair, conv2d, exact_dtype
+from netx_export.spec.limits import MAX_NEURONS
+from netx_export.spec.synapses.base import Synapse
+
+__all__ = ["Conv"]
+
+
+@dataclass(frozen=True, eq=False)
+class Conv(Synapse):
+    """Convolution (torch cross-correlation), one timestep of latency.
+
+    ``weight`` is (C_out, C_in / groups, kH, kW); padding is zeros.
+    """
+
+    stride: Pair = (1, 1)  # (H, W)
+    padding: Pair = (0, 0)  # (H, W)
+    dilation: Pair = (1, 1)  # (H, W)
+    groups: int = 1
+
+    kind: ClassVar[str] = "conv"
+    axes: ClassVar[int] = 4
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("stride", "padding", "dilation"):
+            low = 0 if name == "padding" else 1
+            object.__setattr__(self, name, pair_of(getattr(self, name), name, low))
+        channels = self.weight.shape[0]
+        object.__setattr__(self, "groups", whole(self.groups, "groups", 1, MAX_NEURONS))
+        if channels % self.groups:
+            raise FormatError(
+                f"groups must divide the {channels} output channels, got {self.groups}"
+            )
+
+    @property
+    def geometry(self) -> Geometry:
+        """See :class:`Synapse`."""
+        c_out, inner, k_h, k_w = self.weight.shape
+        return Geometry(
+            inner,
+            c_out // self.groups,
+            self.groups,
+            (k_h, k_w),
+            self.stride,
+            self.padding,
+            self.dilation,
+        )
+
+    def output_shape(self, source: Shape) -> Shape:
+        """(C, H, W) to (C', H', W')."""
+        if len(source) != 3:
+            raise FormatError(f"a convolution needs a source of shape (C, H, W), got {source}")
+        channels = self.weight.shape[1] * self.groups
+        if source[0] != channels:
+            raise FormatError(
+                f"weight expects {channels} input channels, but its source has {source[0]}"
+            )
+        size = self.geometry.output_size((source[1], source[2]))
+        if min(size) < 1:
+            raise FormatError(f"the kernel does not fit a source of shape {source}")
+        return (self.weight.shape[0], *size)
+
+    def check_padding(self, source: Shape) -> None:
+        """See :class:`Synapse`."""
+        c, h, w = source
+        size = c * (h + 2 * self.padding[0]) * (w + 2 * self.padding[1])
+        if size > MAX_NEURONS:
+            raise FormatError(
+                f"padding {self.padding} makes an input of {size} values, "
+                f"at most {MAX_NEURONS} are allowed",
+                "padding",
+            )
+
+    def products(self, x: np.ndarray) -> np.ndarray:
+        """See :class:`Synapse`."""
+        dtype = exact_dtype(self.weight, int(np.abs(x).max(initial=0)))
+        window = (self.stride, self.padding, self.dilation)
+        return conv2d(x, self.weight, *window, self.groups, dtype)
+
+    def product_bounds(self, source: Bounds) -> Bounds:
+        """See :class:`Synapse`."""
+        low, high = with_zero(source)
+        inner, taps = self.weight.shape[1], self.geometry.area
+        parts = []
+        for g, kernels in enumerate(np.split(self.weight, self.groups)):
+            inputs = slice(g * inner, (g + 1) * inner)
+            ends = low[inputs].repeat(taps), high[inputs].repeat(taps)
+            parts.append(matrix_bounds(kernels.reshape(len(kernels), -1), *ends))
+        return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
+
+    def taps(self) -> np.ndarray:
+        """See :class:`Synapse`."""
+        stored = (self.weight != 0).reshape(self.groups, -1, *self.weight.shape[1:])
+        return stored.sum(axis=1, dtype=np.int64).reshape(-1, *self.weight.shape[2:])
+
+    @property
+    def pools(self) -> bool:
+        """See :class:`Synapse`."""
+        flat = self.weight.reshape(self.weight.shape[0], -1)
+        alike = flat.shape[1] > 1 and bool(np.all(flat == flat[:, :1]))
+        alone = self.weight.shape[1] == 1 and self.groups == self.weight.shape[0]
+        return alike and alone and self.padding == (0, 0)
+
+    @property
+    def text(self) -> str:
+        """``conv 3x3 /2x2 groups 4``."""
+        size = "x".join(str(n) for n in self.weight.shape[2:])
+        step = "" if self.stride == (1, 1) else " /{}x{}".format(*self.stride)
+        groups = "" if self.groups == 1 else f" groups {self.groups}"
+        return f"{self.kind} {size}{step}{groups}"
