@@ -156,7 +156,7 @@ class _Output:
 
 
 def _tensor(values: object) -> torch.Tensor:
-    return torch.as_tensor(values, dtype=torch.float64)
+    return torch.tensor(values, dtype=torch.float64)
 
 
 def _linear(synapse: Dense) -> torch.nn.Module:

@@ -127,7 +127,7 @@ def test_the_three_counts_and_the_stages_of_every_residual_block(barrier):
 
 
 def test_sums_of_sew_are_relays_and_grow_along_a_stage():
-    spec = to_spec(small_model(arch="sparse-resnet-20", barrier="sew", steps=1))
+    spec = to_spec(small_model(arch="sparse-resnet-20", barrier="sew", steps=1, branch_gain=1.0))
     found = measured(spec, payloads(spec, 4))
     assert found["stage1_block2.barrier"].role == "relay"
     stage = [b for b in found.blocks if b.stage == 1]

@@ -67,6 +67,8 @@ def row_events(group: Group | None, spec: NetworkSpec, activity: EventRates) -> 
 
 
 def _operations(geometry: Geometry, events: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
+    if geometry.storage == "matrix":  # it reads its source flattened
+        events = events.reshape(-1, 1, 1)
     _, height, width = events.shape
     columns = geometry.reached(1, width, shape[2]).sum(0)
     per_group = (events @ columns).reshape(geometry.groups, -1, height).sum(1)

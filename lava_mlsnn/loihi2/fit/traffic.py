@@ -49,8 +49,10 @@ class Traffic:
 def needed(piece: Piece, group: Group, link: Link, source: tuple[int, int]) -> np.ndarray:
     """Rows (C, H) of a source that a piece must hear, as booleans."""
     channels, height = source
-    mask = np.zeros(source, bool)
     geometry = link.geometry
+    if geometry.storage == "matrix":  # it reads its source flattened
+        return np.ones(source, bool)
+    mask = np.zeros(source, bool)
     per_out, per_in = group.shape[0] // geometry.groups, channels // geometry.groups
     read = geometry.reads(0, height, group.shape[1])
     for outputs, lines in piece.boxes(group.shape[1]):
