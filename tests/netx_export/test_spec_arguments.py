@@ -269,12 +269,11 @@ def test_what_cannot_fit_the_memory_is_a_sentence():
 
 
 def test_a_long_row_of_flattens_is_followed_without_recursion():
-    from netx_export.spec.messages import sent_bits
 
     rows = [Input((2,), 3), *(Flatten(k, (2,), f"f{k}") for k in range(3000))]
     last = len(rows) - 1
     rows.append(Population("o", (1,), (Dense(last, [[1, 2]]),), Readout()))
-    assert sent_bits(NetworkSpec(tuple(rows)), last) == 8
+    assert NetworkSpec(tuple(rows)).sent_bits(last) == 8
 
 
 @pytest.mark.parametrize("value", NOT_A_T, ids=repr)
