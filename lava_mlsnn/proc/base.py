@@ -7,11 +7,14 @@ from typing import Any
 import numpy as np
 from lava.magma.core.process.process import AbstractProcess
 
+from lava_mlsnn.checks import check_whole, shown
 from lava_mlsnn.errors import ConfigError, RangeError
+from netx_export.spec.limits import MAX_NEURONS
 from netx_export.spec.widths import STATE_MAX, STATE_MIN
 
 __all__ = [
     "CheckedProcess",
+    "number_array",
     "parameter",
     "positive_shape",
     "require_state",
@@ -50,14 +53,33 @@ class CheckedProcess(AbstractProcess):
 def positive_shape(shape: Any) -> tuple[int, ...]:
     """Return the shape as a tuple of positive ints, or raise ConfigError."""
     try:
-        result = tuple(int(n) for n in shape)
-    except (TypeError, ValueError):
+        result = tuple(shape)
+    except TypeError:
         raise ConfigError(
-            f"shape must be a tuple of sizes such as (8, 8, 16), got {shape!r}"
+            f"shape must be a tuple of sizes such as (8, 8, 16), got {shown(shape)}"
         ) from None
-    if not result or min(result) < 1:
-        raise ConfigError(f"shape must have positive sizes, got {result}")
-    return result
+    try:
+        sizes = tuple(check_whole("a size", n, 1, MAX_NEURONS) for n in result)
+    except ConfigError:
+        sizes = ()
+    if not sizes:
+        raise ConfigError(f"shape must have positive sizes, got {shown(shape)}")
+    return sizes
+
+
+def number_array(name: str, value: Any) -> np.ndarray:
+    """Return the value as an array of finite numbers, or raise an error that names it."""
+    try:
+        array = np.asarray(value)
+    except Exception:  # ragged lists, tensors with a gradient or on a GPU
+        raise ConfigError(
+            f"{name} must be an array of numbers, got what NumPy cannot read"
+        ) from None
+    if array.dtype.kind not in "iuf":
+        raise ConfigError(f"{name} must be numbers, got {shown(value)}")
+    if not np.all(np.isfinite(array)):
+        raise RangeError(f"{name} must be finite, got NaN or infinity")
+    return array
 
 
 def parameter(name: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:
@@ -66,9 +88,7 @@ def parameter(name: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:
     It is an array of shape (1,) (one value), (C,) (one per channel, the last
     axis as in Lava's (W, H, C)), or ``shape`` (one per neuron).
     """
-    array = np.asarray(value)
-    if array.dtype.kind not in "iuf":
-        raise ConfigError(f"{name} must be numbers, got {value!r}")
+    array = number_array(name, value)
     if array.ndim == 0:
         array = array.reshape(1)
     if array.shape not in ((1,), shape[-1:], shape):
@@ -76,8 +96,6 @@ def parameter(name: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:
             f"{name} must be one number, one per channel ({shape[-1]},) or one per neuron {shape}, "
             f"got shape {array.shape}"
         )
-    if not np.all(np.isfinite(array)):
-        raise RangeError(f"{name} must be finite, got NaN or infinity")
     return array
 
 
@@ -96,11 +114,12 @@ def require_state(name: str, array: np.ndarray, low: int = STATE_MIN) -> None:
 
 def reset_schedule(interval: int | None, offset: int) -> tuple[int, int]:
     """Return the checked (interval, offset) of the sample reset; interval 0 stands for never."""
-    if interval is not None and (not isinstance(interval, int | np.integer) or interval < 1):
-        raise ConfigError(
-            f"reset_interval must be a whole number of timesteps, at least 1, or None for never, "
-            f"got {interval!r}"
-        )
-    if not isinstance(offset, int | np.integer) or offset < 0:
-        raise ConfigError(f"reset_offset must be a whole number of at least 0, got {offset!r}")
-    return int(interval or 0), int(offset)
+    if interval is not None:
+        try:
+            interval = check_whole("reset_interval", interval, 1, STATE_MAX)
+        except ConfigError:
+            raise ConfigError(
+                f"reset_interval must be a whole number of timesteps, at least 1, or None for "
+                f"never, got {shown(interval)}"
+            ) from None
+    return interval or 0, check_whole("reset_offset", offset, 0, STATE_MAX)

@@ -9,6 +9,7 @@ from lava.magma.core.process.ports.ports import InPort, OutPort
 from lava.magma.core.process.process import LogConfig
 from lava.magma.core.process.variable import Var
 
+from lava_mlsnn.checks import check_whole
 from lava_mlsnn.proc.base import CheckedProcess, require_state, require_whole, reset_schedule
 from netx_export.spec.widths import shift
 
@@ -44,6 +45,7 @@ class Neurons(CheckedProcess):
         **proc_params: Any,
     ) -> None:
         interval, offset = reset_schedule(reset_interval, reset_offset)
+        bias_exp = check_whole("bias_exp", bias_exp, -31, 31)
         super().__init__(shape=shape, name=name, log_config=log_config, **proc_params)
         self._numbers = numbers
         self.shape = shape
@@ -52,7 +54,7 @@ class Neurons(CheckedProcess):
         self.v = Var(shape=shape, init=np.broadcast_to(numbers.get("v0", 0), shape).copy())
         for key, array in numbers.items():
             setattr(self, key, Var(shape=array.shape, init=array))
-        self.bias_exp = Var(shape=(1,), init=int(bias_exp))
+        self.bias_exp = Var(shape=(1,), init=bias_exp)
         self.reset_interval = Var(shape=(1,), init=interval)
         self.reset_offset = Var(shape=(1,), init=offset)
         self.overflows = Var(shape=(1,), init=0)

@@ -9,8 +9,8 @@ from lava.magma.core.process.ports.ports import InPort, OutPort
 from lava.magma.core.process.process import LogConfig
 from lava.magma.core.process.variable import Var
 
-from lava_mlsnn.errors import ConfigError, RangeError
-from lava_mlsnn.proc.base import CheckedProcess, require_whole
+from lava_mlsnn.errors import ConfigError
+from lava_mlsnn.proc.base import CheckedProcess, number_array, require_whole
 from netx_export.spec.widths import DELAY_MAX, check_weights
 
 __all__ = ["Synapse", "weight_array"]
@@ -18,14 +18,11 @@ __all__ = ["Synapse", "weight_array"]
 
 def weight_array(name: str, value: Any, ndim: int) -> np.ndarray:
     """Return the weights as a finite array of ``ndim`` axes; integers fit 8 bits."""
-    array = np.asarray(value)
-    if array.ndim != ndim or array.dtype.kind not in "iuf" or array.size == 0:
+    array = number_array(name, value)
+    if array.ndim != ndim or array.size == 0:
         raise ConfigError(
-            f"{name} must be an array of numbers with {ndim} axes, got "
-            f"{array.dtype} of shape {array.shape}"
+            f"{name} must be an array of numbers with {ndim} axes, got shape {array.shape}"
         )
-    if not np.all(np.isfinite(array)):
-        raise RangeError(f"{name} must be finite, got NaN or infinity")
     if array.dtype.kind != "f":
         check_weights(array)
     return array

@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("lava.magma")
 
 from lava_mlsnn.errors import ConfigError, RangeError
-from lava_mlsnn.proc import Conv, Dense, Identity, MultiLevelIF, Readout
+from lava_mlsnn.proc import Conv, Dense, Identity, MultiLevelIF, Readout, Record, Stream
 from lava_mlsnn.proc.dense.models import PyDenseFixed, PyDenseFloat
 from lava_mlsnn.proc.mlif.models import PyMultiLevelIFFixed, PyMultiLevelIFFloat
 
@@ -62,6 +62,29 @@ CASES = {
         ConfigError,
         "stride",
         lambda: Conv(weight=KERNEL, input_shape=(8, 8, 2), stride=(1, 0)),
+    ),
+    "ragged weights": (ConfigError, "weights must be", lambda: Dense(weights=[[1], [1, 2]])),
+    "ragged thresholds": (ConfigError, "vth must be", lambda: MultiLevelIF((2,), [[1], 2], 1)),
+    "half a neuron": (ConfigError, "shape", lambda: MultiLevelIF((2.5,), 1, 1)),
+    "levels that are True": (ConfigError, "levels", lambda: MultiLevelIF((2,), 1, True)),
+    "an exponent of text": (ConfigError, "bias_exp", lambda: Readout((2,), bias_exp="a")),
+    "an endless exponent": (ConfigError, "bias_exp", lambda: Readout((2,), bias_exp=10**9)),
+    "an interval that is True": (ConfigError, "never", lambda: Readout((2,), reset_interval=True)),
+    "half an offset": (ConfigError, "reset_offset", lambda: Readout((2,), reset_offset=1.5)),
+    "integrate as numbers": (ConfigError, "True or", lambda: Readout((2,), integrate=np.ones(2))),
+    "a stride of text": (
+        ConfigError,
+        "stride",
+        lambda: Conv(weight=KERNEL, input_shape=(8, 8, 2), stride="a"),
+    ),
+    "a stream of nothing": (ConfigError, "data must be", lambda: Stream(data=None)),
+    "a ragged stream": (ConfigError, "data must be", lambda: Stream(data=[[1], [1, 2]])),
+    "half a repetition": (ConfigError, "repeat", lambda: Stream(data=np.ones((2, 2)), repeat=1.5)),
+    "steps of text": (ConfigError, "steps", lambda: Record(shape=(2,), steps="a")),
+    "more steps than memory": (
+        ConfigError,
+        "more than there is",
+        lambda: Record(shape=(1 << 20,), steps=1 << 36),
     ),
     "gains differ": (
         ConfigError,

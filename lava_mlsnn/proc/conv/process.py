@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 from lava.magma.core.process.process import LogConfig
 
+from lava_mlsnn.checks import check_whole, shown
 from lava_mlsnn.errors import ConfigError
 from lava_mlsnn.proc.base import positive_shape
 from lava_mlsnn.proc.synapse import Synapse, weight_array
 from netx_export.spec.kernels import Pair, conv_output_size
+from netx_export.spec.limits import MAX_NEURONS
 
 LARGE = 1 << 20  # products in a timestep from which 8-bit arithmetic pays
 
@@ -117,9 +119,11 @@ class Conv(Synapse):
 
 
 def _pair(name: str, value: Any, low: int) -> Pair:
-    pair = (value, value) if np.isscalar(value) else tuple(value)
-    if len(pair) != 2 or any(int(n) != n or n < low for n in pair):
+    try:
+        pair = (value, value) if np.isscalar(value) else tuple(value)
+        first, second = (check_whole(name, n, low, MAX_NEURONS) for n in pair)
+    except (TypeError, ValueError):
         raise ConfigError(
-            f"{name} must be one or two whole numbers of at least {low}, got {value!r}"
-        )
-    return int(pair[0]), int(pair[1])
+            f"{name} must be one or two whole numbers of at least {low}, got {shown(value)}"
+        ) from None
+    return first, second

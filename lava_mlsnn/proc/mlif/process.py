@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 from typing import Any
 
-import numpy as np
 from lava.magma.core.process.process import LogConfig
 from lava.magma.core.process.variable import Var
 
+from lava_mlsnn.checks import check_whole
 from lava_mlsnn.errors import ConfigError, RangeError
 from lava_mlsnn.proc.base import parameter, positive_shape, require_state
 from lava_mlsnn.proc.neuron import Neurons
 from netx_export.spec.step import message_bits
-from netx_export.spec.widths import OVERFLOWS
+from netx_export.spec.widths import OVERFLOWS, STATE_MAX
 
 
 class MultiLevelIF(Neurons):
@@ -92,11 +92,10 @@ class MultiLevelIF(Neurons):
         log_config: LogConfig | None = None,
     ) -> None:
         shape = positive_shape(shape)
-        if not isinstance(levels, int | np.integer) or levels < 1:
-            raise ConfigError(f"levels must be a whole number of at least 1, got {levels!r}")
+        levels = check_whole("levels", levels, 1, STATE_MAX)
         if overflow not in OVERFLOWS:
             raise ConfigError(f"overflow must be one of {OVERFLOWS}, got {overflow!r}")
-        needed = message_bits(int(levels))
+        needed = message_bits(levels)
         bits = needed if num_message_bits is None else num_message_bits
         if bits not in (0, 8, 16, 24) or bits < needed:
             raise ConfigError(
@@ -121,7 +120,7 @@ class MultiLevelIF(Neurons):
             name=name,
             log_config=log_config,
         )
-        self.levels = Var(shape=(1,), init=int(levels))
+        self.levels = Var(shape=(1,), init=levels)
 
     def check_fixed(self) -> None:
         """See :class:`CheckedProcess`."""

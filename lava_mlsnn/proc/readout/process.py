@@ -7,6 +7,7 @@ from typing import Any
 
 from lava.magma.core.process.process import LogConfig
 
+from lava_mlsnn.checks import check_flag
 from lava_mlsnn.errors import ConfigError
 from lava_mlsnn.proc.base import parameter, positive_shape
 from lava_mlsnn.proc.neuron import Neurons
@@ -71,13 +72,14 @@ class Readout(Neurons):
         shape = positive_shape(shape)
         if num_message_bits not in (8, 16, 24):
             raise ConfigError(f"num_message_bits must be 8, 16 or 24, got {num_message_bits!r}")
+        check_flag("integrate", integrate)
         super().__init__(
             shape=shape,
             numbers={"bias_mant": parameter("bias_mant", bias_mant, shape)},
             bias_exp=bias_exp,
             reset_interval=reset_interval,
             reset_offset=reset_offset,
-            integrate=bool(integrate),
+            integrate=integrate,
             num_message_bits=num_message_bits,
             ucode=ucode,
             name=name,

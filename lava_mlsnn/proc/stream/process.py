@@ -9,19 +9,29 @@ start is one memory for the script and the model.
 from __future__ import annotations
 
 import mmap
+from math import prod
 from typing import Any
 
 import numpy as np
 from lava.magma.core.process.ports.ports import InPort, OutPort
 
+from lava_mlsnn.checks import check_whole
 from lava_mlsnn.errors import ConfigError
-from lava_mlsnn.proc.base import CheckedProcess, positive_shape
+from lava_mlsnn.proc.base import CheckedProcess, number_array, positive_shape
+from netx_export.spec.widths import STATE_MAX
 
 
 def shared_array(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
     """Return an array of zeros that this process and the ones it forks share."""
-    count = int(np.prod(shape))
-    memory = mmap.mmap(-1, max(1, count * np.dtype(dtype).itemsize))
+    count = prod(shape)
+    size = max(1, count * np.dtype(dtype).itemsize)
+    try:
+        memory = mmap.mmap(-1, size)
+    except (OSError, OverflowError):
+        raise ConfigError(
+            f"an array of shape {shape} needs {size >> 20} MiB, more than there is; "
+            "take fewer steps"
+        ) from None
     return np.frombuffer(memory, dtype, count).reshape(shape)
 
 
@@ -37,11 +47,10 @@ class Stream(CheckedProcess):
     """
 
     def __init__(self, *, data: np.ndarray, repeat: int = 1) -> None:
-        if data.ndim < 2 or repeat < 1:
-            raise ConfigError(
-                f"a stream needs data of shape (items, ...) and repeat of at least 1, got "
-                f"{data.shape} and {repeat}"
-            )
+        data = number_array("data", data)
+        repeat = check_whole("repeat", repeat, 1, STATE_MAX)
+        if data.ndim < 2:
+            raise ConfigError(f"a stream needs data of shape (items, ...), got {data.shape}")
         super().__init__(data=data, repeat=repeat)
         self.s_out = OutPort(shape=data.shape[1:])
 
@@ -72,6 +81,8 @@ class Record(CheckedProcess):
         self, *, shape: tuple[int, ...], steps: int, start: int = 0, dtype: Any = np.int32
     ) -> None:
         shape = positive_shape(shape)
+        steps = check_whole("steps", steps, 0, 1 << 40)
+        start = check_whole("start", start, 0, 1 << 40)
         data = shared_array((steps, *shape), dtype)
         clock = shared_array((1,), np.int64)
         super().__init__(data=data, clock=clock, start=start)
