@@ -7,7 +7,7 @@ where its division finds the right level (:mod:`netx_export.spec.step`), else fl
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Callable, Container
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,13 +16,35 @@ import torch
 from lava_mlsnn.engine.form import NOTHING, Form, Payloads
 from lava_mlsnn.engine.sums import Sum, gain_sum, weighted_sum
 from lava_mlsnn.engine.weights import arm_of
+from netx_export.errors import UnsupportedLayerError
+from netx_export.spec import Conv, Dense, Identity, MultiLevel, Readout, Synapse
+from netx_export.spec.kinds import of_kind
 from netx_export.spec.widths import STATE_MAX
 
 if TYPE_CHECKING:
     from netx_export.spec import Population
     from netx_export.spec.ranges import LayerRange
 
-__all__ = ["General"]
+__all__ = ["General", "has_form"]
+
+
+def _gain(synapse: Identity, *where: Any) -> Sum:
+    *_, dtype, whole = where
+    return gain_sum(synapse.weight, synapse.weight_exp, dtype, whole)
+
+
+def _weighted(synapse: Synapse, *where: Any) -> Sum:
+    return weighted_sum(arm_of(synapse), *where)
+
+
+# shape of the source, whether it sends bytes, bound of the sum, float type, whole numbers
+SUMS: dict[type, Callable[..., Sum]] = {Conv: _weighted, Dense: _weighted, Identity: _gain}
+
+
+def has_form(layer: Population) -> bool:
+    """Whether :class:`General` knows the kinds of a layer; :class:`Reference` takes any."""
+    known = all(type(synapse) in SUMS for synapse in layer.synapses)
+    return known and type(layer.neuron) in (MultiLevel, Readout)
 
 
 class General(Form):
@@ -53,8 +75,6 @@ class General(Form):
         byte: bool,
         wrapless: bool = False,
     ) -> None:
-        from netx_export.spec import Identity, MultiLevel, Readout
-
         super().__init__(layer.name, layer.shape)
         largest = max(
             max(-low, high) for low, high in (*found.synapses, found.accumulator, found.state)
@@ -66,22 +86,19 @@ class General(Form):
         for synapse, shape, narrow, (low, high) in zip(
             layer.synapses, shapes, bytes_in, found.synapses, strict=True
         ):
-            if isinstance(synapse, Identity):
-                self.sums.append(gain_sum(synapse.weight, synapse.weight_exp, self.dtype, whole))
-            else:
-                bound = 1 << 52 if wrapless else max(-low, high)
-                arm = arm_of(synapse)
-                self.sums.append(weighted_sum(arm, shape, narrow, bound, self.dtype, whole))
+            bound = 1 << 52 if wrapless else max(-low, high)
+            make = of_kind(SUMS, synapse, "the engine")
+            self.sums.append(make(synapse, shape, narrow, bound, self.dtype, whole))
         self.bias = None if layer.bias is None else self._channels(layer.bias)
-        neuron = layer.neuron
-        self.levels = 0
+        self.levels = layer.neuron.spike_levels
         self.integrate = False
-        if isinstance(neuron, MultiLevel):
-            self.levels = neuron.levels
-            self.vth, self.v0 = self._channels(neuron.vth), self._channels(neuron.v0)
-        else:
-            assert isinstance(neuron, Readout)
-            self.integrate = neuron.integrate
+        match layer.neuron:
+            case MultiLevel() as neuron:
+                self.vth, self.v0 = self._channels(neuron.vth), self._channels(neuron.v0)
+            case Readout() as neuron:
+                self.integrate = neuron.integrate
+            case other:
+                raise UnsupportedLayerError(f"the engine has no {other.text} neuron")
 
     def _channels(self, values: np.ndarray) -> torch.Tensor:
         return torch.from_numpy(values.astype(np.float64)).to(self.dtype).reshape(-1, 1, 1)

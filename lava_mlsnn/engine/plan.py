@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from lava_mlsnn.engine.form import Form, Payloads
 from lava_mlsnn.engine.fused import fuse
-from lava_mlsnn.engine.general import General
+from lava_mlsnn.engine.general import General, has_form
 from lava_mlsnn.engine.payload import BYTE_MAX, sample
 from lava_mlsnn.engine.reference import Reference
 from lava_mlsnn.engine.trial import tried
@@ -57,7 +57,8 @@ def plan_layers(
     for index, layer in spec.populations:
         narrow, out = [byte[s] for s in layer.sources], byte[index]
         plainly = functools.partial(Reference, spec, layer, out, overflow)
-        if kind == "reference" or not ranges[index].fits or any(s in loose for s in layer.sources):
+        exposed = not ranges[index].fits or any(s in loose for s in layer.sources)
+        if kind == "reference" or exposed or not (has_form(layer) or kind == "floating"):
             layers[index] = plainly()
             continue
         shapes = [spec.layers[s].shape for s in layer.sources]
@@ -111,9 +112,9 @@ def _payloads(spec: NetworkSpec, ranges: dict[int, LayerRange]) -> list[tuple[in
 def _loose(spec: NetworkSpec, ranges: dict[int, LayerRange], trusted: bool) -> set[int]:
     """Layers whose payload may leave what :func:`worst_case` says, since it wraps before.
 
-    Multi-level neurons send 0..N whatever came in: behind them all is well again.
+    Neurons that fire send 0..N whatever came in: behind them all is well again.
     """
-    from netx_export.spec import Flatten, Input, MultiLevel
+    from netx_export.spec import Flatten, Input
     from netx_export.spec.graph import order
 
     loose = set() if trusted else {0}
@@ -125,7 +126,7 @@ def _loose(spec: NetworkSpec, ranges: dict[int, LayerRange], trusted: bool) -> s
         if isinstance(layer, Flatten):
             wraps = fed
         else:
-            wraps = not isinstance(layer.neuron, MultiLevel) and (fed or not ranges[index].fits)
+            wraps = not layer.neuron.fires and (fed or not ranges[index].fits)
         if wraps:
             loose.add(index)
     return loose
