@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,10 @@ def run_on_chip(
     spec = read(file)
     choose_host(place["partition"], place["board"], place["host"])  # complain before reading data
     x, y = test_samples(console, spec, data, samples)
-    with console.progress("running on Loihi 2") as follow:
+    with (
+        console.progress("running on Loihi 2") as follow,
+        redirect_stdout(sys.stderr),  # the closed extension prints; ours is standard output
+    ):
         result = run_loihi2(spec, encode(spec, x), progress=follow, **place)
     accuracy = float((result.classes == y).mean())
     console.say(
