@@ -96,8 +96,9 @@ def _enter_thread(torch: Any, stack: ExitStack) -> None:
         stack.callback(change, change(None))
     if torch._C._len_torch_function_stack():  # a default device is one of these modes, too
         stack.enter_context(torch._C.DisableTorchFunction())
-    for device in _autocast(torch):
-        stack.enter_context(torch.autocast(device, enabled=False))
+    for device, is_on in _autocast(torch):
+        if is_on():
+            stack.enter_context(torch.autocast(device, enabled=False))
     if torch.is_inference_mode_enabled():  # what it made could not be used outside
         stack.enter_context(torch.inference_mode(False))
     stack.enter_context(torch.no_grad())
@@ -106,13 +107,15 @@ def _enter_thread(torch: Any, stack: ExitStack) -> None:
         stack.callback(torch.set_flush_denormal, True)
 
 
-def _autocast(torch: Any) -> list[str]:
-    """The devices on which autocast is on."""
+@functools.cache
+def _autocast(torch: Any) -> list[tuple[str, Callable[[], bool]]]:
+    """How to ask for every device whether autocast is on."""
+    on = torch.is_autocast_enabled
     try:
-        return [device for device in DEVICES if torch.is_autocast_enabled(device)]
+        on("cpu")
     except TypeError:  # torch before 2.4
-        on = {"cpu": torch.is_autocast_cpu_enabled(), "cuda": torch.is_autocast_enabled()}
-        return [device for device in on if on[device]]
+        return [("cpu", torch.is_autocast_cpu_enabled), ("cuda", on)]
+    return [(device, functools.partial(on, device)) for device in DEVICES]
 
 
 @functools.cache
