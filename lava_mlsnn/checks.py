@@ -7,6 +7,7 @@ from numbers import Integral, Real
 from typing import Any
 
 from lava_mlsnn.errors import ConfigError, DataError
+from netx_export.spec.limits import memory
 
 __all__ = ["check_flag", "check_memory", "check_number", "check_threads", "check_whole", "shown"]
 
@@ -59,10 +60,7 @@ def check_threads(value: Any) -> int:
 
 def check_memory(what: str, needed: int) -> None:
     """DataError, before anything is allocated, if so many bytes are more than the machine has."""
-    try:
-        there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, OSError, ValueError):  # not told on every system
-        return
+    there = memory()
     if needed > there:
         raise DataError(
             f"{what} need {needed / 1e9:,.0f} GB of memory, this machine has {there / 1e9:,.0f} GB"
