@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import reprlib
 from numbers import Integral, Real
 from typing import Any
 
@@ -12,10 +13,16 @@ from netx_export.spec.limits import memory
 __all__ = ["check_flag", "check_memory", "check_number", "check_threads", "check_whole", "shown"]
 
 
+BRIEF = reprlib.Repr()  # a list in lists, each twice, would take for ever in full
+BRIEF.maxlevel = 4
+BRIEF.maxlist = BRIEF.maxtuple = BRIEF.maxdict = BRIEF.maxset = 20
+BRIEF.maxstring = BRIEF.maxlong = BRIEF.maxother = 200
+
+
 def shown(value: Any) -> str:
     """The value on one line, cut where it is long."""
     try:
-        text = " ".join(repr(value).split())
+        text = " ".join(BRIEF.repr(value).split())
     except ValueError:  # Python does not print integers of thousands of digits
         return "a number of thousands of digits"
     return text if len(text) <= 80 else f"{text[:77]}..."

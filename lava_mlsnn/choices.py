@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lava_mlsnn.checks import shown
 from lava_mlsnn.errors import ConfigError
 
 __all__ = [
@@ -27,5 +28,5 @@ SCHEDULES = ("one-cycle", "cosine", "step")
 def check_choice(name: str, value: str, choices: tuple[str, ...]) -> str:
     """The value; ConfigError unless it is one of the choices."""
     if value not in choices:
-        raise ConfigError(f"{name} must be one of {', '.join(choices)}, got {value!r}")
+        raise ConfigError(f"{name} must be one of {', '.join(choices)}, got {shown(value)}")
     return value

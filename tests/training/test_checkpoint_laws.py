@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from small_models import images
 
 from lava_mlsnn.data import Dataset
-from lava_mlsnn.errors import DataError, FormatError
+from lava_mlsnn.errors import ConfigError, DataError, FormatError
 from lava_mlsnn.models import ModelConfig, build_model
 from lava_mlsnn.training import TrainConfig, load_model, train
 from lava_mlsnn.training.checkpoint import load_checkpoint
@@ -240,3 +240,29 @@ def test_a_foreign_checkpoint_is_one_sentence_and_runs_nothing(tmp_path, capsys,
     with pytest.raises(FormatError, match=r"model\.pt is not a checkpoint of 'mlsnn train'") as e:
         load_model(path)
     assert "\n" not in str(e.value) and not capsys.readouterr().out
+
+
+def nested(levels=60):
+    """A few bytes in a file, 2**60 in print."""
+    value = []
+    for _ in range(levels):
+        value = [value, value]
+    return value
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("field", ["version", "config", "train_config", "dataset", "class_names"])
+@pytest.mark.parametrize("inside", ["", "arch", "schedule", "lr"])
+def test_no_content_of_a_checkpoint_is_printed_for_ever(tmp_path, checkpoints, field, inside):
+    content = load_checkpoint(checkpoints[0] / "adamw.pt")
+    if not inside:
+        content[field] = nested()
+    elif isinstance(content[field], dict):
+        content[field][inside] = nested()
+    else:
+        content[field] = {inside: nested()}
+    path = tmp_path / "model.pt"
+    torch.save(content, path)
+    with pytest.raises((ConfigError, FormatError), match=r"model\.pt") as error:
+        train(MODEL, dataset(), RECIPE, checkpoint=path, resume=True)
+    assert len(str(error.value)) < 1000
