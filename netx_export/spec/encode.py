@@ -63,7 +63,8 @@ def encode(spec: NetworkSpec, data: np.ndarray) -> np.ndarray:
             raise DataError("samples must be finite, got NaN or infinity")
         if says_no_bits(spec) and not np.isin(part, (0, 1)).all():
             raise DataError(f"samples must be 0 or 1, got {part.min()}..{part.max()}; {GRADED}")
-        payloads[start : start + step] = np.floor(part * layer.gain + 0.5).clip(low, high)
+        with np.errstate(over="ignore"):  # beyond float64 is beyond every level
+            payloads[start : start + step] = np.floor(part * layer.gain + 0.5).clip(low, high)
     return payloads
 
 

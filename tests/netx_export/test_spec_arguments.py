@@ -286,3 +286,10 @@ def test_an_export_takes_no_t_that_is_none(value):
         return
     with pytest.raises(ConfigError, match="timesteps must be a whole number"):
         to_spec(model, value)
+
+
+def test_a_product_beyond_float64_saturates():
+    made = NetworkSpec(
+        (Input((2,), 7, True, 1e300), Population("o", (1,), (Dense(0, [[1, 2]]),), Readout()))
+    )
+    assert encode(made, [[1e300, -1e300], [0, 1e-300]]).tolist() == [[7, -7], [0, 1]]
