@@ -63,6 +63,10 @@ def trace(model: torch.nn.Module, timesteps: int) -> Graph:
             f"a model must have a forward, which says in which order its blocks compute; "
             f"{type(root).__name__} has none; use torch.nn.Sequential or write one"
         )
+    if isinstance(root, torch.jit.ScriptModule):
+        raise UnsupportedLayerError(
+            "a scripted or traced module cannot be followed; export the model that it was made of"
+        )
     entries = [m for m in root.modules() if isinstance(m, Input)]
     if not entries:
         raise refuse(_without_input(root))

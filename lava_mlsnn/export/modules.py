@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import random
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import copy
+from typing import Any
 
+import numpy as np
 import torch
+from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_leaves
 
+from lava_mlsnn.export.traced import Traced
 from lava_mlsnn.neuron.module import MultiLevelNeuron
 from lava_mlsnn.slayer.synapse import Synapse
 from netx_export.errors import UnsupportedLayerError
@@ -83,8 +89,12 @@ def cannot(module: torch.nn.Module) -> str:
 
 
 @contextmanager
-def set_aside(model: torch.nn.Module) -> Iterator[None]:
-    """``eval()`` and no gradients; what a forward does to its modules is undone."""
+def set_aside(model: torch.nn.Module) -> Iterator[list[str]]:
+    """``eval()`` and no gradients; what a forward does to its modules is undone.
+
+    The list holds, afterwards, what a forward must not do in ``eval()``: change numbers
+    of blocks, or draw random ones.
+    """
     modules = list(model.modules())
     attributes = [dict(vars(m)) for m in modules]
     held = [
@@ -93,14 +103,10 @@ def set_aside(model: torch.nn.Module) -> Iterator[None]:
         for value in found.values()
         if type(value) in (list, dict, OrderedDict, set)
     ]
-    buffers = [
-        (buffer, buffer.detach().clone())
-        for m in modules
-        if not type(m).__module__.startswith(("torch.", "lava_mlsnn."))
-        for buffer in m._buffers.values()
-        if buffer is not None
-    ]
+    touched = _Touched(model)
+    dice = torch.get_rng_state(), random.getstate(), np.random.get_state(legacy=False)
     gpus = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
+    done: list[str] = []
     try:
         for module in modules:
             vars(module)["training"] = False
@@ -110,8 +116,11 @@ def set_aside(model: torch.nn.Module) -> Iterator[None]:
             torch.random.fork_rng(devices=gpus),
             torch.inference_mode(False),
             torch.no_grad(),
+            touched,
         ):
-            yield
+            yield done
+            if not torch.equal(torch.get_rng_state(), dice[0]) or random.getstate() != dice[1]:
+                done.append("draws random numbers in eval(); draw them in training alone")
     finally:
         for module, before in zip(modules, attributes, strict=True):
             vars(module).clear()
@@ -119,7 +128,51 @@ def set_aside(model: torch.nn.Module) -> Iterator[None]:
         for value, before_ in held:
             value.clear()
             value.extend(before_) if isinstance(value, list) else value.update(before_)
-        with torch.no_grad():
-            for buffer, before_ in buffers:
-                if not torch.equal(buffer, before_):
-                    buffer.copy_(before_)
+        random.setstate(dice[1])
+        np.random.set_state(dice[2])
+        for name, tensor, before_ in touched.before:
+            if not _same(tensor, before_):
+                with torch.no_grad():
+                    tensor.copy_(before_)
+                if _of_a_block(model, name):
+                    done.append(f"changes {name}; change weights outside of forward")
+
+
+class _Touched(TorchFunctionMode):
+    """Copies of the parameters and buffers that functions of torch get, before they do."""
+
+    def __init__(self, model: torch.nn.Module) -> None:
+        super().__init__()
+        self.before: list[tuple[str, torch.Tensor, torch.Tensor]] = []
+        self._at: dict[int, list[tuple[str, torch.Tensor]]] = {}
+        for name, tensor in (*model.named_parameters(), *model.named_buffers()):
+            self._at.setdefault(tensor.untyped_storage().data_ptr(), []).append((name, tensor))
+
+    def __torch_function__(
+        self,
+        func: Any,
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        for x in tree_leaves([args, kwargs]):
+            if isinstance(x, torch.Tensor) and not isinstance(x, Traced):
+                for name, tensor in self._at.pop(x.untyped_storage().data_ptr(), ()):
+                    self.before.append((name, tensor, tensor.detach().clone()))
+        return func(*args, **(kwargs or {}))
+
+
+def _same(a: torch.Tensor, b: torch.Tensor) -> bool:
+    if torch.equal(a, b):
+        return True
+    return a.shape == b.shape and torch.allclose(a, b, rtol=0, atol=0, equal_nan=True)
+
+
+def _of_a_block(model: torch.nn.Module, name: str) -> bool:
+    """Whether an export depends on it: a parameter, or a buffer inside a leaf."""
+    path, _, last = name.rpartition(".")
+    if last not in model.get_submodule(path)._buffers:
+        return True
+    parts = path.split(".") if path else []
+    outer = (".".join(parts[: k + 1]) for k in range(len(parts)))
+    return any(asked(model.get_submodule(p)) for p in outer)

@@ -93,7 +93,7 @@ def call(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         return device if name == "device" else device.type == name[3:]
     if name in QUERIES.split():
         return func(*tree_map(_plain, args), **kwargs)
-    if name in ("requires_grad_", "retain_grad") or (
+    if name in ("requires_grad_", "retain_grad", "detach_") or (
         name == "__set__" and func.__self__.__name__ == "requires_grad"
     ):
         return first
@@ -270,7 +270,8 @@ def _faulty(
             raise tracer.stop(_reads_values(fault)) from None
         raise
     for x, version, shape in before:
-        if x._version != version or name.startswith("__set"):
+        changed = x._version != version or name.startswith("__set")
+        if changed or (_in_place(name) and x is args[0]):
             if tuple(x.shape) != shape:
                 raise tracer.stop(fault)
             x.memory.faults = faults  # in place

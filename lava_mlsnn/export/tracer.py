@@ -40,6 +40,7 @@ class Tracer:
         self.alone = False  # one block, without an Input
         self.error: Exception | None = None
         self._flat: dict[int, int] = {}
+        self._own = {id(t) for t in (*model.parameters(), *model.buffers())}
 
     call = staticmethod(operations.call)  # of a function of torch
 
@@ -175,6 +176,8 @@ class Tracer:
         if any(s >= 0 and isinstance(self.nodes[s].module, Output) for s in sources):
             self._note(what, "gets the scores of block.Output, behind which nothing can come")
             sources = (NOWHERE,)
+        if any(id(t) not in self._own for t in (*module.parameters(), *module.buffers())):
+            self._note(what, "is called with other parameters than its own; set them before")
         if NOWHERE in sources:
             out = self._nowhere(*shape)
         else:
@@ -277,10 +280,11 @@ class Tracer:
         """The graph; None if there are offences or an error."""
         x = self.value(DATA)
         try:
-            with set_aside(self.model):
+            with set_aside(self.model) as done:
                 for name, module in list(self.model.named_modules()):
                     vars(module)["forward"] = self._wrap(module, name)
                 result = self.model(x)
+            self.offences += [Offence("the forward", what) for what in done]
         except StopError:
             return None
         except Exception as error:
@@ -297,6 +301,8 @@ class Tracer:
         frames = traceback.extract_tb(self.error.__traceback__)
         own = [f for f in frames if f.filename and not f.filename.startswith((*OWN, "<"))]
         place = f"{own[-1].filename}:{own[-1].lineno}" if own else ""
+        if any(f.filename == Population.forward.__code__.co_filename for f in frames):
+            return [Offence("the forward", operations.UNKNOWN, place)]
         said = str(self.error).strip().split("\n")[0]
         return [Offence(what, f"cannot be followed: {type(self.error).__name__}: {said}", place)]
 

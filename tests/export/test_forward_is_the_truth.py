@@ -298,6 +298,30 @@ REFUSED = {
         lambda m, x: row(m, x) @ torch.ones(9, 7),
         "the forward .*cannot be followed: RuntimeError",
     ),
+    "a function of Python": (
+        lambda m, x: m.head(m.a(m.i(x)).apply_(lambda z: z + 1)),
+        r"apply\(\)",
+    ),
+    "weights": (
+        lambda m, x: (m.a.synapse.weight.data.clamp_(-0.1, 0.1), left_out(m, x))[1],
+        r"changes a\.population\.synapses\.0\.weight",
+    ),
+    "statistics": (
+        lambda m, x: (m.a.synapse.norm.running_mean.zero_(), left_out(m, x))[1],
+        r"changes a\..*running_mean",
+    ),
+    "other weights": (
+        lambda m, x: m.head(
+            torch.func.functional_call(
+                m.a, {k: 2 * v for k, v in m.a.named_parameters()}, (m.i(x),)
+            )
+        ),
+        r"layer 'a': Conv .*other parameters",
+    ),
+    "depth at random": (
+        lambda m, x: row(m, x) if torch.rand(()) > 0.5 else left_out(m, x),
+        "random numbers",
+    ),
     "blocks in a list": (
         lambda m, x: m.head([block.Conv(P, 2, 2, 1, input_size=4).eval()][0](m.i(x))),
         r"the forward .*no submodule",
@@ -308,9 +332,12 @@ REFUSED = {
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_no_network_can_follow_is_refused(name):
     forward, message = REFUSED[name]
+    model = Own(forward)
+    before = {k: v.clone() for k, v in model.state_dict().items()}
     with pytest.raises(UnsupportedLayerError, match=message) as refused:
-        to_spec(Own(forward))
+        to_spec(model)
     assert "\n" not in str(refused.value)
+    assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
 
 
 def test_scores_are_the_end():
@@ -349,6 +376,8 @@ def test_foreign_models_say_what_to_use_instead():
     row_ = [block.Input((4,)), block.Output(4, 2)]
     with pytest.raises(UnsupportedLayerError, match="ModuleList has none"):
         to_spec(torch.nn.ModuleList(row_))
+    with pytest.raises(UnsupportedLayerError, match="scripted"):
+        to_spec(torch.jit.script(torch.nn.ReLU()))
     with pytest.raises(UnsupportedLayerError, match=r"got int"):
         to_spec(3)
     needs_two = torch.nn.Sequential(*row_, torch.nn.Bilinear(2, 2, 1))
