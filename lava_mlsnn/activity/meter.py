@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
-from inspect import signature
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from lava_mlsnn.backends import backend_of, traces_of
 from lava_mlsnn.checks import shown
 from lava_mlsnn.errors import ConfigError, DataError
+from netx_export.spec.encode import encode
 
 if TYPE_CHECKING:
     import torch
 
     from lava_mlsnn.activity.record import Activity
-    from lava_mlsnn.runner.runner import Trace
+    from lava_mlsnn.trace import Trace
     from netx_export.spec import NetworkSpec
 
 __all__ = ["ActivityMeter", "measure"]
@@ -188,10 +189,11 @@ def measure(
         Samples in the user's units; they are encoded as the file says.
     model : Module, optional
         For ``backend="model"``.
-    backend : {"runner", "model", "lava"}
-        Which side computes; the result is the same.
+    backend : str
+        Which side computes, a row of :data:`lava_mlsnn.backends.BACKENDS` or ``"model"``;
+        the result is the same.
     **options
-        For ``run_lava`` or ``IntegerRunner.iter_traces``.
+        Of the backend.
 
     Raises
     ------
@@ -200,42 +202,23 @@ def measure(
     DataError
         For samples that do not fit.
     """
-    from lava_mlsnn.runner import IntegerRunner, encode
-
     meter = ActivityMeter(spec)
-    x = encode(spec, data)
-    if backend == "runner":
-        runner = IntegerRunner(spec)
-        _check_options(backend, options, runner.iter_traces)
-        for _ in meter.follow(runner.iter_traces(x, **options), x):
-            pass
-    elif backend == "lava":
-        from lava_mlsnn.lava.run import run_lava
-
-        _check_options(backend, options, run_lava)
-        meter.add(run_lava(spec, x, probes=True, **options).layers, x)
-    elif backend == "model" and model is not None:
+    if backend == "model":
         from lava_mlsnn.activity.hook import training_batches
 
-        _check_options(backend, options, None)
+        if model is None:
+            raise ConfigError("the backend model needs a model, got none")
+        if options:
+            raise ConfigError(f"the backend model has no option {', '.join(options)}; it has none")
         for layers in training_batches(model, spec, data):
             meter.add(layers)
-    else:
-        raise ConfigError(
-            f"backend must be runner, lava, or model with a model given, got {backend!r}"
-        )
+        return meter.result()
+    if not backend_of(backend).traces:
+        raise ConfigError(f"the backend {backend} gives no payloads of layers to count")
+    x = encode(spec, data)
+    for _ in meter.follow(traces_of(backend, spec, x, **options), x):
+        pass
     return meter.result()
-
-
-def _check_options(backend: str, options: dict[str, Any], call: Callable[..., Any] | None) -> None:
-    """ConfigError for options that the backend's call does not take."""
-    known = [] if call is None else [n for n in signature(call).parameters if n not in FIXED]
-    unknown = [name for name in options if name not in known]
-    if unknown:
-        raise ConfigError(
-            f"the backend {backend} has no option {', '.join(unknown)}; it has "
-            f"{', '.join(known) or 'none'}"
-        )
 
 
 def _array(name: str, z: Any) -> np.ndarray:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from lava_mlsnn.backends import BACKENDS
 from lava_mlsnn.cli import options as o
 from lava_mlsnn.cli.console import Console, guarded
 from lava_mlsnn.cli.fields import Fields, with_fields
@@ -149,9 +150,7 @@ def export(
 def run(
     file: o.FileArgument,
     data: o.FileData = None,
-    backend: Annotated[
-        str, typer.Option("--backend", help="runner (fast, default), lava or loihi2.")
-    ] = "runner",
+    backend: Annotated[str, typer.Option("--backend", help=f"{', '.join(BACKENDS)}.")] = "runner",
     samples: o.Samples = 0,
     batch_size: Annotated[int, typer.Option("--batch-size", help="Samples at a time.")] = 64,
     threads: Annotated[
@@ -185,7 +184,8 @@ def run(
         return
     from lava_mlsnn.cli.network import run_network
 
-    run_network(Console(as_json), file, data, backend, samples, batch_size, threads, per_layer)
+    options = {"batch_size": batch_size, "threads": threads, "per_layer": per_layer}
+    run_network(Console(as_json), file, data, backend, samples, options)
 
 
 @app.command()
@@ -200,6 +200,10 @@ def check(
     lava_samples: Annotated[
         int, typer.Option("--lava-samples", min=0, help="Samples that also run in Lava (0: none).")
     ] = 8,
+    backend: Annotated[
+        list[str] | None,
+        typer.Option("--backend", help=f"Compare {', '.join(BACKENDS)} too (repeatable)."),
+    ] = None,
     target: Annotated[
         str, typer.Option("--target", help="loihi2: does it fit the chip, instead of parity.")
     ] = "",
@@ -234,7 +238,7 @@ def check(
         return
     from lava_mlsnn.cli.network import run_check
 
-    run_check(Console(as_json), file, model, data, samples, lava_samples)
+    run_check(Console(as_json), file, model, data, samples, lava_samples, backend or [])
 
 
 @app.command()

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lava_mlsnn.backends import backend_of, traces_of
 from lava_mlsnn.checks import shown
 from lava_mlsnn.cli.console import Console, Failed
 from lava_mlsnn.cli.data import test_samples
-from lava_mlsnn.errors import ConfigError, DataError
+from lava_mlsnn.errors import DataError
 
 if TYPE_CHECKING:
     from lava_mlsnn.activity import Activity
@@ -65,33 +66,24 @@ def run_network(
     data: str | None,
     backend: str,
     samples: int,
-    batch_size: int,
-    threads: int,
-    per_layer: bool,
+    options: dict[str, Any],
 ) -> None:
-    """Accuracy and activity of a file."""
+    """Accuracy and activity of a file; of ``options`` those that the backend takes."""
     from lava_mlsnn.activity import ActivityMeter
-    from lava_mlsnn.runner import IntegerRunner, encode
-    from netx_export import read, run_lava
+    from lava_mlsnn.runner import encode
+    from netx_export import read
 
-    if backend not in ("runner", "lava"):
-        raise ConfigError(f"backend must be runner, lava or loihi2, got {backend!r}")
+    row = backend_of(backend)
+    options = {k: v for k, v in options.items() if k in row.options}
     spec = read(file)
-    runner = None if backend == "lava" else IntegerRunner(spec, threads=threads)
     x, y = test_samples(console, spec, data, samples)
     payload = encode(spec, x)
     meter = ActivityMeter(spec)
     start = time.perf_counter()
-    with console.progress(f"running in {'Lava' if runner is None else 'the runner'}") as follow:
-        if runner is None:
-            result = run_lava(spec, payload, per_layer=per_layer, probes=True, progress=follow)
-            classes = result.classes
-            meter.add(result.layers, payload)
-        else:
-            parts = [np.zeros(0, np.int64)]
-            traces = runner.iter_traces(payload, batch_size=batch_size, progress=follow)
-            parts += [trace.classes for trace in meter.follow(traces, payload)]
-            classes = np.concatenate(parts)
+    with console.progress(f"running in {row.words}") as follow:
+        traces = traces_of(backend, spec, payload, progress=follow, **options)
+        parts = [trace.classes for trace in meter.follow(traces, payload)]
+        classes = np.concatenate([np.zeros(0, np.int64), *parts])
     seconds = time.perf_counter() - start
     accuracy = float((classes == y).mean())
     activity = meter.result()
@@ -149,12 +141,15 @@ def run_check(
     data: str | None,
     samples: int,
     lava_samples: int,
+    backends: list[str],
 ) -> None:
     """Ranges and parity of a file."""
     from lava_mlsnn import parity
     from lava_mlsnn.training.checkpoint import load_model
     from netx_export import lava_available, read, worst_case
 
+    for name in backends:
+        backend_of(name)
     spec = read(file)
     trained = None if model is None else load_model(model)
     ranges = worst_case(spec)
@@ -168,8 +163,8 @@ def run_check(
     if lava_samples and not lava_available():
         console.say("Lava is not installed (it needs Python 3.10): not compared")
         lava_samples = 0
-    if trained is None and not lava_samples:
-        console.say("parity: nothing to compare with; name --model, or --lava-samples")
+    if trained is None and not lava_samples and not backends:
+        console.say("parity: nothing to compare with; name --model, --backend or --lava-samples")
         _finish_check(console, file, problems, widest.bits, parity.ParityReport())
         return
     x, y = test_samples(console, spec, data, samples)
@@ -181,6 +176,7 @@ def run_check(
             x,
             model=trained,
             lava_samples=lava_samples,
+            backends=backends,
             labels=y,
             progress=lambda side, done, total: follow(done, total),
         )

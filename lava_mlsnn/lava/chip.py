@@ -11,7 +11,6 @@ import importlib
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,43 +18,15 @@ import numpy as np
 from lava_mlsnn.errors import ConfigError, MLSNNError, RunError
 from lava_mlsnn.lava.forks import alone
 from lava_mlsnn.lava.session import LavaSession, require_lava
+from lava_mlsnn.trace import Trace
 from netx_export.spec import NetworkSpec, Readout, need_spec
 from netx_export.spec.encode import check_payload
 from netx_export.spec.timing import latency
 
-__all__ = ["Loihi2Result", "aligned", "choose_host", "run_loihi2", "sign_extended"]
+__all__ = ["aligned", "choose_host", "run_loihi2", "sign_extended"]
 
 ADAPTERS = "lava.proc.embedded_io.spike"
 SLACK = 8  # timesteps beyond the latency in which a first result is looked for
-
-
-@dataclass
-class Loihi2Result:
-    """What came back from the chip.
-
-    Attributes
-    ----------
-    output : ndarray of int64, (N, F, T)
-        Payload of the last layer, in the timesteps that fit the runner best.
-    delay : int
-        Timesteps that the result came later than the network's latency says.
-    different : int
-        Integers that differ from the integer runner's.
-    timesteps : int
-    seconds : float
-        Of the run, without compiling and starting.
-    """
-
-    output: np.ndarray
-    delay: int
-    different: int
-    timesteps: int
-    seconds: float
-
-    @property
-    def classes(self) -> np.ndarray:
-        """Index of the largest output at the last timestep, (N,)."""
-        return self.output[..., -1].argmax(axis=1)
 
 
 def sign_extended(values: np.ndarray, bits: int) -> np.ndarray:
@@ -135,7 +106,7 @@ def run_loihi2(
     run_cfg: Any = None,
     progress: Callable[[int, int], None] | None = None,
     timeout: float | None = None,
-) -> Loihi2Result:
+) -> Trace:
     """Feed samples one right after the other through the network on Loihi 2.
 
     Parameters
@@ -161,7 +132,7 @@ def run_loihi2(
 
     Returns
     -------
-    Loihi2Result
+    Trace
         Results later than expected are found by comparing with the integer runner.
     """
     from lava_mlsnn.runner import IntegerRunner
@@ -209,4 +180,5 @@ def run_loihi2(
     wanted = np.moveaxis(expected, -1, 1).reshape(steps, -1)
     delay, different = aligned(values, wanted)
     part = values[delay : delay + steps].reshape(len(x), spec.timesteps, -1)
-    return Loihi2Result(np.moveaxis(part, 1, -1), delay, different, total, seconds)
+    output = np.moveaxis(part, 1, -1)
+    return Trace(output, {}, {}, total, seconds, delay, different)

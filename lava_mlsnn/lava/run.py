@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy as np
 from lava_mlsnn.errors import ConfigError, DataError, RunError
 from lava_mlsnn.lava.forks import alone
 from lava_mlsnn.lava.session import LavaSession, TimeUpError, require_lava
+from lava_mlsnn.trace import Trace
 from netx_export.spec import NetworkSpec, StockNeuron, need_spec
 from netx_export.spec.encode import as_array, check_payload
 from netx_export.spec.graded import graded_input
@@ -22,36 +23,7 @@ __all__ = ["LavaResult", "run_lava"]
 TAGS = ("fixed_pt", "floating_pt")
 
 
-@dataclass
-class LavaResult:
-    """What Lava computed, in the file's axis order.
-
-    Attributes
-    ----------
-    output : ndarray, (N, C, H, W, T) or (N, F, T)
-        Payload of the last layer in every timestep of every sample; int64, or
-        float64 with ``floating_pt``.
-    layers : dict of str to ndarray
-        The same of every probed layer.
-    overflows : dict of str to int
-        Values that left their width, per layer; only layers with any. Timesteps
-        while the network fills and empties count too.
-    timesteps : int
-        Timesteps that Lava ran.
-    seconds : float
-        Time of the run, without building and starting.
-    """
-
-    output: np.ndarray
-    layers: dict[str, np.ndarray] = field(default_factory=dict)
-    overflows: dict[str, int] = field(default_factory=dict)
-    timesteps: int = 0
-    seconds: float = 0.0
-
-    @property
-    def classes(self) -> np.ndarray:
-        """Index of the largest output at the last timestep, (N,)."""
-        return self.output[..., -1].argmax(axis=1)
+LavaResult = Trace  # its public name here
 
 
 def run_lava(
@@ -66,7 +38,7 @@ def run_lava(
     spike_exp: int = 6,
     reset_interval: int | None = None,
     input_message_bits: int = 0,
-) -> LavaResult:
+) -> Trace:
     """Feed samples one right after the other through the network in Lava.
 
     Sample n enters in timesteps nT + 1 .. nT + T; at T = 1 one sample enters and
@@ -148,7 +120,7 @@ def _run(
     progress: Callable[[int, int], None] | None,
     timeout: float | None,
     options: dict[str, Any],
-) -> LavaResult:
+) -> Trace:
     end = None if timeout is None else time.monotonic() + timeout
     with alone(end):
         require_lava()
@@ -187,7 +159,7 @@ def _run(
         raise RunError(
             f"Lava had done 0 of {total} timesteps after {timeout:g} s, it was still starting"
         ) from None
-    return LavaResult(
+    return Trace(
         _sample_first(output.data, spec, kind),
         {name: _sample_first(sink.data, spec, kind) for name, sink in sinks.items()},
         overflows,
@@ -225,8 +197,8 @@ def _sample_first(data: np.ndarray, spec: NetworkSpec, kind: np.dtype) -> np.nda
     return np.moveaxis(samples, 1, -1).astype(np.int64 if kind.kind == "i" else np.float64)
 
 
-def _empty(spec: NetworkSpec, names: list[str], tag: str) -> LavaResult:
+def _empty(spec: NetworkSpec, names: list[str], tag: str) -> Trace:
     kind = np.int64 if tag == "fixed_pt" else np.float64
     shapes = {layer.name: layer.shape for _, layer in spec.populations}
     arrays = {n: np.zeros((0, *shapes[n], spec.timesteps), kind) for n in [*names]}
-    return LavaResult(np.zeros((0, *spec.output.shape, spec.timesteps), kind), arrays)
+    return Trace(np.zeros((0, *spec.output.shape, spec.timesteps), kind), arrays)

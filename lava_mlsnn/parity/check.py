@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lava_mlsnn.backends import backend_of, traces_of
 from lava_mlsnn.data.dataset import as_labels, check_labels
 from lava_mlsnn.data.samples import draw_samples
 from lava_mlsnn.errors import DataError
@@ -32,6 +33,7 @@ def check_parity(
     *,
     model: torch.nn.Module | None = None,
     lava_samples: int = 0,
+    backends: Sequence[str] = (),
     labels: Any = None,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> ParityReport:
@@ -51,6 +53,8 @@ def check_parity(
         How many of the samples, drawn by a seed, also run in Lava, twice: with one
         Process per synapse and population, whose arithmetic shares nothing with the
         runner's 8-bit neurons, and in the leaf model (0: none; needs Lava).
+    backends : sequence of str
+        Rows of :data:`lava_mlsnn.backends.BACKENDS` that also run all samples.
     labels : array of int, (N,), optional
         Classes of the samples: those for Lava are then drawn over all of them.
     progress : callable, optional
@@ -99,21 +103,29 @@ def check_parity(
             note("model(x)", {last: ours}, {last: returned}, places)
             if progress is not None:
                 progress("training", min(start + BATCH, len(data)), len(data))
+    sides: list[tuple[str, str, np.ndarray, dict[str, Any]]] = [
+        (name, name, np.arange(len(data)), _wrapping(name)) for name in backends
+    ]
     if lava_samples:
-        from lava_mlsnn.lava.run import run_lava
-
         labels = np.zeros(len(data), int) if labels is None else as_labels(labels)
         check_labels(len(data), labels, 1 << 62)
         chosen = np.sort(draw_samples(labels, lava_samples))
-        n = len(chosen)
-        traced = _runner_trace(runner, x[chosen])
-        for side, per_layer in (("lava", True), ("lava leaf", False)):
-            report.samples[side] = n
-            follow = None if progress is None else functools.partial(progress, side)
-            result = run_lava(spec, x[chosen], per_layer=per_layer, probes=True, progress=follow)
-            note(side, traced, {k: v for k, v in result.layers.items() if k in traced}, chosen)
+        sides += [("lava", "lava", chosen, {"per_layer": True}), ("lava leaf", "lava", chosen, {})]
+    for side, backend, those, options in sides:
+        report.samples[side] = len(those)
+        follow = None if progress is None else functools.partial(progress, side)
+        done = 0
+        for trace in traces_of(backend, spec, x[those], progress=follow, **options):
+            part = those[done : done + len(trace.output)]
+            layers = trace.layers or {spec.output.name: trace.output}
+            note(side, _runner_trace(runner, x[part]), layers, part)
+            done += len(part)
     report.differences = _merge(found, spec)
     return report
+
+
+def _wrapping(name: str) -> dict[str, Any]:
+    return {"on_overflow": "wrap"} if "on_overflow" in backend_of(name).options else {}
 
 
 def _results(ours: np.ndarray, theirs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

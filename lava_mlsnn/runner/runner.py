@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lava_mlsnn.checks import check_threads, check_whole, shown
 from lava_mlsnn.errors import ConfigError, RangeError, UnsupportedLayerError
+from lava_mlsnn.trace import Trace
 from netx_export.spec import limits
 from netx_export.spec.encode import as_array, check_payload, check_shape
 from netx_export.spec.widths import OVERFLOWS
@@ -19,33 +19,9 @@ from netx_export.spec.widths import OVERFLOWS
 if TYPE_CHECKING:
     from netx_export.spec import NetworkSpec
 
-__all__ = ["IntegerRunner", "Trace"]
+__all__ = ["IntegerRunner"]
 
 Progress = Callable[[int, int], None]
-
-
-@dataclass
-class Trace:
-    """What one run produced.
-
-    Attributes
-    ----------
-    output : ndarray of int64, (N, F, T)
-        Payload of the last layer in every timestep; the result is the last one.
-    layers : dict of str to ndarray
-        Payloads (N, C, H, W, T) or (N, F, T) of every traced layer.
-    overflows : dict of str to int
-        Neuron-timesteps that left 24 bits, per layer; only layers with any.
-    """
-
-    output: np.ndarray
-    layers: dict[str, np.ndarray] = field(default_factory=dict)
-    overflows: dict[str, int] = field(default_factory=dict)
-
-    @property
-    def classes(self) -> np.ndarray:
-        """Index of the largest output at the last timestep, (N,)."""
-        return self.output[..., -1].argmax(axis=1)
 
 
 class IntegerRunner:

@@ -167,7 +167,7 @@ def test_what_is_missing_or_misshapen_is_named(spec):
         ActivityMeter("network.net")
     with pytest.raises(ConfigError, match="'gpu'"):
         measure(spec, x / 15, backend="gpu")
-    with pytest.raises(ConfigError, match="model given"):
+    with pytest.raises(ConfigError, match="needs a model"):
         measure(spec, x / 15, backend="model")
     with pytest.raises(KeyError):
         measure(spec, x / 15)["nothing"]

@@ -15,6 +15,7 @@ import pytest
 
 import lava_mlsnn
 import netx_export
+from lava_mlsnn.backends import traces_of
 from lava_mlsnn.errors import UnsupportedLayerError
 from netx_export import Conv, Flatten, Input, NetworkSpec, Population, Readout, lava_available
 from netx_export.spec import Dense, MultiLevel
@@ -101,6 +102,7 @@ def lazily(module, name, *arguments):
 CONSUMERS = {
     "activity.blocks.feeds_weights": lazily("lava_mlsnn.activity.blocks", "feeds_weights"),
     "activity.meter.measure": lazily("lava_mlsnn.activity", "measure", X),
+    "backends.traces_of": lambda spec: list(traces_of("reference", spec, X)),
     "activity.summary.summarise": observed,
     "energy.structure.structure": lazily("lava_mlsnn.energy.structure", "structure"),
     "energy.twin.Twin": lazily("lava_mlsnn.energy.twin", "Twin"),
