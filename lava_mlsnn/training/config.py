@@ -49,6 +49,12 @@ class TrainConfig(Options):
     bias_lr: float = option(
         1.0, number(0, HUGE, above=True), "Learning rate of biases, in units of the weights'."
     )
+    output_lr: float = option(
+        1.0,
+        number(0, HUGE, above=True),
+        "Learning rate of the scores' weights, in units of the others': behind a sum over A places "
+        "their gradient is that of an average times A, and they are A times smaller.",
+    )
     momentum: float = option(0.9, number(0, 1, below=True), "Of sgd.")
     schedule: str = option("one-cycle", choice(SCHEDULES), "How the learning rate moves.")
     warmup: float = option(0.0, number(0, HUGE), "Epochs of linear rise (cosine, step).")

@@ -34,6 +34,7 @@ _FAST = TrainConfig(
     epochs=40,
     batch_size=256,
     lr=0.4,
+    output_lr=1 / 256,  # a sum over 4x4 places
     optimiser="sgd",
     weight_decay=5e-4,
     label_smoothing=0.2,

@@ -20,6 +20,7 @@ from typing import Any
 import torch
 
 from lava_mlsnn.checks import shown
+from lava_mlsnn.slayer.block import Output
 from lava_mlsnn.training.checkpoint import check_tensor
 from lava_mlsnn.training.config import TrainConfig
 
@@ -70,12 +71,7 @@ def factor(config: TrainConfig, step: int, batches: int, epochs: int) -> float:
 
 def make_optimiser(model: torch.nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
     """AdamW, or SGD with Nesterov momentum."""
-    parameters: list[dict[str, Any]] = [{"params": list(model.parameters())}]
-    if config.bias_lr != 1:
-        named = dict(model.named_parameters())
-        biases = [p for name, p in named.items() if name.rpartition(".")[2] == "bias"]
-        others = [p for name, p in named.items() if name.rpartition(".")[2] != "bias"]
-        parameters = [{"params": others}, {"params": biases, "lr": config.bias_lr * config.lr}]
+    parameters = _groups(model, config)
     if config.optimiser == "sgd":
         return torch.optim.SGD(
             parameters,
@@ -85,6 +81,18 @@ def make_optimiser(model: torch.nn.Module, config: TrainConfig) -> torch.optim.O
             nesterov=config.momentum > 0,
         )
     return torch.optim.AdamW(parameters, lr=config.lr, weight_decay=config.weight_decay)
+
+
+def _groups(model: torch.nn.Module, config: TrainConfig) -> list[dict[str, Any]]:
+    """Parameters by their learning rate; one group where all have the same."""
+    scores = [m.synapse.weight for m in model.modules() if isinstance(m, Output)]
+    groups: dict[float, list[torch.nn.Parameter]] = {1.0: []}
+    for name, parameter in model.named_parameters():
+        factor = config.bias_lr if name.rpartition(".")[2] == "bias" else 1.0
+        if any(parameter is weight for weight in scores):
+            factor = config.output_lr
+        groups.setdefault(factor, []).append(parameter)
+    return [{"params": some, "lr": config.lr * factor} for factor, some in groups.items()]
 
 
 def make_schedule(

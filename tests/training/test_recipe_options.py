@@ -27,7 +27,7 @@ OPTIONS = {
     "event penalty": {"event_penalty": 0.5},
     "ann start": {"ann_epochs": 2},
     "mirror by turns, reflect": {"flip": True, "alternate": True, "shift": 2, "reflect": True},
-    "learning rate of biases": {"optimiser": "sgd", "bias_lr": 8.0},
+    "learning rates": {"optimiser": "sgd", "bias_lr": 8.0, "output_lr": 0.1},
     "all": {
         "bias_lr": 3.0,
         "optimiser": "sgd",
@@ -132,19 +132,25 @@ def test_an_option_that_would_do_nothing_is_refused(option, needs):
         TrainConfig(**{option: True})
 
 
-def test_biases_have_their_learning_rate_and_weights_theirs():
+def test_biases_and_scores_have_their_learning_rates_and_weights_theirs():
     model = small_model()
-    config = TrainConfig(optimiser="sgd", lr=0.1, bias_lr=64.0, schedule="step", step_epochs=1)
+    config = TrainConfig(
+        optimiser="sgd", lr=0.1, bias_lr=64.0, output_lr=0.5, schedule="step", step_epochs=1
+    )
     optimiser = make_optimiser(model, config)
     schedule = make_schedule(optimiser, config, 1, 3)
-    weights, biases = optimiser.param_groups
-    assert len(weights["params"]) + len(biases["params"]) == len(list(model.parameters()))
-    norms = [m for m in model.modules() if isinstance(m, torch.nn.BatchNorm2d)]
-    assert {id(p) for p in biases["params"]} >= {id(n.bias) for n in norms}
-    assert (weights["lr"], biases["lr"]) == (0.1, 6.4)
+    rates = [(g["lr"], p) for g in optimiser.param_groups for p in g["params"]]
+    assert {id(p) for _, p in rates} == {id(p) for p in model.parameters()}
+    assert len(rates) == len(list(model.parameters()))
+    names = {id(p): name for name, p in model.named_parameters()}
+    for rate, parameter in rates:
+        name = names[id(parameter)]
+        output = name.startswith("blocks.output") and name.endswith("weight")
+        assert rate == pytest.approx(0.05 if output else 6.4 if name.endswith("bias") else 0.1)
     optimiser.step()
     schedule.step()
-    assert (weights["lr"], biases["lr"]) == (0.05, 3.2)
+    assert [g["lr"] for g in optimiser.param_groups] == pytest.approx([0.05, 3.2, 0.025])
+    assert len(make_optimiser(model, TrainConfig()).param_groups) == 1  # as in old checkpoints
 
 
 def test_the_average_of_constant_weights_is_the_weights():
