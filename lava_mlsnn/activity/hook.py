@@ -53,6 +53,7 @@ def integer_payloads(
     """
     from lava_mlsnn.export import inner, trace
     from lava_mlsnn.slayer import precision
+    from lava_mlsnn.slayer.population import Population
 
     graph = graph or trace(model, spec.timesteps)
     uses = _uses(graph, spec)
@@ -67,7 +68,8 @@ def integer_payloads(
                 raise ParityError("the model computed a block more often than was read", names[0])
             use = 0
         values = output[0] if isinstance(output, tuple) else output
-        whole = values.detach().double().cpu().numpy()
+        units = module.units if isinstance(module, Population) else 1.0
+        whole = values.detach().double().cpu().numpy() * units
         layers[names[use]] = np.rint(whole).astype(np.int64)
         if not np.array_equal(layers[names[use]], whole):
             raise ParityError("the training model sends values that are not integers", names[use])

@@ -119,7 +119,7 @@ class Builder:
         fresh = all(population is not known for known in self.populations.values())
         self.populations[name] = population
         with at(f"layer {name!r}"):
-            population.check_calibrated()
+            population.check_exportable()
             if fresh:  # what is used twice keeps the scales of its first use
                 population.ceiling = None
             ints = population.integers()

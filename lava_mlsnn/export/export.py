@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -14,6 +15,8 @@ from lava_mlsnn.export.forward import trace, trace_block
 from lava_mlsnn.export.graph import build
 from lava_mlsnn.export.modules import inner
 from lava_mlsnn.slayer.population import Population
+from lava_mlsnn.slayer.sample_length import sample_length
+from netx_export.errors import ConfigError
 from netx_export.settings import exact_settings
 from netx_export.spec import NetworkSpec
 from netx_export.spec.limits import MAX_TIMESTEPS
@@ -40,8 +43,8 @@ def to_spec(
         is what is exported (:mod:`lava_mlsnn.export.forward` says what can be followed).
         Its attribute ``class_names``, if it has one, names the outputs in the file.
     timesteps : int, optional
-        T of one sample; default: the model's ``timesteps``, else
-        that of its last forward, else 1.
+        T of one sample; default: the model's ``timesteps``, else the T that its blocks
+        were trained with, else the one that they were run with.
     provenance : dict, optional
         Anything JSON-able that says where the network comes from.
 
@@ -52,6 +55,8 @@ def to_spec(
     UnsupportedLayerError
         For what has no exact counterpart: every layer and function, with its line in the
         user's forward and what to use instead.
+    ConfigError
+        If T is not known, or the blocks were trained with different ones.
     RangeError
         If a parameter fits no integer of its width.
 
@@ -61,10 +66,16 @@ def to_spec(
     timestep, its scale falls until they fit; :func:`scale_losses` lists such layers, and
     the logger ``lava_mlsnn.export`` warns of each. No other network is changed by this.
     """
+    unknown: ConfigError | None = None
     if timesteps is None:
-        timesteps = _timesteps(model)
+        try:
+            timesteps = _timesteps(model)
+        except ConfigError as error:  # what cannot be exported at all is said first
+            timesteps, unknown = 1, error
     timesteps = check_whole("timesteps", timesteps, 1, MAX_TIMESTEPS)
     builder = walk(model, timesteps)
+    if unknown is not None:
+        raise unknown
     for loss in builder.losses:
         LOG.warning("%s", loss)
     names = getattr(inner(model), "class_names", ())
@@ -73,8 +84,8 @@ def to_spec(
 
 def _timesteps(model: torch.nn.Module) -> int:
     root = inner(model)
-    seen = (m.timesteps_seen for m in root.modules() if isinstance(m, Population))
-    return int(getattr(root, "timesteps", max(seen, default=1)))
+    own = getattr(root, "timesteps", None)
+    return own if isinstance(own, int) else sample_length(root)
 
 
 def walk(model: torch.nn.Module, timesteps: int | None = None) -> Builder:
@@ -100,7 +111,11 @@ def connections(model: torch.nn.Module) -> list[tuple[str, Population, tuple[str
         As :func:`to_spec`.
     """
     links = Links()
-    build(trace(model, _timesteps(model)), links)
+    try:
+        timesteps = _timesteps(model)
+    except ConfigError:  # nor T
+        timesteps = 1
+    build(trace(model, timesteps), links)
     return links.links
 
 
@@ -124,11 +139,18 @@ def export_model(
     return spec
 
 
-def export_block(block: torch.nn.Module, handle_: h5py.Group) -> None:
-    """Write one block into an h5py group, as a SLAYER ``export_hdf5`` does."""
+def export_block(block: torch.nn.Module, handle_: h5py.Group, timesteps: int | None = None) -> None:
+    """Write one block into an h5py group, as a SLAYER ``export_hdf5`` does.
+
+    T stands in the group where it is given, or where the block knows it.
+    """
     from netx_export.file.writer import write_block
 
     name = type(block).__name__.lower()
     with exact_settings():
         builder = trace_block(block, Builder(), name)
-    write_block(handle_, [(layer.name.removeprefix(f"{name}."), layer) for layer in builder.layers])
+    if timesteps is None:
+        with suppress(ConfigError):  # not known: readers ask for it
+            timesteps = sample_length(block)
+    layers = [(layer.name.removeprefix(f"{name}."), layer) for layer in builder.layers]
+    write_block(handle_, layers, timesteps)

@@ -14,6 +14,7 @@ from lava_mlsnn.lava.forks import alone
 from lava_mlsnn.lava.session import LavaSession, TimeUpError, require_lava
 from lava_mlsnn.trace import Trace
 from netx_export.spec import NetworkSpec, StockNeuron, need_spec
+from netx_export.spec.checks import check_timesteps
 from netx_export.spec.encode import as_array, check_payload
 from netx_export.spec.graded import graded_input
 from netx_export.spec.timing import depths, latency
@@ -38,6 +39,7 @@ def run_lava(
     spike_exp: int = 6,
     reset_interval: int | None = None,
     input_message_bits: int = 0,
+    timesteps: int | None = None,
 ) -> Trace:
     """Feed samples one right after the other through the network in Lava.
 
@@ -50,7 +52,7 @@ def run_lava(
         The network.
     x : ndarray of int
         Payloads (N, C, H, W) or (N, F), shown in every timestep, or with a last
-        axis T. A network of lava-dl's neurons takes any T.
+        axis T. A network of lava-dl's neurons alone takes any T.
     tag : {"fixed_pt", "floating_pt"}
         Which ProcessModels run.
     per_layer : bool
@@ -72,6 +74,9 @@ def run_lava(
     input_message_bits : int
         Only for files of lava-dl whose input has no neuron, see :func:`netx_export.read`.
 
+    timesteps : int, optional
+        T of one sample, instead of ``spec.timesteps``.
+
     Raises
     ------
     DataError
@@ -92,10 +97,13 @@ def run_lava(
     if tag not in TAGS:
         raise ConfigError(f"tag must be one of {TAGS}, got {tag!r}")
     spec = graded_input(need_spec(spec), input_message_bits)
+    if timesteps is not None:
+        spec = replace(spec, timesteps=check_timesteps(timesteps))
     names = _probe_names(spec, probes)
     stock = _stock_types(spec)
+    keeps = any(p.keeps_state for _, p in spec.populations)  # beside stock's: its T holds
     x = as_array(x)
-    if stock and x.ndim == len(spec.input.shape) + 2 and x.shape[-1] > 0:
+    if stock and not keeps and x.ndim == len(spec.input.shape) + 2 and x.shape[-1] > 0:
         spec = replace(spec, timesteps=x.shape[-1])
     x = check_payload(spec, x)
     if len(x) > 1 and ("SDNN" in stock or (stock and reset_interval is None)):

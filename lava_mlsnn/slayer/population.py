@@ -6,13 +6,14 @@ Three forwards over the same parameters:
   on the batch;
 * ``float``: float weights, running statistics (the reference for accuracy loss);
 * ``integer`` (the default of ``eval()``): exactly the integers of the exported
-  network, carried in floating tensors that hold them without rounding.
+  network, carried in floating tensors that hold them without rounding. Where a gradient
+  is wanted (a frozen block) it passes as in training, with the running statistics.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -21,10 +22,12 @@ import torch
 
 from lava_mlsnn.errors import ConfigError, at
 from lava_mlsnn.neuron.module import MultiLevelNeuron
+from lava_mlsnn.slayer.hooks import call_with_weight, check_hooks, evaluating
 from lava_mlsnn.slayer.layout import fold_time, unfold_time
 from lava_mlsnn.slayer.memo import Memo
 from lava_mlsnn.slayer.quantise import Integers, Scaling, grid_weights, quantise
-from lava_mlsnn.slayer.synapse import Synapse
+from lava_mlsnn.slayer.sample_length import SampleLength
+from lava_mlsnn.slayer.synapse import Statistics, Synapse
 from netx_export.settings import exact_settings
 from netx_export.spec.step import multilevel_step
 
@@ -36,12 +39,12 @@ __all__ = ["Population", "precision", "set_precision"]
 PRECISIONS = ("integer", "float")
 
 
-class _OnGrid(torch.autograd.Function):
-    """Forward the rounded weight, backward straight through to the float one."""
+class _StraightThrough(torch.autograd.Function):
+    """Forward the second (a rounded weight, integer sums), backward to the first."""
 
     @staticmethod
-    def forward(ctx: Any, weight: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
-        return grid.view_as(grid)
+    def forward(ctx: Any, soft: torch.Tensor, exact: torch.Tensor) -> torch.Tensor:
+        return exact.view_as(exact)
 
     @staticmethod
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
@@ -76,7 +79,8 @@ class Population(torch.nn.Module):
     Notes
     -----
     Input and output have shape (N, C, H, W, T) or (N, F, T). In integer precision
-    the output of a population without neuron is in units of 1/scale.
+    what a readout adds up is in units of 1/scale, and membrane streams are in units of
+    training: ``units`` times them are the integers that are sent.
     """
 
     def __init__(
@@ -98,18 +102,43 @@ class Population(torch.nn.Module):
         self.num_message_bits = num_message_bits
         self.shape: tuple[int, ...] = synapses[0].shape
         self.precision = "integer"
-        self.timesteps_seen = 1  # T of the last forward, what an export assumes
         # bounds of the scales from the last export, for channels of extreme gain; training
         # does without
         self.ceiling: tuple[float, ...] | None = None
+        keeps_state = neuron is not None or integrate
+        self.length = SampleLength() if keeps_state else None
         self._cache: Memo[_Exported] | None = None
         self._grid: Memo[list[torch.Tensor | None]] | None = None
+        self._held: tuple[object, list[Statistics | None]] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Copies and files hold no remembered results."""
+        state = self.__dict__.copy()
+        return {**state, "_cache": None, "_grid": None, "_held": None}
+
+    @property
+    def units(self) -> float:
+        """Integers per 1 that a forward in integer precision returns, a power of two."""
+        stream = self.neuron is None and not self.integrate and self.scaling.mode == "fixed"
+        return self.scaling.fixed if stream else 1.0
+
+    @property
+    def timesteps_seen(self) -> int:
+        """T of its samples as far as it knows, else 0; see :class:`SampleLength`."""
+        return 0 if self.length is None else self.length.known
 
     # -- integers ---------------------------------------------------------------
     @exact_settings()
     def integers(self) -> Integers:
         """The exported integers for the present parameters and running statistics."""
-        folded = [s.folded() for s in self._synapses()]
+        return self._integers(self._exported_weights())
+
+    def _exported_weights(self) -> list[torch.Tensor | None]:
+        with evaluating(self):
+            return [s.hooked_weight() for s in self._synapses()]
+
+    def _integers(self, present: Sequence[torch.Tensor | None]) -> Integers:
+        folded = [s.folded(w) for s, w in zip(self._synapses(), present, strict=True)]
         weights, bias = [w for w, _ in folded], self._bias([b for _, b in folded])
         gains = [s.gain / s.in_scale for s in self._synapses()]
         neuron = self.neuron
@@ -149,11 +178,14 @@ class Population(torch.nn.Module):
         """:meth:`integers`, computed anew only where a parameter or statistic changed."""
         return self._exported().integers
 
+    @exact_settings()
     def _exported(self) -> _Exported:
-        tensors = self._tensors()
-        hooked = any(s.pre_hook_fx is not None for s in self._synapses())
-        if self._cache is None or hooked or not self._cache.holds(tensors, self._options()):
-            ints = self.integers()
+        weights = self._exported_weights()
+        known = [w for w in weights if w is not None]
+        # hooks may compute a weight of anything: its values are what counts
+        tensors = known + [t for t in self._tensors() if not any(t is w for w in known)]
+        if self._cache is None or not self._cache.holds(tensors, self._options()):
+            ints = self._integers(weights)
             norm = float(ints.bias.abs().max())
             for w, e, s in zip(ints.weights, ints.exponents, self._synapses(), strict=True):
                 row = w.abs().flatten(1).sum(1) if w.dim() > 1 else w.abs() * _area(s)
@@ -171,25 +203,52 @@ class Population(torch.nn.Module):
         neuron = self.neuron
         return self.scaling, self.ceiling, neuron and (neuron.levels, neuron.v0)
 
-    def check_calibrated(self) -> None:
-        """Raise CalibrationError if a BatchNorm has no statistics."""
+    def check_exportable(self) -> None:
+        """Raise CalibrationError if a BatchNorm has no statistics.
+
+        UnsupportedLayerError for a norm or a hook that has no integer form.
+        """
+        if self.neuron is not None:
+            check_hooks(self.neuron, "the neuron")
         for index, synapse in enumerate(self._synapses()):
             with at(f"synapse {index}"):
-                synapse.check_calibrated()
+                synapse.check_exportable()
 
     # -- forward ----------------------------------------------------------------
     def forward(self, *xs: torch.Tensor) -> torch.Tensor:
         """Sum the synapses of ``xs`` (one tensor each), then the neuron."""
         if len(xs) != len(self.synapses):
             raise ConfigError(f"expected {len(self.synapses)} inputs, got {len(xs)}")
-        timesteps = self.timesteps_seen = xs[0].shape[-1]
+        timesteps = xs[0].shape[-1]
+        if self.length is not None and not (self.neuron is not None and self.neuron.relu):
+            self.length.note(timesteps, self.training)
         folded = [fold_time(x) for x in xs]
-        if not self.training and self.precision == "integer":
-            return self._forward_integer(folded, timesteps)
-        weights = self._training_weights() if self.training else [None] * len(folded)
+        if self.training:
+            return self._forward_float(folded, self._training_weights(), timesteps)
+        if self.precision == "integer":
+            exact = self._forward_integer(folded, timesteps)
+            if self.units != 1.0:
+                exact = exact / self.units
+            if not self._wants_gradient(xs):
+                return exact
+            soft = self._forward_float(folded, self._training_weights(), timesteps)
+            if self.neuron is None and self.units == 1.0:
+                soft = soft * self.cached_integers().scale.reshape(-1, *[1] * len(self.shape))
+            return _StraightThrough.apply(soft, exact)
+        weights = [s.hooked_weight() for s in self._synapses()]
+        return self._forward_float(folded, weights, timesteps)
+
+    def _wants_gradient(self, xs: Sequence[torch.Tensor]) -> bool:
+        return torch.is_grad_enabled() and any(
+            t.requires_grad for t in chain(xs, self.parameters())
+        )
+
+    def _forward_float(
+        self, xs: list[torch.Tensor], weights: list[torch.Tensor | None], timesteps: int
+    ) -> torch.Tensor:
         total: torch.Tensor | None = None
-        for synapse, x, weight in zip(self._synapses(), folded, weights, strict=True):
-            part = synapse(x, weight)
+        for synapse, x, weight in zip(self._synapses(), xs, weights, strict=True):
+            part = call_with_weight(synapse, x, weight)
             total = part if total is None else total + part
         assert total is not None
         a = unfold_time(total, timesteps)
@@ -202,48 +261,77 @@ class Population(torch.nn.Module):
         weights = [s.hooked_weight() for s in self._synapses()]
         if all(w is None for w in weights):
             return weights
+        holds = torch.is_grad_enabled()
         return [
-            None if w is None or grid is None else _OnGrid.apply(w, grid)
-            for w, grid in zip(weights, self._grids(weights), strict=True)
+            None if w is None or grid is None else _StraightThrough.apply(w, grid)
+            for w, grid in zip(weights, self._grids(weights, holds), strict=True)
         ]
 
     @torch.no_grad()
-    def _grids(self, weights: list[torch.Tensor | None]) -> list[torch.Tensor | None]:
+    def _grids(self, weights: list[torch.Tensor | None], holds: bool) -> list[torch.Tensor | None]:
         """:func:`grid_weights` of the present parameters."""
         synapses = list(self._synapses())
-        remembers = not torch.compiler.is_compiling() and all(
-            # statistics move with every batch, so that nothing could be reused
-            s.pre_hook_fx is None and (s.norm is None or not s.norm.training)
-            for s in synapses
-        )
-        remembers = remembers and all(w is None or w.is_cpu for w in weights)
-        tensors = self._tensors() if remembers else []
-        if remembers and self._grid is not None and self._grid.holds(tensors, self._options()):
-            return self._grid.value
-        gains = [s.norm_gain() for s in synapses]
-        bias = self._bias([s.norm_bias(g) for s, g in zip(synapses, gains, strict=True)])
-        theta, levels = None, 1
-        if self.neuron is not None:
-            theta, levels = self.neuron.threshold, self.neuron.levels
-        grids = grid_weights(weights, gains, bias, theta, levels, self._scaling())
-        self._grid = Memo(tensors, self._options(), grids) if remembers else None
-        return grids
+        compiling = torch.compiler.is_compiling()
+        with _outside_inference():
+            statistics = self._held_statistics(holds)
+            remembers = not compiling and all(
+                # statistics move with the batches, a computed weight with anything
+                (s.norm is None or not s.norm.training)
+                and (w is None or (w.is_cpu and w is s._parameters.get("weight")))
+                for s, w in zip(synapses, weights, strict=True)
+            )
+            tensors = self._tensors() if remembers else []
+            if remembers and self._grid is not None and self._grid.holds(tensors, self._options()):
+                return self._grid.value
+            gains = [s.norm_gain(m) for s, m in zip(synapses, statistics, strict=True)]
+            parts = zip(synapses, gains, statistics, strict=True)
+            bias = self._bias([s.norm_bias(g, m) for s, g, m in parts])
+            theta, levels = None, 1
+            if self.neuron is not None:
+                theta, levels = self.neuron.threshold, self.neuron.levels
+            grids = grid_weights(weights, gains, bias, theta, levels, self._scaling())
+            self._grid = Memo(tensors, self._options(), grids) if remembers else None
+            return grids
+
+    def _held_statistics(self, holds: bool) -> list[Statistics | None]:
+        """BatchNorm's running statistics as the grid takes them.
+
+        Forwards move them; with gradients the grid holds them until a parameter changes.
+        So a forward that is run again for its gradient (checkpointing) computes the same.
+        """
+        present = [s.statistics() for s in self._synapses()]
+        if torch.compiler.is_compiling() or not self.training:
+            return present
+        key = [(id(p), 0 if p.is_inference() else p._version) for p in self.parameters()]
+        if self._held is None or self._held[0] != key or not holds:
+            copies = [None if m is None else (m[0].clone(), m[1].clone()) for m in present]
+            self._held = key, copies
+        return [
+            held if s.norm is not None and s.norm.training else now
+            for s, held, now in zip(self._synapses(), self._held[1], present, strict=True)
+        ]
 
     @exact_settings()
     def _forward_integer(self, xs: list[torch.Tensor], timesteps: int) -> torch.Tensor:
         exported = self._exported()
         ints = exported.integers
+        # membrane streams come in units of training; a power of two moves them exactly
+        xs = [
+            x if s.in_scale == 1.0 else x.double() * s.in_scale
+            for s, x in zip(self._synapses(), xs, strict=True)
+        ]
         largest = max(float(x.abs().max()) if x.numel() else 0.0 for x in xs)
         sums = exported.norm * max(largest, 1.0)
         device = xs[0].device  # a relay has no tensor that would carry its device
         # float32 is exact below 2**24, but a GPU may take fewer bits for its products
         dtype = torch.float32 if device.type == "cpu" and sums < 2**24 else torch.float64
         shape = (-1, *[1] * (len(self.shape) - 1))
+        xs = [x.to(dtype) for x in xs]
         total: torch.Tensor = ints.bias.to(device, dtype).reshape(shape)
         for synapse, w_int, e, x in zip(
             self._synapses(), ints.weights, ints.exponents, xs, strict=True
         ):
-            arm = synapse.apply_weight(x.to(dtype), w_int.to(device, dtype))
+            arm = synapse.apply_weight(x, w_int.to(device, dtype))
             if device.type != "cpu":  # cuDNN may pick FFT or Winograd
                 arm = arm.round()
             total = total + arm * 2.0**e
@@ -277,6 +365,12 @@ class Population(torch.nn.Module):
         for tensor in chain(self.parameters(), self.buffers()):
             return tensor.device
         return None
+
+
+def _outside_inference() -> AbstractContextManager[Any]:
+    """What is remembered must be of use in training too."""
+    inside = not torch.compiler.is_compiling() and torch.is_inference_mode_enabled()
+    return torch.inference_mode(False) if inside else nullcontext()
 
 
 def _area(synapse: Synapse) -> int:

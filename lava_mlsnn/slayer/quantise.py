@@ -189,8 +189,8 @@ def grid_weights(
     Returns
     -------
     list of Tensor or None
-        In the types and memory layouts of ``weights``. A channel that BatchNorm has
-        switched off (g_c close to 0) has no grid and keeps its weights.
+        In the types of ``weights``, kernels in channels_last as the activations. A
+        channel that BatchNorm has switched off (g_c close to 0) keeps its weights.
     """
     folded: list[torch.Tensor | None] = []
     for w, gain in zip(weights, norm_gains, strict=True):
@@ -207,8 +207,11 @@ def grid_weights(
             continue
         w_int, power = pair
         unit = scale if gain is None else scale * gain
-        grid = (w_int * _column(power / unit, w)).to(w.dtype)
-        out.append(grid if gain is None else torch.where(_column(unit.abs() > 1e-6, w), grid, w))
+        layout = torch.channels_last if w.dim() == 4 else torch.contiguous_format
+        grid = (w_int * _column(power / unit, w)).to(w.dtype, memory_format=layout)
+        if gain is not None:
+            grid = torch.where(_column(unit.abs() > 1e-6, w), grid, w)
+        out.append(grid.contiguous(memory_format=layout))
     return out
 
 

@@ -14,7 +14,8 @@ import torch
 import torch.nn.functional as F
 
 from lava_mlsnn.checks import check_whole, shown
-from lava_mlsnn.errors import CalibrationError, ConfigError
+from lava_mlsnn.errors import CalibrationError, ConfigError, UnsupportedLayerError
+from lava_mlsnn.slayer.hooks import check_hooks, run_weight_hooks
 from netx_export.spec.checks import check_shape
 from netx_export.spec.kernels import Pair, conv_output_size
 from netx_export.spec.limits import MAX_NEURONS
@@ -22,6 +23,7 @@ from netx_export.spec.limits import MAX_NEURONS
 __all__ = ["ConvSynapse", "DenseSynapse", "IdentitySynapse", "PoolSynapse", "Synapse", "pair"]
 
 Shape = tuple[int, ...]
+Statistics = tuple[torch.Tensor, torch.Tensor]  # running mean and variance
 Hook = Callable[[torch.Tensor], torch.Tensor]
 
 
@@ -70,31 +72,84 @@ class Synapse(torch.nn.Module):
         raise NotImplementedError
 
     def hooked_weight(self) -> torch.Tensor | None:
-        """The weight after ``pre_hook_fx``; None for one-to-one synapses."""
-        if self.weight is None:
-            return None
-        return self.pre_hook_fx(self.weight) if self.pre_hook_fx else self.weight
+        """The weight after torch's weight hooks, parametrizations and ``pre_hook_fx``.
 
-    def norm_gain(self) -> torch.Tensor | None:
+        None for one-to-one synapses. Read once a forward: spectral normalisation moves
+        with every reading in training.
+        """
+        run_weight_hooks(self)
+        return self._weight()
+
+    def _weight(self) -> torch.Tensor | None:
+        weight = self.weight
+        return weight if weight is None or not self.pre_hook_fx else self.pre_hook_fx(weight)
+
+    def statistics(self) -> Statistics | None:
+        """BatchNorm's running mean and variance; None without one.
+
+        Raises
+        ------
+        UnsupportedLayerError
+            For another norm, or one without running statistics.
+        """
+        norm = self.norm
+        if norm is None:
+            return None
+        foldable = (torch.nn.BatchNorm2d.forward, torch.nn.SyncBatchNorm.forward)
+        if type(norm).forward not in foldable:
+            raise UnsupportedLayerError(
+                f"the norm of a synapse must be a BatchNorm1d, BatchNorm2d or SyncBatchNorm, which "
+                f"folds into integers, got {type(norm).__name__}"
+            )
+        mean, var = norm.running_mean, norm.running_var
+        if mean is None or var is None:
+            raise UnsupportedLayerError(
+                "a BatchNorm with track_running_stats=False has nothing to fold into integers; "
+                "make it with track_running_stats=True"
+            )
+        if len(mean) != self.shape[0]:
+            raise ConfigError(
+                f"the norm must have one feature a channel ({self.shape[0]}), got {len(mean)}"
+            )
+        run_weight_hooks(norm)
+        return mean, var
+
+    def norm_gain(self, statistics: Statistics | None = None) -> torch.Tensor | None:
         """G = gamma / sqrt(running_var + eps), (C,); None without BatchNorm."""
-        if self.norm is None:
+        statistics = statistics or self.statistics()
+        if self.norm is None or statistics is None:
             return None
-        assert self.norm.running_var is not None
-        return self.norm.weight / torch.sqrt(self.norm.running_var + self.norm.eps)
+        deviation = torch.sqrt(statistics[1] + self.norm.eps)
+        return 1 / deviation if self.norm.weight is None else self.norm.weight / deviation
 
-    def folded(self) -> tuple[torch.Tensor | None, torch.Tensor | None]:
-        """Weight and bias with BatchNorm folded in, from its running statistics."""
-        weight, gain = self.hooked_weight(), self.norm_gain()
+    def folded(
+        self, weight: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor | None, torch.Tensor | None]:
+        """Weight (default: the present one) and bias, BatchNorm's running statistics folded in."""
+        weight = self.hooked_weight() if weight is None else weight
+        gain = self.norm_gain()
         if weight is not None and gain is not None:
             weight = weight * gain.reshape(-1, *[1] * (weight.dim() - 1))
         return weight, self.norm_bias(gain)
 
-    def norm_bias(self, gain: torch.Tensor | None) -> torch.Tensor | None:
+    def norm_bias(
+        self, gain: torch.Tensor | None, statistics: Statistics | None = None
+    ) -> torch.Tensor | None:
         """Folded bias for the gain of :meth:`norm_gain`, (C,); None without any bias."""
-        if gain is None:
+        if self.norm is None or gain is None:
             return self.bias
-        assert self.norm is not None and self.norm.running_mean is not None
-        return self.norm.bias - gain * self.norm.running_mean
+        statistics = statistics or self.statistics()
+        assert statistics is not None
+        shift = gain * statistics[0]
+        return -shift if self.norm.bias is None else self.norm.bias - shift
+
+    def check_exportable(self) -> None:
+        """Raise UnsupportedLayerError for hooks that integers cannot hold, else as below."""
+        check_hooks(self, "the synapse")
+        if self.norm is not None:
+            check_hooks(self.norm, "its norm")
+            self.statistics()
+        self.check_calibrated()
 
     def check_calibrated(self) -> None:
         """Raise CalibrationError while BatchNorm has seen no batch."""
@@ -109,8 +164,8 @@ class Synapse(torch.nn.Module):
 
     def forward(self, x: torch.Tensor, weight: torch.Tensor | None = None) -> torch.Tensor:
         """Linear map, then BatchNorm or bias; ``weight`` replaces the float one."""
-        weight = self.hooked_weight() if weight is None else weight
-        y = self.apply_weight(x, weight)
+        weight = self._weight() if weight is None else weight
+        y = self.apply_weight(x if weight is None else x.to(weight.dtype), weight)
         if weight is not None:
             y = y.to(weight.dtype)  # autocast ends here: folding and neurons are float32
         if self.norm is not None:
@@ -121,10 +176,7 @@ class Synapse(torch.nn.Module):
 
     def _init_weight(self, shape: Shape, weight_scale: float, norm: bool, bias: bool) -> None:
         weight = torch.nn.init.kaiming_normal_(torch.empty(shape), nonlinearity="relu")
-        weight = weight.mul_(weight_scale)
-        if len(shape) == 4:  # as the activations, so that no pass has to reorder it
-            weight = weight.contiguous(memory_format=torch.channels_last)
-        self.weight = torch.nn.Parameter(weight)
+        self.weight = torch.nn.Parameter(weight.mul_(weight_scale))
         channels = self.shape[0]
         if norm:
             kind = torch.nn.BatchNorm2d if len(self.shape) == 3 else torch.nn.BatchNorm1d
@@ -176,6 +228,8 @@ class ConvSynapse(Synapse):
     def apply_weight(self, x: torch.Tensor, weight: torch.Tensor | None) -> torch.Tensor:
         """Cross-correlation."""
         assert weight is not None
+        # as the activations, so that no pass has to reorder it
+        weight = weight.contiguous(memory_format=torch.channels_last)
         return F.conv2d(x, weight, None, self.stride, self.padding, self.dilation, self.groups)
 
 

@@ -108,6 +108,8 @@ def convert(
     for name, population, sources in links:
         for synapse, source in zip(population._synapses(), sources, strict=True):
             _rescale(synapse, factors[source], factors[name])
+        if population.length is not None:
+            population.length.forget()  # the one timestep of an ANN says nothing
     return {name: factors[name] for name, _, _ in links}
 
 

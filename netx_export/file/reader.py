@@ -21,8 +21,8 @@ from netx_export.file import schema
 from netx_export.file.atomic import as_path
 from netx_export.file.fields import Node, attribute, readable
 from netx_export.file.layers import Place, read_layer, read_shape
-from netx_export.spec import Input, Layer, NetworkSpec, Shape, limits
-from netx_export.spec.checks import check_shape
+from netx_export.spec import Input, Layer, NetworkSpec, Population, Shape, limits
+from netx_export.spec.checks import check_shape, check_timesteps
 from netx_export.spec.graded import graded_input
 from netx_export.spec.graph import order
 
@@ -32,7 +32,9 @@ if TYPE_CHECKING:
 __all__ = ["read"]
 
 
-def read(path: str | os.PathLike[str], *, input_message_bits: int = 0) -> NetworkSpec:
+def read(
+    path: str | os.PathLike[str], *, timesteps: int | None = None, input_message_bits: int = 0
+) -> NetworkSpec:
     """Read a network file.
 
     Parameters
@@ -42,6 +44,9 @@ def read(path: str | os.PathLike[str], *, input_message_bits: int = 0) -> Networ
         become :class:`netx_export.StockNeuron`, its weights what stock Lava
         computes with; where it lacks an input layer, one is put before a first
         dense layer).
+    timesteps : int, optional
+        T of one sample, instead of what the file says. Files that blocks wrote one by
+        one (``export_hdf5``) may not say it: then it has to be given.
     input_message_bits : int, optional
         As lava-dl's: bits of the payloads that enter a file of lava-dl whose input layer
         has no neuron (0: binary). No such file says it; every other one does.
@@ -53,21 +58,26 @@ def read(path: str | os.PathLike[str], *, input_message_bits: int = 0) -> Networ
     Raises
     ------
     FormatError
-        If the file is missing, damaged, newer, or not what the schema says.
+        If the file is missing, damaged, newer, not what the schema says, or does not
+        say T and needs it.
     RangeError
         If a number leaves its range.
     UnsupportedLayerError
         If a layer or neuron of a lava-dl file has no counterpart here.
     ConfigError
-        If ``path`` is not a path, or the file says itself what enters it.
+        If ``path`` is not a path, ``timesteps`` no T, or the file says itself what enters it.
     """
     path = as_path(path)
+    if timesteps is not None:
+        timesteps = check_timesteps(timesteps)
     with at(str(path)), _opened(path) as file:
-        header = _header(file)
-        layers, provenance = _layers(Node(file), header is not None)
-        timesteps = 1
+        header, root = _header(file), Node(file)
+        layers, provenance = _layers(root, header is not None)
         if header is not None:
-            timesteps, provenance = header
+            stated, provenance = header
+            timesteps = timesteps or stated
+        elif timesteps is None:
+            timesteps = _block_timesteps(root, layers)
         names = _class_names(file) if header is not None else ()
         spec = NetworkSpec(tuple(layers), timesteps, provenance, names)
         return graded_input(spec, input_message_bits)
@@ -287,6 +297,32 @@ def _residual(node: Node, index: int, layers: list[Layer]) -> None:
             inputs = tuple(first + s for s in sources)
             sends = tuple(layers[s].shape for s in inputs)
             layers.append(read_layer(inner, Place(name, True, inputs, sends)))
+
+
+def _block_timesteps(root: Node, layers: list[Layer]) -> int:
+    """T of a file whose blocks were written one by one; 1 where no neuron knows samples."""
+    keeping = [p.name for p in layers if isinstance(p, Population) and p.keeps_state]
+    if not keeping:
+        return 1
+    stated: set[int] = set()
+    group = root.group(schema.LAYER)
+    for name in group.names():
+        node = group.group(name, path="")
+        nodes = [node]
+        if schema.LAYER in node:  # a residual block
+            inner = node.group(schema.LAYER)
+            nodes = [inner.group(k, path="") for k in inner.names()]
+        with at(f"layer {name}"):
+            said = [n for n in nodes if schema.TIMESTEPS in n]
+            stated |= {n.integer(schema.TIMESTEPS, 1, limits.MAX_TIMESTEPS) for n in said}
+    if len(stated) == 1:
+        return stated.pop()
+    what = f"say different ones ({sorted(stated)})" if stated else "do not say it"
+    raise FormatError(
+        f"the neurons of {keeping[0]} start anew with every sample, and the file's blocks {what}; "
+        "give T, the timesteps of one sample: netx_export.read(path, timesteps=T)",
+        schema.TIMESTEPS,
+    )
 
 
 def _before_stock_dense(node: Node, layers: list[Layer]) -> None:

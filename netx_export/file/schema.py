@@ -37,6 +37,8 @@ name               shape             dtype   of               meaning
 ``weight_exp``     ()                int64   ours             sum is shifted left by this
 ``bias``           (C,) or (1,)      int32   stock            added in every timestep
 ``scale``          (C,) or (1,)      f8      ours             integer per unit of training
+``timesteps``      ()                int64   ours             T, in files without our root
+                                                              attributes
 ``shortcut/<k>``   group             -       ours             k = 1 .. synapses-1: type,
                                                               weight and geometry of the
                                                               synapse from ``inputs[k]``
@@ -72,6 +74,7 @@ MULTILEVEL = "multilevel"
 SIMULATION = "simulation"  # lava-dl only: kept as provenance
 
 # layer datasets
+TIMESTEPS = "timesteps"  # of export_hdf5, in files without root attributes
 TYPE = "type"
 SHAPE = "shape"
 NAME = "name"

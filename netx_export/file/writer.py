@@ -29,6 +29,7 @@ from netx_export.spec import (
     Population,
     need_spec,
 )
+from netx_export.spec.checks import check_timesteps
 
 if TYPE_CHECKING:
     import h5py
@@ -112,6 +113,7 @@ def write_layer(
     *,
     inputs: Sequence[int] | None = None,
     stock: bool = False,
+    timesteps: int | None = None,
 ) -> None:
     """Write one layer into an HDF5 group, as ``export_hdf5`` of a SLAYER block does.
 
@@ -126,6 +128,9 @@ def write_layer(
     stock : bool
         Write the neuron so that stock Lava can run it. Only right for a layer of a
         network without :func:`netx_export.stock_reasons`.
+    timesteps : int, optional
+        T of one sample, for a file without our root attributes; left out where the
+        layer's neurons keep no state.
 
     Raises
     ------
@@ -144,6 +149,8 @@ def write_layer(
     handle[schema.SHAPE] = np.array(layer.shape, np.int64)
     if isinstance(layer, Population):
         _population(handle, layer, stock)
+        if timesteps is not None and layer.keeps_state:
+            handle[schema.TIMESTEPS] = np.int64(timesteps)
     elif isinstance(layer, Flatten):
         put_type(handle, schema.FLATTEN)
     else:
@@ -155,15 +162,19 @@ def write_layer(
             write_neuron(handle.create_group(schema.NEURON), layer.neuron)
 
 
-def write_block(handle: h5py.Group, layers: Sequence[tuple[str, Layer]]) -> None:
+def write_block(
+    handle: h5py.Group, layers: Sequence[tuple[str, Layer]], timesteps: int | None = None
+) -> None:
     """Write the named layers of one SLAYER-style block into its one group.
 
     A single layer is written as such. Several (a residual block) become a layer of
     type ``residual`` that holds them, with ``inputs`` counted inside the block and
-    -1 for the layer before it.
+    -1 for the layer before it. T stands in each layer whose neurons keep a state.
     """
+    if timesteps is not None:
+        timesteps = check_timesteps(timesteps)
     if len(layers) == 1:
-        write_layer(handle, layers[0][1])
+        write_layer(handle, layers[0][1], timesteps=timesteps)
         return
     put_type(handle, schema.RESIDUAL)
     handle[schema.SHAPE] = np.array(layers[-1][1].shape, np.int64)
@@ -171,7 +182,7 @@ def write_block(handle: h5py.Group, layers: Sequence[tuple[str, Layer]]) -> None
     for index, (name, layer) in enumerate(layers):
         group = inner.create_group(str(index))
         put_text(group, schema.NAME, name)
-        write_layer(group, layer, inputs=layer.sources)
+        write_layer(group, layer, inputs=layer.sources, timesteps=timesteps)
 
 
 def _population(handle: h5py.Group, layer: Population, stock: bool) -> None:

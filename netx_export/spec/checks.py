@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from netx_export.errors import FormatError, MLSNNError, RangeError
-from netx_export.spec.limits import MAX_NEURONS
+from netx_export.errors import ConfigError, FormatError, MLSNNError, RangeError
+from netx_export.spec.limits import MAX_NEURONS, MAX_TIMESTEPS
 
 __all__ = [
     "Shape",
     "check_shape",
+    "check_timesteps",
     "flag",
     "frozen",
     "integers",
@@ -67,6 +68,14 @@ def whole(value: Any, name: str, low: int, high: int) -> int:
     if not low <= int(value) <= high:
         raise RangeError(f"{name} must lie in {low}..{high}, got {_shown(value)}")
     return int(value)
+
+
+def check_timesteps(value: Any) -> int:
+    """T of one sample as an int, where it is an argument; ConfigError for another value."""
+    try:
+        return whole(value, "timesteps", 1, MAX_TIMESTEPS)
+    except (FormatError, RangeError) as error:
+        raise ConfigError(error.message) from None
 
 
 def source_index(value: Any) -> int:

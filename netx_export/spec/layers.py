@@ -141,6 +141,11 @@ class Population:
         return self.neuron.payload
 
     @property
+    def keeps_state(self) -> bool:
+        """Whether a sample's T decides what it computes; lava-dl's neurons know no samples."""
+        return self.neuron.exact and bool(getattr(self.neuron, "integrate", True))
+
+    @property
     def num_message_bits(self) -> int:
         """Width of the payload: 0 (binary), 8, 16 or 24 bits."""
         return self.neuron.num_message_bits

@@ -458,7 +458,7 @@ def test_a_network_of_a_later_class_is_its_own_forward():
 
 def test_a_users_block_is_asked_for_its_layers():
     model = sequential(Copied(), torch.nn.Sequential(torch.nn.Dropout(), block.Dense(P, 8, 8)))
-    spec = to_spec(model)
+    spec = to_spec(model, 1)
     assert [layer.name for layer in spec.layers] == ["input", "m0.own", "m1.1", "output"]
     assert check_parity(spec, images((8,)), model=model).count == 0
 
@@ -474,10 +474,10 @@ def test_wrapped_and_changed_models_are_what_they_compute():
         assert check_parity(spec, x, model=wrapped).count == 0
     row_ = sequential(block.Dense(P, 8, 8), block.Dense(P, 8, 8))
     row_[1] = torch.nn.Identity()
-    assert [layer.name for layer in to_spec(row_).layers] == ["input", "m1", "output"]
+    assert [layer.name for layer in to_spec(row_, 1).layers] == ["input", "m1", "output"]
     tied = sequential(block.Dense(P, 8, 8), block.Dense(P, 8, 8))
     tied[2] = tied[1]
-    spec = to_spec(tied)
+    spec = to_spec(tied, 1)
     assert [layer.name for layer in spec.layers] == ["input", "m0", "m0_use2", "output"]
     assert check_parity(spec, images((8,)), model=tied).count == 0
     model.a.register_forward_hook(lambda m, i, y: y * 2)
@@ -501,7 +501,7 @@ def test_rates_beside_the_payload():
             return x, torch.stack(rates).mean()
 
     model = Rated().eval()
-    spec = to_spec(model)
+    spec = to_spec(model, 1)
     assert [layer.name for layer in spec.layers] == ["input", "m0", "output"]
     assert check_parity(spec, images((8,)), model=model).count == 0
 

@@ -106,7 +106,7 @@ def test_layers_written_one_by_one_are_read_as_a_row(tmp_path):
     with h5py.File(path, "w") as file:
         for i, layer in enumerate(spec.layers):
             write_layer(file.create_group(f"layer/{i}"), layer)
-    found = read(path)
+    found = read(path, timesteps=1)
     assert found.provenance == {"source": "lava-dl"}
     assert_same(found.layers[1].synapses, spec.layers[1].synapses)
     assert_same(found.layers[1].neuron, spec.layers[1].neuron)

@@ -216,7 +216,9 @@ def test_training_weights_are_the_exported_integers_of_a_whole_network():
         if not isinstance(made, population.Population):
             continue
         ints = made.integers()
-        for i, grid in enumerate(made._training_weights()):
+        with torch.no_grad():  # the statistics of this moment
+            grids = made._training_weights()
+        for i, grid in enumerate(grids):
             if grid is None:
                 continue
             gain = made.synapses[i].norm_gain()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import Any
 
 from lava.magma.core.process.ports.ports import InPort, OutPort
@@ -14,6 +15,7 @@ from lava_mlsnn.lava.network.neurons import check_neuron
 from lava_mlsnn.proc.base import CheckedProcess
 from netx_export.file.reader import read
 from netx_export.spec import NetworkSpec
+from netx_export.spec.checks import check_timesteps
 from netx_export.spec.describe import network_table
 from netx_export.spec.graded import graded_input
 from netx_export.spec.timing import depths, latency
@@ -39,6 +41,9 @@ class Network(CheckedProcess):
     ----------
     spec : NetworkSpec or path
         What to build, or the NetX file that holds it.
+    timesteps : int, optional
+        T of one sample, instead of what ``spec`` says; needed for a file that does not
+        say it (:func:`netx_export.read`).
     spike_exp : int, optional
         Fractional bits of the messages of sigma-delta neurons, as in
         ``lava.lib.dl.netx.hdf5.Network``.
@@ -84,11 +89,14 @@ class Network(CheckedProcess):
         spec: NetworkSpec | str | os.PathLike[str],
         *,
         input_message_bits: int = 0,
+        timesteps: int | None = None,
         **_: Any,
     ) -> Network:
         """Return a StockNetwork where the file has neurons of lava-dl."""
         if not isinstance(spec, NetworkSpec):
-            spec = read(spec)
+            spec = read(spec, timesteps=timesteps)
+        elif timesteps is not None:
+            spec = replace(spec, timesteps=check_timesteps(timesteps))
         spec = graded_input(spec, input_message_bits)
         neurons = [spec.input.neuron, *(p.neuron for _, p in spec.populations)]
         if cls is Network and any(n is not None and not n.exact for n in neurons):
@@ -101,6 +109,7 @@ class Network(CheckedProcess):
         self,
         spec: NetworkSpec | str | os.PathLike[str],
         *,
+        timesteps: int | None = None,
         spike_exp: int = 6,
         reset_offset: int = 0,
         reset_interval: int | None = None,

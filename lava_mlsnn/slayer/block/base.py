@@ -60,11 +60,19 @@ class Block(torch.nn.Module):
         """``x``, or with ``count_log`` the pair of ``x`` and its event rate."""
         return (x, (x != 0).float().mean()) if self.count_log else x
 
-    def export_hdf5(self, handle: h5py.Group) -> None:
+    def export_hdf5(self, handle: h5py.Group, timesteps: int | None = None) -> None:
         """Write this block as one NetX layer into an h5py group, as SLAYER blocks do.
 
         For whole networks :func:`netx_export.export_model` writes the same layers
         plus names, connections and the format version.
+
+        Parameters
+        ----------
+        handle : h5py.Group
+            An empty group, ``/layer/<i>`` of the file.
+        timesteps : int, optional
+            T of one sample; default: what the block was trained or run with. Where it is
+            not known, the file does not say it, and who reads the file has to.
 
         Raises
         ------
@@ -72,7 +80,7 @@ class Block(torch.nn.Module):
         """
         from lava_mlsnn.export import export_block
 
-        export_block(self, handle)
+        export_block(self, handle, timesteps)
 
 
 class PopulationBlock(Block):
