@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections import OrderedDict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from copy import copy
 from typing import Any
 
@@ -157,8 +157,9 @@ class _Touched(TorchFunctionMode):
     ) -> Any:
         for x in tree_leaves([args, kwargs]):
             if isinstance(x, torch.Tensor) and not isinstance(x, Traced):
-                for name, tensor in self._at.pop(x.untyped_storage().data_ptr(), ()):
-                    self.before.append((name, tensor, tensor.detach().clone()))
+                with suppress(NotImplementedError):  # sparse or batched: no storage
+                    for name, tensor in self._at.pop(x.untyped_storage().data_ptr(), ()):
+                        self.before.append((name, tensor, tensor.detach().clone()))
         return func(*args, **(kwargs or {}))
 
 

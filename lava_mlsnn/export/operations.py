@@ -31,6 +31,7 @@ MOVES = """T mT ravel reshape reshape_as view view_as flatten unflatten squeeze 
     transpose swapaxes swapdims movedim moveaxis expand expand_as broadcast_to repeat tile
     repeat_interleave narrow select index_select split chunk tensor_split unbind __getitem__
     __iter__ stack cat concat concatenate flip roll contiguous clone detach data"""
+COPIES = {"clone", "repeat", "flip", "roll", "index_select", "repeat_interleave"}  # always
 JOINS = {"stack", "cat", "concat", "concatenate"}
 CASTS = {"to", "type", "type_as", "float", "double", "cpu", "cuda"}
 QUERIES = """shape size dim ndim ndimension numel nelement stride storage_offset __len__ dtype
@@ -57,6 +58,10 @@ WHY |= {"sub": WHY["add"], "div": WHY["mul"], "mean": WHY["sum"], "stack": WHY["
 WHY |= {"argmax": WHY["softmax"], "concat": WHY["cat"], "cumsum": WHY["sum"]}
 BEFORE = (
     "changes the samples before block.Input; do it outside the model, or put a factor into its gain"
+)
+SHARED = (
+    "adds in place to what may share memory with another tensor, or to no payload of the same "
+    "shape; write a = a + b, of two blocks' spikes"
 )
 VALUES = "reads values, so that what is computed would depend on the sample; leave it out in eval()"
 
@@ -142,7 +147,7 @@ def _exact(
         return NotImplemented
     if name not in JOINS and len(found) > 1 and name not in ("view_as", "expand_as", "reshape_as"):
         return NotImplemented  # indexed by values
-    return _moved(func, args, kwargs, found)
+    return _moved(func, args, kwargs, found, name in COPIES | JOINS)
 
 
 def _dtype(value: Any) -> torch.dtype | None:
@@ -151,7 +156,7 @@ def _dtype(value: Any) -> torch.dtype | None:
     return value if isinstance(value, torch.dtype) else None
 
 
-def _moved(func: Any, args: Any, kwargs: Any, found: list[Traced]) -> Any:
+def _moved(func: Any, args: Any, kwargs: Any, found: list[Traced], fresh: bool = False) -> Any:
     """The same function on the numbers of the elements."""
     x = found[0]
     if any((y.scaled, y.factor) != (x.scaled, x.factor) for y in found):
@@ -161,7 +166,7 @@ def _moved(func: Any, args: Any, kwargs: Any, found: list[Traced]) -> Any:
     def wrap(ids: Any) -> Any:
         if not isinstance(ids, torch.Tensor):
             return ids
-        return Traced.make(x.tracer, tuple(ids.shape), moved=ids, like=x)
+        return Traced.make(x.tracer, tuple(ids.shape), moved=ids, like=x, fresh=fresh)
 
     if not isinstance(result, (torch.Tensor, tuple, list)):  # an iterator
         return iter([wrap(ids) for ids in result])
@@ -256,6 +261,8 @@ def _faulty(
     place = here()
     layer = f"layer {tracer.path[-1]!r}: " if tracer.path and not place else ""
     why = BEFORE if any(x.before for x in found) else _why(name)
+    if name in ADDS and _in_place(name) and len(found) == 2:
+        why = SHARED
     fault = Offence(f"{layer}{name.strip('_')}()", why, place)
     if name in CASTS:
         return Traced.make(tracer, tuple(found[0].shape), faults=faults or (fault,))

@@ -82,15 +82,16 @@ class Traced(torch.Tensor):
         like: Traced | None = None,
         faults: tuple[Offence, ...] = (),
         dtype: torch.dtype = torch.float32,
+        fresh: bool = False,
     ) -> Traced:
-        """A tensor; ``like`` gives factor and memory."""
+        """A tensor; ``like`` gives factor and, unless it is a ``fresh`` one, memory."""
         plain = torch.empty(shape, dtype=dtype, device="meta")
         out: Traced = torch.Tensor._make_subclass(Traced, plain)  # type: ignore[attr-defined]
         out.tracer, out.source, out.moved = tracer, source, moved
         out.factor = 1.0 if like is None else like.factor
         out.scaled = () if like is None else like.scaled
         out.own_faults = faults
-        out.memory = Memory() if like is None else like.memory
+        out.memory = Memory() if like is None or fresh else like.memory
         out.memory.members.append(weakref.ref(out))
         return out
 

@@ -63,9 +63,9 @@ class Tracer:
             x.moved = torch.full(tuple(x.shape), -NODE) if lost else self._all(x.source)
         return x.moved
 
-    def value(self, source: int) -> Traced:
-        """The payload of a node."""
-        return Traced.make(self, self._shape(source), source=source)
+    def value(self, source: int, shares: Traced | None = None) -> Traced:
+        """The payload of a node, perhaps in the memory of another tensor."""
+        return Traced.make(self, self._shape(source), source=source, like=shares)
 
     def _nowhere(self, *shape: int) -> Traced:
         return Traced.make(self, (SAMPLES, *shape, self.timesteps), source=NOWHERE)
@@ -184,7 +184,8 @@ class Tracer:
             self._fits(module, what, sources)
             payload = self._payload(module, sources)
             node = Node(block, module, sources, shape, payload)
-            out = self.value(self._append(node))
+            shares = None if isinstance(module, (Population, Output)) else values[0]
+            out = self.value(self._append(node), shares)
         return module.logged(out) if hasattr(module, "logged") else out  # type: ignore[operator]
 
     def _input(self, module: Input, name: str, what: str, values: list[Any]) -> Traced:

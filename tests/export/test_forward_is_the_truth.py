@@ -298,6 +298,12 @@ REFUSED = {
         lambda m, x: row(m, x) @ torch.ones(9, 7),
         "the forward .*cannot be followed: RuntimeError",
     ),
+    "in place behind a view": (
+        lambda m, x: (lambda h: m.o(m.d(m.flat(h).add_(m.flat(m.b(h))))) if h.dim() else h)(
+            m.a(m.i(x))
+        ),
+        r"add\(\) .*in place",
+    ),
     "a function of Python": (
         lambda m, x: m.head(m.a(m.i(x)).apply_(lambda z: z + 1)),
         r"apply\(\)",
