@@ -43,7 +43,9 @@ class TrainConfig(Options):
         "than 100 batches, when running ones still hold some of their start.",
     )
     amp: bool = option(
-        False, flag(), "Convolutions and dense layers in bfloat16 while training, for GPUs."
+        False,
+        flag(),
+        "Convolutions and dense layers in bfloat16 while training, for GPUs, and CPUs that have it.",
     )
     optimiser: str = option("adamw", choice(OPTIMISERS), "sgd has Nesterov momentum.")
     bias_lr: float = option(
