@@ -45,7 +45,7 @@ class TrainConfig(Options):
     amp: bool = option(
         False,
         flag(),
-        "Convolutions and dense layers in bfloat16 while training, for GPUs, and CPUs that have it.",
+        "Convolutions and dense layers in bfloat16 while training: GPUs, CPUs that have it.",
     )
     optimiser: str = option("adamw", choice(OPTIMISERS), "sgd has Nesterov momentum.")
     bias_lr: float = option(
