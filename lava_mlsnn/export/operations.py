@@ -174,7 +174,9 @@ def _moved(func: Any, args: Any, kwargs: Any, found: list[Traced], fresh: bool =
 
 
 def _numbers(x: Any) -> Any:
-    return x.tracer.numbers(x) if isinstance(x, Traced) else x
+    if isinstance(x, Traced):
+        return x.tracer.numbers(x)
+    return x.detach().cpu() if isinstance(x, torch.Tensor) else x  # an index
 
 
 def _alias(x: Traced) -> Traced:

@@ -60,7 +60,7 @@ class Tracer:
         """Which element of which payload every element of x is."""
         if x.moved is None:
             lost = x.source == NOWHERE
-            x.moved = torch.full(tuple(x.shape), -NODE) if lost else self._all(x.source)
+            x.moved = torch.full(x.shape, -NODE, device="cpu") if lost else self._all(x.source)
         return x.moved
 
     def value(self, source: int, shares: Traced | None = None) -> Traced:
