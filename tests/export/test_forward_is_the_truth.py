@@ -21,6 +21,7 @@ from lava_mlsnn.activity import measure
 from lava_mlsnn.export import connections, to_spec, trace
 from lava_mlsnn.models import MultiLevelNetwork
 from lava_mlsnn.slayer import block
+from netx_export import export_model, lava_available, read
 from netx_export.errors import ParityError, UnsupportedLayerError
 
 torch.set_num_threads(1)
@@ -187,6 +188,17 @@ def test_the_exported_network_computes_the_forward(forward, timesteps):
     assert report.count == 0 and set(report.layers) >= {"i", "d", "o"}
     if forward in (skip, skips, dead_and_counted):  # activity of model and runner
         assert measure(spec, x, model=model, backend="model") == measure(spec, x)
+
+
+@pytest.mark.lava
+@pytest.mark.skipif(not lava_available(), reason="Lava needs Python 3.10")
+def test_reuse_and_sums_are_the_same_in_lava_and_in_the_file(tmp_path):
+    model = Own(lambda m, x: m.head(m.b(m.b(m.a(m.i(x)))) + m.i(x)))
+    export_model(model, tmp_path / "own.net")
+    spec = read(tmp_path / "own.net")
+    assert [p.name for _, p in spec.populations] == ["a", "b", "b_use2", "add", "d", "o"]
+    report = check_parity(spec, samples(2, 2), model=model, lava_samples=2)
+    assert report.count == 0 and set(report.samples) == {"training", "lava", "lava leaf"}
 
 
 def static(m, x):
