@@ -7,16 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from lava_mlsnn.checks import shown
 from lava_mlsnn.errors import ConfigError
+from lava_mlsnn.lava.chip import run_loihi2
+from lava_mlsnn.lava.run import run_lava
+from lava_mlsnn.runner import IntegerRunner
 from lava_mlsnn.trace import Trace
-
-if TYPE_CHECKING:
-    from netx_export.spec import NetworkSpec
+from netx_export.spec import NetworkSpec
 
 __all__ = ["BACKENDS", "Backend", "backend_of", "traces_of"]
 
@@ -59,8 +60,6 @@ def _runner(
     threads: int = 0,
     **options: Any,
 ) -> Iterator[Trace]:
-    from lava_mlsnn.runner import IntegerRunner
-
     runner = IntegerRunner(spec, on_overflow, threads=threads, kind=kind)
     names = None if layers is None else tuple(layers)
     return runner.iter_traces(x, names, **options)
@@ -71,14 +70,10 @@ def _reference(spec: NetworkSpec, x: np.ndarray, layers: Layers, **options: Any)
 
 
 def _lava(spec: NetworkSpec, x: np.ndarray, layers: Layers, **options: Any) -> Iterator[Trace]:
-    from lava_mlsnn.lava.run import run_lava
-
     yield run_lava(spec, x, probes=True if layers is None else list(layers), **options)
 
 
 def _loihi2(spec: NetworkSpec, x: np.ndarray, layers: Layers, **options: Any) -> Iterator[Trace]:
-    from lava_mlsnn.lava.chip import run_loihi2
-
     yield run_loihi2(spec, x, **options)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from netx_export.spec import NetworkSpec
+from netx_export.spec.timing import depths
 
 __all__ = ["block_outputs", "feeds_weights"]
 
@@ -30,8 +31,6 @@ def block_outputs(spec: NetworkSpec) -> list[list[int]]:
     list of list of int
         Layer indices. Source: ours (a file does not store blocks).
     """
-    from netx_export.spec.timing import depths
-
     last = len(spec.layers) - 1
     group = {i: p.name.rpartition(".")[0] or p.name for i, p in spec.populations}
     read_outside = {

@@ -11,14 +11,14 @@ import numpy as np
 from lava_mlsnn.backends import backend_of, traces_of
 from lava_mlsnn.checks import shown
 from lava_mlsnn.errors import ConfigError, DataError
+from lava_mlsnn.trace import Trace
+from netx_export.spec import NetworkSpec, need_spec
 from netx_export.spec.encode import encode
 
 if TYPE_CHECKING:
     import torch
 
     from lava_mlsnn.activity.record import Activity
-    from lava_mlsnn.trace import Trace
-    from netx_export.spec import NetworkSpec
 
 __all__ = ["ActivityMeter", "measure"]
 
@@ -54,8 +54,6 @@ class ActivityMeter:
     """
 
     def __init__(self, spec: NetworkSpec) -> None:
-        from netx_export.spec import need_spec
-
         self.spec = need_spec(spec)
         self.samples = 0
         self.timesteps = 0  # of what was added; networks of lava-dl's neurons take any

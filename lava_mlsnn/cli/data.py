@@ -5,15 +5,15 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from lava_mlsnn.cli.console import Console
+from lava_mlsnn.data import check_fits, draw_samples, load_dataset
+from lava_mlsnn.data.classes import UNNAMED, NamesWarning
 from lava_mlsnn.errors import ConfigError, DataError
-
-if TYPE_CHECKING:
-    from netx_export.spec import NetworkSpec
+from netx_export.spec import NetworkSpec
 
 __all__ = ["said", "test_samples"]
 
@@ -23,8 +23,6 @@ SEED = 0
 @contextmanager
 def said(console: Console) -> Iterator[None]:
     """Names that cannot be compared become a line of the command, not one of Python."""
-    from lava_mlsnn.data.classes import NamesWarning
-
     with warnings.catch_warnings():
         warnings.simplefilter("always", NamesWarning)
         before = warnings.showwarning
@@ -52,9 +50,6 @@ def test_samples(
     DataError, ConfigError
         If the data cannot be read, or has another shape or other classes.
     """
-    from lava_mlsnn.data import check_fits, draw_samples, load_dataset
-    from lava_mlsnn.data.classes import UNNAMED
-
     with console.progress("reading images") as follow:
         name = data or str(spec.provenance.get("dataset", "digits"))
         try:

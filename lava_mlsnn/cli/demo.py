@@ -7,15 +7,24 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lava_mlsnn.activity import ActivityMeter
 from lava_mlsnn.cli.console import Console, Failed
 from lava_mlsnn.cli.data import said
+from lava_mlsnn.cli.network import provenance
 from lava_mlsnn.cli.train import CHECKPOINT
+from lava_mlsnn.data import Dataset, load_dataset
+from lava_mlsnn.errors import ConfigError, FormatError
+from lava_mlsnn.models import ModelConfig
+from lava_mlsnn.parity import check_parity
+from lava_mlsnn.plots import save_figure
+from lava_mlsnn.runner import IntegerRunner, encode
+from lava_mlsnn.training.config import TrainConfig
+from netx_export import lava_available, read
+from netx_export.file.atomic import make_folder, write_atomic
+from netx_export.spec import NetworkSpec
 
 if TYPE_CHECKING:
-    from lava_mlsnn.data import Dataset
     from lava_mlsnn.models import MultiLevelNetwork
-    from lava_mlsnn.training.config import TrainConfig
-    from netx_export.spec import NetworkSpec
 
 __all__ = ["run_demo"]
 
@@ -30,15 +39,9 @@ def run_demo(
     fresh: bool,
 ) -> None:
     """Train, export, run, compare, draw, summarise."""
-    from lava_mlsnn.cli.network import provenance
-    from lava_mlsnn.data import load_dataset
     from lava_mlsnn.export import export_model
-    from lava_mlsnn.models import ModelConfig
-    from lava_mlsnn.parity import check_parity
     from lava_mlsnn.training.checkpoint import load_checkpoint
     from lava_mlsnn.training.loop import accuracy
-    from netx_export import lava_available, read
-    from netx_export.file.atomic import make_folder, write_atomic
 
     start = time.perf_counter()
     make_folder(out)
@@ -93,8 +96,6 @@ def run_demo(
         )
     console.say(*f"    {report}".split("\n"))
 
-    from lava_mlsnn.plots import save_figure
-
     image = out / "activity.png"
     save_figure(
         image,
@@ -131,7 +132,6 @@ def run_demo(
 def _train(
     console: Console, config: Any, dataset: Dataset, recipe: Any, checkpoint: Path
 ) -> MultiLevelNetwork:
-    from lava_mlsnn.errors import ConfigError, FormatError
     from lava_mlsnn.training.loop import train
 
     went_on = checkpoint.exists()
@@ -154,9 +154,6 @@ def _train(
 
 def _run(console: Console, spec: NetworkSpec, dataset: Dataset) -> tuple[float, Any, Any]:
     """Accuracy, activity and the trace of the first sample."""
-    from lava_mlsnn.activity import ActivityMeter
-    from lava_mlsnn.runner import IntegerRunner, encode
-
     runner, meter = IntegerRunner(spec), ActivityMeter(spec)
     x = encode(spec, dataset.x_test)
     right = 0

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from lava_mlsnn.activity import ActivityMeter
 from lava_mlsnn.cli.console import Console
-
-if TYPE_CHECKING:
-    from lava_mlsnn.energy import Design
+from lava_mlsnn.cli.data import test_samples
+from lava_mlsnn.energy import Constants, Design, energies, read_constants, structure
+from lava_mlsnn.runner import IntegerRunner, encode
+from netx_export import read
 
 __all__ = ["run_energy"]
 
@@ -22,12 +23,6 @@ def run_energy(
     design: Design,
 ) -> None:
     """Energy of a file on the event-driven machine and its ANNs, by the analytical model."""
-    from lava_mlsnn.activity import ActivityMeter
-    from lava_mlsnn.cli.data import test_samples
-    from lava_mlsnn.energy import Constants, energies, read_constants, structure
-    from lava_mlsnn.runner import IntegerRunner, encode
-    from netx_export import read
-
     table = Constants() if constants is None else read_constants(constants)
     spec = read(file)
     net = structure(spec)  # complain before reading data

@@ -8,6 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from lava_mlsnn.cli.console import Console, Failed
+from lava_mlsnn.cli.data import test_samples
+from lava_mlsnn.lava.chip import choose_host, run_loihi2
+from lava_mlsnn.loihi2 import programs_of
+from lava_mlsnn.runner import encode
+from netx_export import read
+from netx_export.file.atomic import make_folder, write_atomic
 
 __all__ = ["list_programs", "run_on_chip"]
 
@@ -16,11 +22,6 @@ def run_on_chip(
     console: Console, file: Path, data: str | None, samples: int, place: dict[str, Any]
 ) -> None:
     """Accuracy on Loihi 2, and how many integers differ from the runner's."""
-    from lava_mlsnn.cli.data import test_samples
-    from lava_mlsnn.lava.chip import choose_host, run_loihi2
-    from lava_mlsnn.runner import encode
-    from netx_export import read
-
     spec = read(file)
     choose_host(place["partition"], place["board"], place["host"])  # complain before reading data
     x, y = test_samples(console, spec, data, samples)
@@ -53,10 +54,6 @@ def run_on_chip(
 
 def list_programs(console: Console, file: Path, out: Path | None) -> None:
     """Listings of a network's programs, to the terminal or into a folder."""
-    from lava_mlsnn.loihi2 import programs_of
-    from netx_export import read
-    from netx_export.file.atomic import make_folder, write_atomic
-
     programs = programs_of(read(file))
     if out is not None:
         make_folder(out)

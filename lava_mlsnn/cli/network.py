@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from lava_mlsnn import __version__, parity
+from lava_mlsnn.activity import Activity, ActivityMeter
 from lava_mlsnn.backends import backend_of, traces_of
 from lava_mlsnn.checks import shown
 from lava_mlsnn.cli.console import Console, Failed
 from lava_mlsnn.cli.data import test_samples
 from lava_mlsnn.errors import DataError
-
-if TYPE_CHECKING:
-    from lava_mlsnn.activity import Activity
-    from lava_mlsnn.parity import ParityReport
+from lava_mlsnn.parity import ParityReport
+from lava_mlsnn.runner import encode
+from netx_export import latency, lava_available, read, stock_reasons, worst_case
+from netx_export.spec.describe import describe
 
 __all__ = [
     "run_check",
@@ -31,7 +33,6 @@ def run_export(console: Console, checkpoint: Path, out: Path) -> None:
     """Checkpoint to file."""
     from lava_mlsnn.export import export_model, scale_losses
     from lava_mlsnn.training.checkpoint import load_checkpoint, load_model
-    from netx_export import stock_reasons
 
     content = load_checkpoint(checkpoint)
     model = load_model(checkpoint)
@@ -54,8 +55,6 @@ def run_export(console: Console, checkpoint: Path, out: Path) -> None:
 
 def provenance(content: dict[str, Any]) -> dict[str, Any]:
     """What a file says about where it comes from."""
-    from lava_mlsnn import __version__
-
     kept = ("config", "train_config", "dataset", "epoch")
     return {"lava_mlsnn": __version__, **{k: content[k] for k in kept if k in content}}
 
@@ -69,10 +68,6 @@ def run_network(
     options: dict[str, Any],
 ) -> None:
     """Accuracy and activity of a file; of ``options`` those that the backend takes."""
-    from lava_mlsnn.activity import ActivityMeter
-    from lava_mlsnn.runner import encode
-    from netx_export import read
-
     row = backend_of(backend)
     options = {k: v for k, v in options.items() if k in row.options}
     spec = read(file)
@@ -144,9 +139,7 @@ def run_check(
     backends: list[str],
 ) -> None:
     """Ranges and parity of a file."""
-    from lava_mlsnn import parity
     from lava_mlsnn.training.checkpoint import load_model
-    from netx_export import lava_available, read, worst_case
 
     for name in backends:
         backend_of(name)
@@ -194,9 +187,6 @@ def _finish_check(
 
 def run_info(console: Console, file: Path) -> None:
     """What a file holds."""
-    from netx_export import latency, read, stock_reasons, worst_case
-    from netx_export.spec.describe import describe
-
     spec = read(file)
     bits = {r.index: r.bits for r in worst_case(spec)}
     rows = [{**row, "bits needed": bits.get(row["layer"], "")} for row in describe(spec)]

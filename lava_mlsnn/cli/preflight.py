@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from lava_mlsnn.cli.console import Console, Failed
+from lava_mlsnn.cli.data import test_samples
 from lava_mlsnn.errors import ConfigError, MLSNNError
-
-if TYPE_CHECKING:
-    from lava_mlsnn.loihi2.fit.report import Preflight
-    from netx_export.spec import NetworkSpec
+from lava_mlsnn.loihi2 import limits_for, preflight
+from lava_mlsnn.loihi2.fit.mapping_file import write_mapping
+from lava_mlsnn.loihi2.fit.report import Preflight
+from lava_mlsnn.runner import encode
+from netx_export import read
+from netx_export.spec import NetworkSpec
 
 __all__ = ["check_options", "run_preflight"]
 
@@ -39,10 +42,6 @@ def run_preflight(
     mapping: Path | None,
 ) -> None:
     """Report, and exit code 1 if the network does not fit."""
-    from lava_mlsnn.loihi2 import limits_for, preflight
-    from lava_mlsnn.loihi2.fit.mapping_file import write_mapping
-    from netx_export import read
-
     table = limits_for(system, limits)
     spec = read(file)
     payload = _payload(console, spec, data, samples)
@@ -61,9 +60,6 @@ def _payload(
     console: Console, spec: NetworkSpec, data: str | None, samples: int
 ) -> np.ndarray | None:
     """Calibration samples; None where no dataset is named and the usual one does not fit."""
-    from lava_mlsnn.cli.data import test_samples
-    from lava_mlsnn.runner import encode
-
     try:
         x, _ = test_samples(console, spec, data, samples)
     except MLSNNError as error:

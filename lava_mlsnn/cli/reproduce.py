@@ -5,22 +5,21 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lava_mlsnn.cli.console import Console
+from lava_mlsnn.data import Dataset, load_dataset
 from lava_mlsnn.errors import ConfigError
-
-if TYPE_CHECKING:
-    from lava_mlsnn.data import Dataset
-    from lava_mlsnn.reproduce.trial import Experiment, Trial
+from lava_mlsnn.reproduce import EXPERIMENTS
+from lava_mlsnn.reproduce.records import fingerprint, finished
+from lava_mlsnn.reproduce.trial import Experiment, Trial
+from netx_export.file.atomic import make_folder
 
 __all__ = ["list_experiments", "run_reproduce"]
 
 
 def list_experiments(console: Console) -> None:
     """Names, questions, and how many trainings each takes."""
-    from lava_mlsnn.reproduce import EXPERIMENTS
-
     rows: list[list[Any]] = [
         [e.name, ", ".join(e.data), sum(g.seeds for g in e.groups), e.title]
         for e in EXPERIMENTS.values()
@@ -30,8 +29,6 @@ def list_experiments(console: Console) -> None:
 
 
 def _chosen(names: list[str], cifar10: str) -> list[Experiment]:
-    from lava_mlsnn.reproduce import EXPERIMENTS
-
     unknown = [n for n in names if n not in EXPERIMENTS]
     if unknown:
         raise ConfigError(
@@ -68,8 +65,6 @@ def run_reproduce(
 ) -> None:
     """Run what is missing, then write the report of all that is finished."""
     from lava_mlsnn.reproduce import EXPERIMENTS, run_trial, write_report
-    from lava_mlsnn.reproduce.records import finished
-    from netx_export.file.atomic import make_folder
 
     chosen = _chosen(names, cifar10 or ("-" if report_only else ""))
     number, of = _part(part)
@@ -108,8 +103,6 @@ def run_reproduce(
 
 def _check_images(name: str) -> None:
     """Complain about CIFAR-10 before hours of other trainings, not after them."""
-    from lava_mlsnn.data import load_dataset
-
     folder = Path(name).expanduser()
     if not ((folder / "train").is_dir() and (folder / "test").is_dir()):
         load_dataset(name)  # says what is wrong, or reads torchvision's files
@@ -117,8 +110,6 @@ def _check_images(name: str) -> None:
 
 def _check_same(known: dict[str, str], trial: Trial, dataset: Dataset, work: Path) -> None:
     """Results of other files under one name must not stand in one table."""
-    from lava_mlsnn.reproduce.records import fingerprint
-
     if dataset.frames:
         return  # binned differently for every T
     found = fingerprint(dataset)
@@ -160,8 +151,6 @@ def _load(
     work: Path,
 ) -> Dataset:
     """The trial's data, read once; event data is binned into T frames."""
-    from lava_mlsnn.data import load_dataset
-
     name = cifar10 if trial.data == "cifar10" else trial.data
     timesteps = int(trial.model.get("timesteps", 1))
     if (name, timesteps) not in loaded:

@@ -8,7 +8,9 @@ from typing import Any
 
 from lava_mlsnn.cli.console import Console
 from lava_mlsnn.cli.data import said
+from lava_mlsnn.data import load_dataset
 from lava_mlsnn.errors import ConfigError
+from lava_mlsnn.models import ModelConfig
 from lava_mlsnn.training.config import TrainConfig
 from netx_export.file.atomic import make_folder
 
@@ -35,8 +37,6 @@ def run_train(
     """Load data, train, report both accuracies."""
     import torch
 
-    from lava_mlsnn.data import load_dataset
-    from lava_mlsnn.models import ModelConfig
     from lava_mlsnn.training.checkpoint import load_model
     from lava_mlsnn.training.loop import EpochReport, accuracy, train
 

@@ -6,7 +6,11 @@ import os
 from pathlib import Path
 
 from lava_mlsnn.data.dataset import Dataset
-from lava_mlsnn.data.folder import Progress
+from lava_mlsnn.data.digits import load_digits
+from lava_mlsnn.data.events import simulated
+from lava_mlsnn.data.folder import Progress, load_folder
+from lava_mlsnn.data.recordings import RECORDINGS, load_recordings
+from lava_mlsnn.data.vision import VISION, load_vision
 from lava_mlsnn.errors import DataError
 
 __all__ = ["ROOT_VARIABLE", "load_dataset"]
@@ -50,13 +54,8 @@ def load_dataset(
     DataError
         If data or the package that reads it is missing, or data is unreadable.
     """
-    from lava_mlsnn.data.recordings import RECORDINGS, load_recordings
-    from lava_mlsnn.data.vision import VISION, load_vision
-
     place = Path(os.path.expanduser(root or os.environ.get(ROOT_VARIABLE) or "data"))
     if name == "digits":
-        from lava_mlsnn.data.digits import load_digits
-
         return load_digits()
     if name in VISION:
         return load_vision(name, place, download)
@@ -64,14 +63,10 @@ def load_dataset(
         return load_recordings(name, place, timesteps, download, progress)
     path = Path(os.path.expanduser(name))
     if os.path.isdir(path):  # unlike the Path methods, no error for a name that cannot be
-        from lava_mlsnn.data.folder import load_folder
-
         return load_folder(path, progress)
     images = name.rstrip("/").removesuffix(EVENTS)
     known = images == "digits" or images in VISION or os.path.isdir(os.path.expanduser(images))
     if images != name and known:
-        from lava_mlsnn.data.events import simulated
-
         source = load_dataset(images, progress, root=root, download=download)
         return simulated(source, name, timesteps, progress)
     names = ", ".join(repr(n) for n in ("digits", *VISION, *RECORDINGS))

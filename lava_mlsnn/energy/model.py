@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from lava_mlsnn.activity.record import Activity
 from lava_mlsnn.energy.ann import artificial
 from lava_mlsnn.energy.constants import Constants
 from lava_mlsnn.energy.design import Design
@@ -12,10 +11,7 @@ from lava_mlsnn.energy.result import Energy
 from lava_mlsnn.energy.snn import matched, spiking
 from lava_mlsnn.energy.structure import Structure, structure
 from lava_mlsnn.errors import ConfigError
-
-if TYPE_CHECKING:
-    from lava_mlsnn.activity.record import Activity
-    from netx_export.spec import NetworkSpec
+from netx_export.spec import NetworkSpec
 
 __all__ = ["ann_energy", "energies", "snn_energy", "zero_skip_energy"]
 

@@ -7,15 +7,15 @@ importRosbag, which are GPL: it is therefore no extra of this package. Its metri
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from lava_mlsnn.activity.record import Activity
+from lava_mlsnn.energy.snn import matched
+from lava_mlsnn.energy.structure import structure
 from lava_mlsnn.errors import ConfigError
 from netx_export.spec import NetworkSpec, need_spec
-
-if TYPE_CHECKING:
-    from lava_mlsnn.activity.record import Activity
 
 __all__ = ["neurobench_metrics", "neurobench_model"]
 
@@ -51,9 +51,6 @@ def neurobench_metrics(spec: NetworkSpec, activity: Activity) -> dict[str, Any]:
     ConfigError
         If the activity is of another network.
     """
-    from lava_mlsnn.energy.snn import matched
-    from lava_mlsnn.energy.structure import structure
-
     parameters = weights = connected = zeros = 0
     for _, layer in need_spec(spec).populations:
         for synapse in layer.synapses:

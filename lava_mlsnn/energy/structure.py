@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from lava_mlsnn.errors import UnsupportedLayerError
-from netx_export.spec import NetworkSpec, Shape, Synapse, need_spec
+from netx_export.spec import NetworkSpec, Population, Shape, Synapse, need_spec
 from netx_export.spec.geometry import Geometry
-
-if TYPE_CHECKING:
-    from netx_export.spec import Population
+from netx_export.spec.timing import delays
 
 __all__ = ["Link", "Node", "Structure", "link_of", "structure", "width"]
 
@@ -103,8 +100,6 @@ def structure(spec: NetworkSpec | Structure) -> Structure:
     UnsupportedLayerError
         For neurons of lava-dl: their leak and traces have no energy here.
     """
-    from netx_export.spec.timing import delays
-
     if isinstance(spec, Structure):
         return spec
     need_spec(spec)

@@ -11,6 +11,7 @@ bytes in and out, weights that fit signed bytes. Shortcuts come along:
 
 from __future__ import annotations
 
+from collections.abc import Callable, Container
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,12 +22,10 @@ from lava_mlsnn.engine.int8 import pack_threshold, separates
 from lava_mlsnn.engine.payload import BYTE_MAX, laid_out, plain
 from lava_mlsnn.engine.probe import backend
 from lava_mlsnn.engine.weights import arm_of, halved, merged, ordinary
+from netx_export.spec import Identity, MultiLevel, Population
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container
-
     from lava_mlsnn.engine.general import General
-    from netx_export.spec import Population
 
 __all__ = ["Fused", "fuse"]
 
@@ -111,8 +110,6 @@ def fuse(
     general : callable
         Makes the same layer as :class:`General`.
     """
-    from netx_export.spec import Identity, MultiLevel
-
     neuron = layer.neuron
     if not (isinstance(neuron, MultiLevel) and neuron.levels <= BYTE_MAX and backend()):
         return None

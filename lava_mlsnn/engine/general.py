@@ -8,7 +8,7 @@ where its division finds the right level (:mod:`netx_export.spec.step`), else fl
 from __future__ import annotations
 
 from collections.abc import Callable, Container
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,13 +17,10 @@ from lava_mlsnn.engine.form import NOTHING, Form, Payloads
 from lava_mlsnn.engine.sums import Sum, gain_sum, weighted_sum
 from lava_mlsnn.engine.weights import arm_of
 from netx_export.errors import UnsupportedLayerError
-from netx_export.spec import Conv, Dense, Identity, MultiLevel, Readout, Synapse
+from netx_export.spec import Conv, Dense, Identity, MultiLevel, Population, Readout, Synapse
 from netx_export.spec.kinds import of_kind
+from netx_export.spec.ranges import LayerRange
 from netx_export.spec.widths import STATE_MAX
-
-if TYPE_CHECKING:
-    from netx_export.spec import Population
-    from netx_export.spec.ranges import LayerRange
 
 __all__ = ["General", "has_form"]
 

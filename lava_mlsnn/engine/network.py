@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -16,9 +16,8 @@ from lava_mlsnn.engine.payload import from_array, laid_out, plain, to_array
 from lava_mlsnn.engine.plan import plan_layers
 from lava_mlsnn.engine.trial import gives_way
 from netx_export.settings import exact_settings
-
-if TYPE_CHECKING:
-    from netx_export.spec import Layer, NetworkSpec
+from netx_export.spec import Flatten, Layer, NetworkSpec
+from netx_export.spec.graph import order
 
 __all__ = ["Engine", "flattened"]
 
@@ -63,9 +62,6 @@ class Engine:
     """
 
     def __init__(self, spec: NetworkSpec, kind: str = "auto", overflow: str = "wrap") -> None:
-        from netx_export.spec import Flatten
-        from netx_export.spec.graph import order
-
         self.spec = spec
         with exact_settings(), torch.inference_mode():
             self.layers, self.byte = plan_layers(spec, kind, overflow)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from lava_mlsnn.engine.form import Form, Payloads
 from lava_mlsnn.engine.fused import fuse
@@ -14,11 +13,10 @@ from lava_mlsnn.engine.payload import BYTE_MAX, sample
 from lava_mlsnn.engine.reference import Reference
 from lava_mlsnn.engine.trial import tried
 from netx_export.errors import ConfigError
+from netx_export.spec import Flatten, Input, NetworkSpec
+from netx_export.spec.graph import order
+from netx_export.spec.ranges import LayerRange, worst_case
 from netx_export.spec.widths import STATE_MAX
-
-if TYPE_CHECKING:
-    from netx_export.spec import NetworkSpec
-    from netx_export.spec.ranges import LayerRange
 
 __all__ = ["KINDS", "plan_layers"]
 
@@ -42,8 +40,6 @@ def plan_layers(
     trusted : bool
         Whether payloads that enter keep to the range that the file gives.
     """
-    from netx_export.spec.ranges import worst_case
-
     if kind not in KINDS:
         raise ConfigError(f"kind must be one of {', '.join(KINDS)}, got {kind!r}")
     ranges = {r.index: r for r in worst_case(spec if trusted else _of_any_input(spec))}
@@ -83,8 +79,6 @@ def plan_layers(
 def _of_any_input(spec: NetworkSpec) -> NetworkSpec:
     """Neurons that the file's range of the input never makes fire may fire now."""
     anything = replace(spec.input, levels=STATE_MAX, signed=True)
-    from netx_export.spec import NetworkSpec
-
     return NetworkSpec((anything, *spec.layers[1:]), spec.timesteps)
 
 
@@ -94,9 +88,6 @@ def _maps(sources: list[tuple[tuple[int, ...], int, int, bool]], count: int) -> 
 
 def _payloads(spec: NetworkSpec, ranges: dict[int, LayerRange]) -> list[tuple[int, int]]:
     """Smallest and largest payload of every layer."""
-    from netx_export.spec import Flatten, Input
-    from netx_export.spec.graph import order
-
     found = [(0, 0)] * len(spec.layers)
     for index in order(spec.layers):
         layer = spec.layers[index]
@@ -114,9 +105,6 @@ def _loose(spec: NetworkSpec, ranges: dict[int, LayerRange], trusted: bool) -> s
 
     Neurons that fire send 0..N whatever came in: behind them all is well again.
     """
-    from netx_export.spec import Flatten, Input
-    from netx_export.spec.graph import order
-
     loose = set() if trusted else {0}
     for index in order(spec.layers):
         layer = spec.layers[index]

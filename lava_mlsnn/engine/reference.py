@@ -7,17 +7,15 @@ the Lava Processes. The other two forms are tested against it.
 from __future__ import annotations
 
 from collections.abc import Container
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 
 from lava_mlsnn.engine.form import Form, Payloads
 from lava_mlsnn.engine.payload import from_array, to_array
+from netx_export.spec import NetworkSpec, Population
 from netx_export.spec.widths import fit_state
-
-if TYPE_CHECKING:
-    from netx_export.spec import NetworkSpec, Population
 
 __all__ = ["Reference"]
 

@@ -9,7 +9,7 @@ timesteps while the pipeline fills are those of that network, too.
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,9 +21,9 @@ from lava_mlsnn.engine.plan import plan_layers
 from lava_mlsnn.engine.reference import Reference
 from lava_mlsnn.engine.trial import gives_way
 from netx_export.settings import exact_settings
-
-if TYPE_CHECKING:
-    from netx_export.spec import NetworkSpec
+from netx_export.spec import Flatten, Input, NetworkSpec
+from netx_export.spec.graph import order
+from netx_export.spec.timing import delays, depths
 
 __all__ = ["StreamEngine"]
 
@@ -50,9 +50,6 @@ class StreamEngine:
 
     @exact_settings()
     def __init__(self, spec: NetworkSpec, floating: bool = False, offset: int = 0) -> None:
-        from netx_export.spec.graph import order
-        from netx_export.spec.timing import delays, depths
-
         self.spec = spec
         self.offset = offset
         self.floating = floating
@@ -128,8 +125,6 @@ class StreamEngine:
         x : ndarray, (C, H, W) or (F,)
             Payload; whole numbers unless ``floating``.
         """
-        from netx_export.spec import Flatten, Input
-
         x = x.astype(bool) if self._binary else x
         self._watch(x)
         with torch.inference_mode():

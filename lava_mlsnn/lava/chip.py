@@ -18,6 +18,7 @@ import numpy as np
 from lava_mlsnn.errors import ConfigError, MLSNNError, RunError
 from lava_mlsnn.lava.forks import alone
 from lava_mlsnn.lava.session import LavaSession, require_lava
+from lava_mlsnn.runner import IntegerRunner
 from lava_mlsnn.trace import Trace
 from netx_export.spec import NetworkSpec, Readout, need_spec
 from netx_export.spec.encode import check_payload
@@ -135,8 +136,6 @@ def run_loihi2(
     Trace
         Results later than expected are found by comparing with the integer runner.
     """
-    from lava_mlsnn.runner import IntegerRunner
-
     x = check_payload(need_spec(spec), x)
     if not isinstance(spec.output.neuron, Readout):
         raise ConfigError("the last layer must be a readout to be read on Loihi 2")

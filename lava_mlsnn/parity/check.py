@@ -15,12 +15,13 @@ from lava_mlsnn.data.samples import draw_samples
 from lava_mlsnn.errors import DataError
 from lava_mlsnn.parity.report import ParityReport, compare
 from lava_mlsnn.runner import IntegerRunner, encode
+from netx_export.spec import NetworkSpec
 from netx_export.spec.encode import as_array, check_payload
+from netx_export.spec.timing import depths
 
 if TYPE_CHECKING:
     import torch
 
-    from netx_export.spec import NetworkSpec
 
 __all__ = ["check_parity", "training_trace"]
 
@@ -151,8 +152,6 @@ def _runner_trace(runner: IntegerRunner, x: np.ndarray) -> dict[str, np.ndarray]
 
 def _merge(found: dict[tuple[str, str], Any], spec: NetworkSpec) -> list[Any]:
     """One Difference per layer and side, the batches joined, input side first."""
-    from netx_export.spec.timing import depths
-
     # a file may hold its layers in any order
     depth = depths(spec)
     place = {layer.name: (depth[i], i) for i, layer in enumerate(spec.layers)}

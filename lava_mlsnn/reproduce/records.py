@@ -7,13 +7,11 @@ import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from lava_mlsnn.data import Dataset
 from lava_mlsnn.errors import FormatError
 from lava_mlsnn.reproduce.trial import Trial
-
-if TYPE_CHECKING:
-    from lava_mlsnn.data import Dataset
 
 __all__ = ["MACHINES", "NETWORK", "PAYLOADS", "RECORD", "fingerprint", "finished", "network_of"]
 

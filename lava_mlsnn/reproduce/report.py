@@ -13,6 +13,7 @@ from lava_mlsnn.reproduce.page import page
 from lava_mlsnn.reproduce.records import finished, network_of
 from lava_mlsnn.reproduce.tables import COLUMNS, ROWS, markdown
 from lava_mlsnn.reproduce.trial import Claim, Experiment, Results
+from netx_export.file.atomic import make_folder, write_atomic
 
 __all__ = ["results_of", "write_report"]
 
@@ -65,8 +66,6 @@ def write_report(
     FormatError
         If a record or network is damaged.
     """
-    from netx_export.file.atomic import make_folder, write_atomic
-
     found = [(e, results) for e in experiments if any((results := results_of(e, work)).values())]
     if not found:
         raise ConfigError(
@@ -139,8 +138,6 @@ def _keep(
     experiment: Experiment, results: Results, work: Path, out: Path
 ) -> list[tuple[str, Mapping[str, Any]]]:
     """Copy networks of first seeds that the experiment keeps; (file name, record) of each."""
-    from netx_export.file.atomic import write_atomic
-
     found = []
     for group in experiment.groups:
         trial = group.trials()[0]

@@ -11,13 +11,19 @@ from collections.abc import Callable
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import numpy as np
+
+from lava_mlsnn import __version__
+from lava_mlsnn.activity import ActivityMeter
+from lava_mlsnn.data import Dataset
+from lava_mlsnn.energy import Design, ann_energy, snn_energy, structure, zero_skip_energy
+from lava_mlsnn.models import ModelConfig
 from lava_mlsnn.reproduce.records import NETWORK, PAYLOADS, RECORD, fingerprint, finished
 from lava_mlsnn.reproduce.trial import Trial
-
-if TYPE_CHECKING:
-    from lava_mlsnn.data import Dataset
+from lava_mlsnn.runner import IntegerRunner, encode
+from netx_export.file.atomic import make_folder, write_atomic
 
 __all__ = ["run_trial"]
 
@@ -48,11 +54,9 @@ def run_trial(
         whole test split, activity per sample, energy in nJ per sample and machine, and
         where all this comes from.
     """
-    from lava_mlsnn.models import ModelConfig
     from lava_mlsnn.training.evaluate import accuracy
     from lava_mlsnn.training.loop import train
     from netx_export import export_model
-    from netx_export.file.atomic import make_folder, write_atomic
 
     done = finished(trial, work)
     if done is not None:
@@ -121,10 +125,6 @@ def run_trial(
 
 def _measure(spec: Any, dataset: Dataset) -> tuple[float, dict[str, Any], dict[str, float]]:
     """Accuracy, activity and energy of the exported integers over the test split."""
-    from lava_mlsnn.activity import ActivityMeter
-    from lava_mlsnn.energy import Design, ann_energy, snn_energy, structure, zero_skip_energy
-    from lava_mlsnn.runner import IntegerRunner, encode
-
     payload = encode(spec, dataset.x_test)
     runner, meter, right, done = IntegerRunner(spec, threads=1), ActivityMeter(spec), 0, 0
     for trace in meter.follow(runner.iter_traces(payload), payload):
@@ -154,10 +154,7 @@ def _measure(spec: Any, dataset: Dataset) -> tuple[float, dict[str, Any], dict[s
 
 def where() -> dict[str, Any]:
     """Commit, date, versions, machine."""
-    import numpy as np
     import torch
-
-    from lava_mlsnn import __version__
 
     return {
         "commit": commit(),

@@ -5,19 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from lava_mlsnn.checks import check_threads, check_whole, shown
 from lava_mlsnn.errors import ConfigError, RangeError, UnsupportedLayerError
 from lava_mlsnn.trace import Trace
-from netx_export.spec import limits
+from netx_export.spec import NetworkSpec, limits, need_spec
 from netx_export.spec.encode import as_array, check_payload, check_shape
 from netx_export.spec.widths import OVERFLOWS
-
-if TYPE_CHECKING:
-    from netx_export.spec import NetworkSpec
 
 __all__ = ["IntegerRunner"]
 
@@ -61,8 +58,6 @@ class IntegerRunner:
         threads: int = 0,
         kind: str = "auto",
     ) -> None:
-        from netx_export.spec import need_spec
-
         need_spec(spec)
         if on_overflow not in ("raise", *OVERFLOWS):
             raise ConfigError(f"on_overflow must be 'raise' or {OVERFLOWS}, got {on_overflow!r}")

@@ -28,6 +28,7 @@ from netx_export.spec import (
     NetworkSpec,
     Population,
 )
+from netx_export.spec.ranges import worst_case
 
 __all__ = [
     "DEFAULT_NEURON",
@@ -139,8 +140,6 @@ def stock_reasons(spec: NetworkSpec) -> list[str]:
     A graded input needs ``input_message_bits`` from the caller, and the result of a
     readout is its ``v >> 6``: no file can say either.
     """
-    from netx_export.spec.ranges import worst_case
-
     reasons = list(_network_reasons(spec))
     sums = {r.index: r for r in worst_case(spec)}
     for index, layer in spec.populations:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from netx_export.errors import DataError
 from netx_export.settings import exact_settings
-from netx_export.spec import limits
+from netx_export.spec import Input, NetworkSpec, limits, need_spec
 from netx_export.spec.graded import says_no_bits
-
-if TYPE_CHECKING:
-    from netx_export.spec import Input, NetworkSpec
 
 __all__ = ["as_array", "check_payload", "encode"]
 
@@ -47,8 +44,6 @@ def encode(spec: NetworkSpec, data: np.ndarray) -> np.ndarray:
         If the data is not finite numbers of the input's shape, or is graded where a file of
         lava-dl says nothing of that.
     """
-    from netx_export.spec import need_spec
-
     layer = need_spec(spec).input
     array = as_array(data)
     if array.dtype.kind not in "buif":

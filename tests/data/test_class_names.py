@@ -130,13 +130,13 @@ def test_a_command_numbers_labels_as_the_file_and_says_what_it_cannot_compare(
 ):
     spec = to_spec(trained)
     data = renamed(dataset(), ("cow", "ant", "bee"))  # other pictures of the same names
-    monkeypatch.setattr("lava_mlsnn.data.load_dataset", lambda *_, **__: data)
+    monkeypatch.setattr("lava_mlsnn.cli.data.load_dataset", lambda *_, **__: data)
     x, y = samples_for(Console(), spec, "stripes", 0)
     found = {image.tobytes(): label for image, label in zip(data.x_test, data.y_test, strict=True)}
     for image, label in zip(x, y, strict=True):
         assert NAMES[label] == data.classes[found[image.tobytes()]]
     other = renamed(dataset(), ("cow", "ant", "bat"))
-    monkeypatch.setattr("lava_mlsnn.data.load_dataset", lambda *_, **__: other)
+    monkeypatch.setattr("lava_mlsnn.cli.data.load_dataset", lambda *_, **__: other)
     with pytest.raises(DataError, match=r"not known to it: 'bat'; missing: 'bee'"):
         samples_for(Console(), spec, "stripes", 0)
     capsys.readouterr()

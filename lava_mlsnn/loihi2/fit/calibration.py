@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lava_mlsnn.loihi2.fit.activity import EventRates
+from lava_mlsnn.runner import IntegerRunner
+from lava_mlsnn.runner.runner import Progress
 from netx_export.spec import Flatten, NetworkSpec, Population, Synapse
+from netx_export.spec.encode import check_payload
 from netx_export.spec.geometry import rows_of
-
-if TYPE_CHECKING:
-    from lava_mlsnn.runner.runner import Progress
 
 __all__ = ["Observed", "calibrate"]
 
@@ -54,9 +53,6 @@ def calibrate(spec: NetworkSpec, payload: np.ndarray, progress: Progress | None 
     UnsupportedLayerError, DataError
         As the runner.
     """
-    from lava_mlsnn.runner import IntegerRunner
-    from netx_export.spec.encode import check_payload
-
     runner = IntegerRunner(spec, on_overflow="wrap")
     events = {i: np.zeros(rows_of(x.shape)) for i, x in enumerate(spec.layers)}
     sums: dict[int, Interval] = {}

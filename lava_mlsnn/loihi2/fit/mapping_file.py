@@ -12,6 +12,7 @@ from typing import Any
 from lava_mlsnn.errors import ConfigError
 from lava_mlsnn.loihi2.fit.limits import Limits
 from lava_mlsnn.loihi2.fit.report import Preflight
+from netx_export.file.atomic import as_path, write_atomic
 
 __all__ = ["mapping_dict", "write_mapping"]
 
@@ -67,8 +68,6 @@ def write_mapping(path: Path, report: Preflight, name: str = "balanced") -> None
     ConfigError
         If the file cannot be written.
     """
-    from netx_export.file.atomic import as_path, write_atomic
-
     content = mapping_dict(report, name)
     cores = ",\n  ".join(json.dumps(core) for core in content.pop("cores"))  # one a line
     head = json.dumps(content, indent=1).removesuffix("\n}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -18,12 +18,10 @@ from lava_mlsnn.loihi2.fit.limits import Limits
 from lava_mlsnn.loihi2.fit.mapping import Mapping, balanced, greedy, loads_of
 from lava_mlsnn.loihi2.fit.remedies import ways_to_fit
 from lava_mlsnn.loihi2.fit.traffic import Traffic, traffic_of
+from lava_mlsnn.runner.runner import Progress
 from netx_export.spec import NetworkSpec, Population, need_spec
 from netx_export.spec.ranges import LayerRange, signed_bits, worst_case
 from netx_export.spec.timing import delays, latency
-
-if TYPE_CHECKING:
-    from lava_mlsnn.runner.runner import Progress
 
 __all__ = ["GroupReport", "Placed", "Preflight", "preflight"]
 

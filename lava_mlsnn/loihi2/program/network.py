@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from lava_mlsnn.errors import UnsupportedLayerError, at
@@ -14,9 +12,8 @@ from lava_mlsnn.loihi2.program.allocation import (
 )
 from lava_mlsnn.loihi2.program.instructions import Program
 from lava_mlsnn.loihi2.program.neuron import readout_program
-
-if TYPE_CHECKING:
-    from netx_export.spec import NetworkSpec, Population
+from netx_export.spec import MultiLevel, NetworkSpec, Population, Readout
+from netx_export.spec.timing import delays, depths
 
 __all__ = ["allocation_of", "allocations_of", "programs_of"]
 
@@ -29,8 +26,6 @@ def allocations_of(spec: NetworkSpec) -> dict[int, Allocation]:
     UnsupportedLayerError, RangeError
         If no program computes a population; names the layer.
     """
-    from netx_export.spec.timing import depths
-
     depth = depths(spec)
     found = {}
     for index, layer in spec.populations:
@@ -41,8 +36,6 @@ def allocations_of(spec: NetworkSpec) -> dict[int, Allocation]:
 
 def allocation_of(layer: Population, timesteps: int, depth: int) -> Allocation:
     """Allocation of one population at a depth; errors as :func:`allocations_of`, unplaced."""
-    from netx_export.spec import MultiLevel, Readout
-
     shape = layer.shape[::-1]  # Lava's order, channels last
     bias = np.zeros(1, np.int64) if layer.bias is None else layer.bias
     neuron = layer.neuron
@@ -78,8 +71,6 @@ def programs_of(spec: NetworkSpec) -> list[Program]:
     Group constants are those of the first population that uses a program; another may
     have others.
     """
-    from netx_export.spec.timing import delays
-
     programs = {a.program.name: a.program for a in allocations_of(spec).values()}
     waits = delays(spec)
     for index, layer in spec.populations:
