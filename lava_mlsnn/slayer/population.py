@@ -134,7 +134,7 @@ class Population(torch.nn.Module):
         return self._integers(self._exported_weights())
 
     def _exported_weights(self) -> list[torch.Tensor | None]:
-        with evaluating(self):
+        with evaluating(self) if self.training else nullcontext():
             return [s.hooked_weight() for s in self._synapses()]
 
     def _integers(self, present: Sequence[torch.Tensor | None]) -> Integers:
@@ -174,11 +174,11 @@ class Population(torch.nn.Module):
             )
         return scaling
 
+    @exact_settings()
     def cached_integers(self) -> Integers:
         """:meth:`integers`, computed anew only where a parameter or statistic changed."""
         return self._exported().integers
 
-    @exact_settings()
     def _exported(self) -> _Exported:
         weights = self._exported_weights()
         known = [w for w in weights if w is not None]
@@ -195,8 +195,9 @@ class Population(torch.nn.Module):
         return self._cache.value
 
     def _tensors(self) -> list[torch.Tensor]:
-        parameters, buffers = list(self.parameters()), list(self.buffers())
-        return parameters + buffers  # torch 2.3 cannot compile an unpacking
+        """What the integers follow from; not T."""
+        parts = [p for p in (self.synapses, self.neuron) if p is not None]
+        return [t for p in parts for t in chain(p.parameters(), p.buffers())]
 
     def _options(self) -> object:
         """What else decides the integers."""
@@ -331,7 +332,8 @@ class Population(torch.nn.Module):
         for synapse, w_int, e, x in zip(
             self._synapses(), ints.weights, ints.exponents, xs, strict=True
         ):
-            arm = synapse.apply_weight(x, w_int.to(device, dtype))
+            layout = torch.channels_last if w_int.dim() == 4 else torch.contiguous_format
+            arm = synapse.apply_weight(x, w_int.to(device, dtype, memory_format=layout))
             if device.type != "cpu":  # cuDNN may pick FFT or Winograd
                 arm = arm.round()
             total = total + arm * 2.0**e
