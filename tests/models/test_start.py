@@ -169,3 +169,20 @@ def test_training_warns_and_goes_on():
     config = ModelConfig(arch="sparse-resnet-20", width=1, input_levels=16, v0="floor")
     with pytest.warns(StartWarning, match="loses a level"):
         train(config, data, TrainConfig(epochs=1))
+
+
+def test_a_training_from_before_goes_on_with_the_start_it_had(tmp_path):
+    data = load_dataset("digits")
+    data = replace(data, x_train=data.x_train[:40], y_train=data.y_train[:40])
+    path, recipe = tmp_path / "model.pt", TrainConfig(epochs=1, batch_size=20)
+    old = ModelConfig(width=1, input_levels=16, **OLD_START)
+    train(old, data, recipe, checkpoint=path)
+    content = torch.load(path, weights_only=True)
+    for name in ("branch_gain", "start_bias"):  # options that the checkpoint is older than
+        del content["config"][name]
+    torch.save(content, path)
+    train(old, data, recipe, checkpoint=path, resume=True)
+    says = r"another network \(v0 = 'floor', branch_gain = 1.0, start_bias = 0.0\)"
+    with pytest.raises(ConfigError, match=says):
+        train(replace(old, v0="auto", branch_gain=None, start_bias=None), data, recipe,
+              checkpoint=path, resume=True)  # fmt: skip

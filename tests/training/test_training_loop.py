@@ -115,7 +115,7 @@ def test_resuming_something_else_is_refused(tmp_path):
     recipe = replace(RECIPE, epochs=1)
     train(MODEL, data, recipe, checkpoint=path)
     before = path.read_bytes()
-    with pytest.raises(ConfigError, match=r"model.pt.*another network"):
+    with pytest.raises(ConfigError, match=r"model.pt.*another network \(levels = 4\)"):
         train(replace(MODEL, levels=8), data, recipe, checkpoint=path, resume=True)
     with pytest.raises(ConfigError, match=r"model.pt.*other options \(lr = "):
         train(MODEL, data, replace(recipe, lr=0.1), checkpoint=path, resume=True)
