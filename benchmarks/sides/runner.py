@@ -64,7 +64,7 @@ def run(threads: int, spec: str, samples: str, count: int, batch: int, passes: i
 
 def memory(threads: int, spec: str, samples: str, count: int, batch: int) -> dict:
     """Bytes that reading the file and running the samples add to the process at their peak."""
-    for name in ("torch", "h5py", "lava_mlsnn.runner.runner", "netx_export.file.reader"):
+    for name in ("torch", "h5py", "lava_mlsnn.runner", "netx_export.file.reader"):
         importlib.import_module(name)  # what importing takes is no work of ours
     from benchmarks.sides.memory import Peak
     from netx_export import read

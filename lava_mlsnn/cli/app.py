@@ -140,7 +140,7 @@ def export(
     as_json: o.Json = False,
 ) -> None:
     """Write a trained network as a NetX file of integers."""
-    from lava_mlsnn.cli.network import run_export
+    from lava_mlsnn.cli.file import run_export
 
     run_export(Console(as_json), checkpoint, out)
 
@@ -182,7 +182,7 @@ def run(
         place = {"partition": partition, "board": board, "host": host, "ucode": ucode}
         run_on_chip(Console(as_json), file, data, samples, place)
         return
-    from lava_mlsnn.cli.network import run_network
+    from lava_mlsnn.cli.file import run_network
 
     options = {"batch_size": batch_size, "threads": threads, "per_layer": per_layer}
     run_network(Console(as_json), file, data, backend, samples, options)
@@ -236,7 +236,7 @@ def check(
     if target:
         run_preflight(Console(as_json), file, data, samples, system, limit or [], cores, mapping)
         return
-    from lava_mlsnn.cli.network import run_check
+    from lava_mlsnn.cli.file import run_check
 
     run_check(Console(as_json), file, model, data, samples, lava_samples, backend or [])
 
@@ -260,7 +260,7 @@ def program(
 @guarded
 def info(file: o.FileArgument, as_json: o.Json = False) -> None:
     """Show the layers of a network file, their latencies, integers and ranges."""
-    from lava_mlsnn.cli.network import run_info
+    from lava_mlsnn.cli.file import run_info
 
     run_info(Console(as_json), file)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from lava_mlsnn.activity import ActivityMeter
 from lava_mlsnn.cli.console import Console, Failed
 from lava_mlsnn.cli.data import said
-from lava_mlsnn.cli.network import provenance
+from lava_mlsnn.cli.file import provenance
 from lava_mlsnn.cli.train import CHECKPOINT
 from lava_mlsnn.data import Dataset, load_dataset
 from lava_mlsnn.errors import ConfigError, FormatError

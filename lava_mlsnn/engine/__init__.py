@@ -10,7 +10,7 @@ of three forms that is exact for it, chosen when the network is loaded:
                case of a layer leaves 24 bits
 """
 
-from lava_mlsnn.engine.network import Engine
+from lava_mlsnn.engine.engine import Engine
 from lava_mlsnn.engine.stream import StreamEngine
 
 __all__ = ["Engine", "StreamEngine"]

@@ -2,7 +2,7 @@
 
 For every layer whose worst case stays in 24 bits: nothing can wrap, so no value is
 looked at twice. float32 where all sums and states stay below 2**23, which is also
-where its division finds the right level (:mod:`netx_export.spec.step`), else float64.
+where its division finds the right level (:mod:`netx_export.spec.neurons.step`), else float64.
 """
 
 from __future__ import annotations

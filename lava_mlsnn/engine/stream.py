@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from lava_mlsnn.engine.engine import flattened
 from lava_mlsnn.engine.form import Form, Payloads
-from lava_mlsnn.engine.network import flattened
 from lava_mlsnn.engine.payload import from_array, laid_out, plain
 from lava_mlsnn.engine.plan import plan_layers
 from lava_mlsnn.engine.reference import Reference

@@ -17,7 +17,7 @@ from lava_mlsnn.slayer.block import Flatten, Input, Output
 from lava_mlsnn.slayer.population import Population
 from lava_mlsnn.slayer.quantise import Scaling
 from lava_mlsnn.slayer.synapse import IdentitySynapse
-from netx_export.spec.step import message_bits
+from netx_export.spec.neurons.step import message_bits
 
 __all__ = ["SAMPLES", "Tracer"]
 

@@ -16,22 +16,22 @@ if TYPE_CHECKING:
     from lava_mlsnn.loihi2.fit.report import preflight as preflight
     from lava_mlsnn.loihi2.program.instructions import Program as Program
     from lava_mlsnn.loihi2.program.interpreter import execute as execute
-    from lava_mlsnn.loihi2.program.network import allocations_of as allocations_of
-    from lava_mlsnn.loihi2.program.network import programs_of as programs_of
     from lava_mlsnn.loihi2.program.neuron import multilevel_program as multilevel_program
     from lava_mlsnn.loihi2.program.neuron import readout_program as readout_program
+    from lava_mlsnn.loihi2.program.programs import allocations_of as allocations_of
+    from lava_mlsnn.loihi2.program.programs import programs_of as programs_of
     from lava_mlsnn.loihi2.program.proof import prove as prove
 
 _HOMES = {
     "Limits": "fit.limits",
     "Preflight": "fit.report",
     "Program": "program.instructions",
-    "allocations_of": "program.network",
+    "allocations_of": "program.programs",
     "execute": "program.interpreter",
     "limits_for": "fit.limits",
     "multilevel_program": "program.neuron",
     "preflight": "fit.report",
-    "programs_of": "program.network",
+    "programs_of": "program.programs",
     "prove": "program.proof",
     "readout_program": "program.neuron",
     "write_mapping": "fit.mapping_file",

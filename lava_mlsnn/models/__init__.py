@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING, Any
 from lava_mlsnn.models.config import ARCHITECTURES, RESNETS, ModelConfig
 
 if TYPE_CHECKING:
-    from lava_mlsnn.models.network import MultiLevelNetwork
+    from lava_mlsnn.models.module import MultiLevelNetwork
 
 __all__ = ["ARCHITECTURES", "ModelConfig", "MultiLevelNetwork", "build_model"]
 
 
 def build_model(config: ModelConfig) -> "MultiLevelNetwork":
     """A fresh network with random weights (torch's generator decides them)."""
-    from lava_mlsnn.models.network import MultiLevelNetwork
+    from lava_mlsnn.models.module import MultiLevelNetwork
     from lava_mlsnn.models.resnet import resnet_blocks
     from lava_mlsnn.models.start import apply_start
     from lava_mlsnn.models.vgg import vgg_blocks
@@ -25,7 +25,7 @@ def build_model(config: ModelConfig) -> "MultiLevelNetwork":
 
 def __getattr__(name: str) -> Any:
     if name == "MultiLevelNetwork":
-        from lava_mlsnn.models.network import MultiLevelNetwork
+        from lava_mlsnn.models.module import MultiLevelNetwork
 
         return MultiLevelNetwork
     raise AttributeError(name)

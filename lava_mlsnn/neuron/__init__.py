@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from netx_export.spec.step import (
+from netx_export.spec.neurons.step import (
     fixed_step,
     graded_spike,
     initial_state,

@@ -11,7 +11,7 @@ import torch
 from lava_mlsnn.choices import SURROGATES, check_choice
 from lava_mlsnn.errors import ConfigError
 from lava_mlsnn.neuron.surrogate import spikes_over_time
-from netx_export.spec.step import initial_state
+from netx_export.spec.neurons.step import initial_state
 
 __all__ = ["MultiLevelNeuron"]
 

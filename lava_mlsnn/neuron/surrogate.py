@@ -1,6 +1,6 @@
 """Graded spikes over T timesteps, with surrogate gradients, as one autograd node.
 
-Forward is :func:`netx_export.spec.step.multilevel_step` repeated T times. Backward
+Forward is :func:`netx_export.spec.neurons.step.multilevel_step` repeated T times. Backward
 replaces the staircase's derivative by one of::
 
     ste          dz/dH = 1/vth  for 0 <= H <= N*vth, else 0

@@ -29,7 +29,7 @@ from lava_mlsnn.slayer.quantise import Integers, Scaling, grid_weights, quantise
 from lava_mlsnn.slayer.sample_length import SampleLength
 from lava_mlsnn.slayer.synapse import Statistics, Synapse
 from netx_export.settings import exact_settings
-from netx_export.spec.step import multilevel_step
+from netx_export.spec.neurons.step import multilevel_step
 
 if TYPE_CHECKING:
     from lava_mlsnn.export.builder import Builder

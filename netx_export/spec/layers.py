@@ -21,7 +21,7 @@ from netx_export.spec.checks import (
 from netx_export.spec.kernels import Pair
 from netx_export.spec.neurons import Neuron, StockNeuron
 from netx_export.spec.neurons.base import per_channel
-from netx_export.spec.step import message_bits
+from netx_export.spec.neurons.step import message_bits
 from netx_export.spec.synapses import Synapse
 from netx_export.spec.widths import STATE_MAX, check_weights, fit_state
 

@@ -12,7 +12,7 @@ from strategies import network_specs, payloads
 from lava_mlsnn.loihi2.fit.activity import EventRates, assumed_activity, operations
 from lava_mlsnn.loihi2.fit.calibration import calibrate
 from lava_mlsnn.loihi2.fit.demand import HOST, Group, Link, demand_of, fan_out
-from lava_mlsnn.loihi2.program.network import allocations_of
+from lava_mlsnn.loihi2.program.programs import allocations_of
 from lava_mlsnn.runner import IntegerRunner
 from netx_export import Flatten, worst_case
 from netx_export.spec.geometry import Geometry, rows_of

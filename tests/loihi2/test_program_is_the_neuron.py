@@ -20,7 +20,7 @@ from lava_mlsnn.loihi2.program.neuron import (
     readout_program,
 )
 from lava_mlsnn.loihi2.program.proof import prove
-from netx_export.spec.step import fixed_step
+from netx_export.spec.neurons.step import fixed_step
 from netx_export.spec.widths import STATE_MAX, STATE_MIN, wrap24
 
 WIDE = st.integers(STATE_MIN, STATE_MAX)

@@ -23,7 +23,7 @@ from netx_export import (
     check_ranges,
     worst_case,
 )
-from netx_export.spec.step import fixed_step
+from netx_export.spec.neurons.step import fixed_step
 
 
 def one_neuron(weight, neuron, low_high=(0, 3), timesteps=1, bias=0, weight_exp=0):

@@ -13,7 +13,7 @@ pytest.importorskip("lava.magma")
 from lava_mlsnn.proc import MultiLevelIF, Readout
 from lava_mlsnn.proc.mlif.models import PyMultiLevelIFFixed, PyMultiLevelIFFloat
 from lava_mlsnn.proc.readout.models import PyReadoutFixed, PyReadoutFloat
-from netx_export.spec.step import multilevel_step
+from netx_export.spec.neurons.step import multilevel_step
 from netx_export.spec.widths import STATE_MAX, wrap24
 
 SHAPE = (3, 2, 4)  # W, H, C

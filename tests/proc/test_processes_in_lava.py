@@ -21,7 +21,7 @@ from lava.proc.io.source import RingBuffer as Source
 from lava.proc.lif.process import LIF
 
 from lava_mlsnn.proc import Conv, Dense, MultiLevelIF, Record, Stream
-from netx_export.spec.step import multilevel_step
+from netx_export.spec.neurons.step import multilevel_step
 
 pytestmark = [pytest.mark.lava, pytest.mark.timeout(60)]
 

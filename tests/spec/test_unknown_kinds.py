@@ -106,7 +106,7 @@ CONSUMERS = {
     "activity.summary.summarise": observed,
     "energy.structure.structure": lazily("lava_mlsnn.energy.structure", "structure"),
     "energy.twin.Twin": lazily("lava_mlsnn.energy.twin", "Twin"),
-    "engine.network.Engine": lazily("lava_mlsnn.engine.network", "Engine"),
+    "engine.engine.Engine": lazily("lava_mlsnn.engine.engine", "Engine"),
     "engine.plan.plan_layers": lazily("lava_mlsnn.engine.plan", "plan_layers"),
     "engine.stream.StreamEngine": lazily("lava_mlsnn.engine", "StreamEngine"),
     "lava.run.run_lava": lambda spec: lava(spec),
@@ -116,16 +116,16 @@ CONSUMERS = {
     "loihi2.fit.calibration.calibrate": lambda spec: fit(spec, "calibrate"),
     "loihi2.fit.demand.demand_of": lambda spec: fit(spec, "demand"),
     "loihi2.fit.report.preflight": lambda spec: fit(spec, "report"),
-    "loihi2.program.network.allocations_of": lazily(
-        "lava_mlsnn.loihi2.program.network", "allocations_of"
+    "loihi2.program.programs.allocations_of": lazily(
+        "lava_mlsnn.loihi2.program.programs", "allocations_of"
     ),
-    "loihi2.program.network.programs_of": lazily(
-        "lava_mlsnn.loihi2.program.network", "programs_of"
+    "loihi2.program.programs.programs_of": lazily(
+        "lava_mlsnn.loihi2.program.programs", "programs_of"
     ),
     "parity.check.check_parity": lambda spec: lava_mlsnn.check_parity(spec, X),
-    "runner.runner.IntegerRunner": lambda spec: runner(spec, "auto"),
-    "runner.runner.IntegerRunner, general": lambda spec: runner(spec, "general"),
-    "runner.runner.IntegerRunner, reference": lambda spec: runner(spec, "reference"),
+    "runner.IntegerRunner": lambda spec: runner(spec, "auto"),
+    "runner.IntegerRunner, general": lambda spec: runner(spec, "general"),
+    "runner.IntegerRunner, reference": lambda spec: runner(spec, "reference"),
     "file.stock.stock_reasons": lambda spec: netx_export.stock_reasons(spec),
     "file.writer.file_image": lazily("netx_export.file.writer", "file_image"),
     "spec.ranges.worst_case": lambda spec: netx_export.worst_case(spec),
@@ -147,11 +147,11 @@ FREE = {
 }
 # what first calls one of the consumers
 THROUGH = {
-    "activity.hook.integer_payloads": "runner.runner.IntegerRunner",
-    "activity.hook.model_batches": "runner.runner.IntegerRunner",
-    "activity.hook.training_batches": "runner.runner.IntegerRunner",
+    "activity.hook.integer_payloads": "runner.IntegerRunner",
+    "activity.hook.model_batches": "runner.IntegerRunner",
+    "activity.hook.training_batches": "runner.IntegerRunner",
     "activity.meter.ActivityMeter": "activity.summary.summarise",
-    "cli.data.test_samples": "runner.runner.IntegerRunner",
+    "cli.data.test_samples": "runner.IntegerRunner",
     "energy.model.ann_energy": "energy.structure.structure",
     "energy.model.energies": "energy.structure.structure",
     "energy.model.snn_energy": "energy.structure.structure",
@@ -160,7 +160,7 @@ THROUGH = {
     "energy.neurobench.neurobench_model": "energy.twin.Twin",
     "engine.reference.Reference": "engine.plan.plan_layers",
     "file.writer.write": "file.writer.file_image",
-    "lava.chip.run_loihi2": "runner.runner.IntegerRunner",
+    "lava.chip.run_loihi2": "runner.IntegerRunner",
     "loihi2.fit.activity.operations": "loihi2.fit.demand.demand_of",
     "loihi2.fit.activity.row_events": "loihi2.fit.demand.demand_of",
     "loihi2.fit.layers.findings_of": "loihi2.fit.report.preflight",
@@ -172,7 +172,7 @@ THROUGH = {
 ASKS_SYNAPSES_ALONE = {"activity.blocks.feeds_weights", "activity.summary.summarise"}
 ASKS_NEURONS_ALONE = {
     "loihi2.fit.activity.assumed_activity",
-    "loihi2.program.network.allocations_of",
+    "loihi2.program.programs.allocations_of",
 }
 
 
@@ -187,7 +187,8 @@ def takes_network(tree: ast.Module):
         for function in found:
             if node.name.startswith("_"):
                 continue
-            arguments = function.args.args + function.args.kwonlyargs
+            of = function.args
+            arguments = of.posonlyargs + of.args + of.kwonlyargs
             kinds = [ast.unparse(a.annotation) for a in arguments if a.annotation is not None]
             if any("NetworkSpec" in kind for kind in kinds):
                 yield node.name

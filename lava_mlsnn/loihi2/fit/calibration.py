@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lava_mlsnn.loihi2.fit.activity import EventRates
-from lava_mlsnn.runner import IntegerRunner
-from lava_mlsnn.runner.runner import Progress
+from lava_mlsnn.runner import IntegerRunner, Progress
 from netx_export.spec import Flatten, NetworkSpec, Population, Synapse
 from netx_export.spec.encode import check_payload
 from netx_export.spec.geometry import rows_of

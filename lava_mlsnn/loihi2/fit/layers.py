@@ -10,7 +10,7 @@ import numpy as np
 from lava_mlsnn.errors import MLSNNError
 from lava_mlsnn.loihi2.fit.calibration import Observed
 from lava_mlsnn.loihi2.fit.limits import Limits
-from lava_mlsnn.loihi2.program.network import allocation_of
+from lava_mlsnn.loihi2.program.programs import allocation_of
 from netx_export.spec import NetworkSpec, Population, Synapse
 from netx_export.spec.ranges import LayerRange, signed_bits
 from netx_export.spec.timing import delays, depths

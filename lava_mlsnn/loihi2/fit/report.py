@@ -18,7 +18,7 @@ from lava_mlsnn.loihi2.fit.limits import Limits
 from lava_mlsnn.loihi2.fit.mapping import Mapping, balanced, greedy, loads_of
 from lava_mlsnn.loihi2.fit.remedies import ways_to_fit
 from lava_mlsnn.loihi2.fit.traffic import Traffic, traffic_of
-from lava_mlsnn.runner.runner import Progress
+from lava_mlsnn.runner import Progress
 from netx_export.spec import NetworkSpec, Population, need_spec
 from netx_export.spec.ranges import LayerRange, signed_bits, worst_case
 from netx_export.spec.timing import delays, latency

@@ -10,7 +10,7 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from lava_mlsnn.proc.mlif.process import MultiLevelIF
 from lava_mlsnn.proc.neuron_model import AbstractPyNeuronsFixed, AbstractPyNeuronsFloat
-from netx_export.spec.step import fixed_step, graded_spike, multilevel_step
+from netx_export.spec.neurons.step import fixed_step, graded_spike, multilevel_step
 from netx_export.spec.widths import STATE_MAX, STATE_MIN, fit_state
 
 

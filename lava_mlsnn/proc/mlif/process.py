@@ -12,7 +12,7 @@ from lava_mlsnn.checks import check_whole
 from lava_mlsnn.errors import ConfigError, RangeError
 from lava_mlsnn.proc.base import parameter, positive_shape, require_state
 from lava_mlsnn.proc.neuron import Neurons
-from netx_export.spec.step import message_bits
+from netx_export.spec.neurons.step import message_bits
 from netx_export.spec.widths import OVERFLOWS, STATE_MAX
 
 
@@ -28,7 +28,7 @@ class MultiLevelIF(Neurons):
 
     t counts timesteps from 1, as Lava does. N = 1 is the binary integrate-and-fire
     neuron with soft reset. Source: arXiv:2510.24637, as
-    :mod:`netx_export.spec.step`, which has the arithmetic, reads it.
+    :mod:`netx_export.spec.neurons.step`, which has the arithmetic, reads it.
 
     Parameters
     ----------

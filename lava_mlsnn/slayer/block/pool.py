@@ -10,7 +10,7 @@ from lava_mlsnn.slayer.population import Population
 from lava_mlsnn.slayer.quantise import Scaling
 from lava_mlsnn.slayer.synapse import PoolSynapse
 from netx_export.spec.kernels import Pair
-from netx_export.spec.step import message_bits
+from netx_export.spec.neurons.step import message_bits
 
 __all__ = ["Pool"]
 

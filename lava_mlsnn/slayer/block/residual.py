@@ -25,7 +25,7 @@ from lava_mlsnn.slayer.block.base import Block, make_neuron
 from lava_mlsnn.slayer.population import Population
 from lava_mlsnn.slayer.quantise import Scaling
 from lava_mlsnn.slayer.synapse import ConvSynapse, IdentitySynapse, Synapse
-from netx_export.spec.step import message_bits
+from netx_export.spec.neurons.step import message_bits
 
 __all__ = ["BARRIERS", "STREAM_SCALE", "Residual"]
 

@@ -13,7 +13,7 @@ from netx_export.spec.checks import integers, whole
 from netx_export.spec.kernels import Pair
 from netx_export.spec.neurons.base import Neuron, per_channel
 from netx_export.spec.neurons.state_bounds import state_bounds
-from netx_export.spec.step import fixed_step, message_bits
+from netx_export.spec.neurons.step import fixed_step, message_bits
 from netx_export.spec.widths import STATE_MAX, STATE_MIN
 
 __all__ = ["MultiLevel"]
@@ -21,7 +21,7 @@ __all__ = ["MultiLevel"]
 
 @dataclass(frozen=True, eq=False)
 class MultiLevel(Neuron):
-    """Multi-level integrate-and-fire: see :mod:`netx_export.spec.step`."""
+    """Multi-level integrate-and-fire: see :mod:`netx_export.spec.neurons.step`."""
 
     levels: int  # N, payload 0..N
     vth: np.ndarray  # int32 (C,) or (1,), 1..2**23-1
@@ -69,7 +69,7 @@ class MultiLevel(Neuron):
     def step(
         self, v: np.ndarray, a: np.ndarray, axes: int, overflow: str = "wrap"
     ) -> tuple[np.ndarray, np.ndarray, int]:
-        """See :func:`netx_export.spec.step.fixed_step`."""
+        """See :func:`netx_export.spec.neurons.step.fixed_step`."""
         return fixed_step(v, a, per_channel(self.vth, axes), self.levels, overflow)
 
     def bounds(self, a: Bounds, timesteps: int) -> tuple[Interval, Bounds]:

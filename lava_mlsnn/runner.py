@@ -1,4 +1,4 @@
-"""The integer runner: whole datasets, without Lava."""
+"""The integer runner: whole datasets, batched, in NumPy arrays, without Lava."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from lava_mlsnn.checks import check_threads, check_whole, shown
 from lava_mlsnn.errors import ConfigError, RangeError, UnsupportedLayerError
 from lava_mlsnn.trace import Trace
 from netx_export.spec import NetworkSpec, limits, need_spec
-from netx_export.spec.encode import as_array, check_payload, check_shape
+from netx_export.spec.encode import as_array, check_payload, check_shape, encode
 from netx_export.spec.widths import OVERFLOWS
 
-__all__ = ["IntegerRunner"]
+__all__ = ["IntegerRunner", "Trace", "encode"]
 
 Progress = Callable[[int, int], None]
 
