@@ -330,8 +330,8 @@ class _Training:
             other = [name for name, value in asdict(self.config).items() if stored[name] != value]
             names = stored_names(content, self.model.config.classes)
         if model_config != self.model.config:
-            built, here = model_config.to_dict(), self.model.config.to_dict()
-            differ = _named([name for name in here if built[name] != here[name]], built)
+            built, mine = model_config.to_dict(), self.model.config.to_dict()
+            differ = _named([name for name in mine if built[name] != mine[name]], built)
             raise ConfigError(
                 f"{path} holds another network{differ}; resume with its options, or train into "
                 "another folder"
