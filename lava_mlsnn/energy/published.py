@@ -29,6 +29,7 @@ from lava_mlsnn.energy.constants import Constants
 from lava_mlsnn.energy.result import Energy, LayerEnergy, Term
 from lava_mlsnn.energy.snn import matched
 from lava_mlsnn.energy.structure import Link, Node, Structure, link_of
+from lava_mlsnn.errors import UnsupportedLayerError
 from netx_export.spec import Conv, Dense
 
 __all__ = ["published_ann", "published_snn", "published_vgg16"]
@@ -95,6 +96,11 @@ def _nominal(link: Link) -> int:
 
 
 def _weighted(node: Node) -> list[Link]:
+    if any(link.geometry.transposed for link in node.links):
+        raise UnsupportedLayerError(
+            f"the original counts no transposed convolution, and layer {node.name!r} has one; "
+            "leave as_published out"
+        )
     return [link for link in node.links if link.geometry.storage != "diagonal" and not link.pools]
 
 

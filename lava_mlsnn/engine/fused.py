@@ -21,7 +21,7 @@ from lava_mlsnn.engine.form import NOTHING, Form, Payloads
 from lava_mlsnn.engine.int8 import pack_threshold, separates
 from lava_mlsnn.engine.payload import BYTE_MAX, laid_out, plain
 from lava_mlsnn.engine.probe import backend
-from lava_mlsnn.engine.weights import arm_of, halved, merged, ordinary
+from lava_mlsnn.engine.weights import ARMS, arm_of, halved, merged, ordinary
 from netx_export.spec import Identity, MultiLevel, Population
 
 if TYPE_CHECKING:
@@ -125,8 +125,10 @@ def fuse(
             if not np.array_equal(synapse.weight.astype(np.int64) << synapse.weight_exp, vth):
                 return None
             unit_arms.append(index)
-        else:
+        elif type(synapse) in ARMS:
             arms.append((index, arm_of(synapse)))
+        else:
+            return None
     if len(unit_arms) > 1 or not 1 <= len(arms) <= 2:
         return None
     (conv, first), beside = arms[0], None

@@ -7,35 +7,21 @@ where its division finds the right level (:mod:`netx_export.spec.neurons.step`),
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
+from collections.abc import Container
 from typing import Any
 
 import numpy as np
 import torch
 
 from lava_mlsnn.engine.form import NOTHING, Form, Payloads
-from lava_mlsnn.engine.sums import Sum, gain_sum, weighted_sum
-from lava_mlsnn.engine.weights import arm_of
+from lava_mlsnn.engine.sums import SUMS, Sum
 from netx_export.errors import UnsupportedLayerError
-from netx_export.spec import Conv, Dense, Identity, MultiLevel, Population, Readout, Synapse
+from netx_export.spec import MultiLevel, Population, Readout
 from netx_export.spec.kinds import of_kind
 from netx_export.spec.ranges import LayerRange
 from netx_export.spec.widths import STATE_MAX
 
 __all__ = ["General", "has_form"]
-
-
-def _gain(synapse: Identity, *where: Any) -> Sum:
-    *_, dtype, whole = where
-    return gain_sum(synapse.weight, synapse.weight_exp, dtype, whole)
-
-
-def _weighted(synapse: Synapse, *where: Any) -> Sum:
-    return weighted_sum(arm_of(synapse), *where)
-
-
-# shape of the source, whether it sends bytes, bound of the sum, float type, whole numbers
-SUMS: dict[type, Callable[..., Sum]] = {Conv: _weighted, Dense: _weighted, Identity: _gain}
 
 
 def has_form(layer: Population) -> bool:

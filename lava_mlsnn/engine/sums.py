@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,10 +12,11 @@ import torch.nn.functional as F
 from lava_mlsnn.engine.int8 import EXACT, pack_sum
 from lava_mlsnn.engine.payload import plain
 from lava_mlsnn.engine.probe import sums_exact
-from lava_mlsnn.engine.weights import Arm, halved, inside, ordinary
+from lava_mlsnn.engine.weights import Arm, arm_of, halved, inside, ordinary
+from netx_export.spec import Conv, Dense, Identity, Synapse
 from netx_export.spec.kernels import conv_output_size
 
-__all__ = ["gain_sum", "weighted_sum"]
+__all__ = ["SUMS", "Sum", "weighted_sum"]
 
 Sum = Callable[[torch.Tensor], torch.Tensor]
 
@@ -110,13 +112,21 @@ def _float_sum(arm: Arm, bound: int, up: int) -> Sum:
     return total
 
 
-def gain_sum(weight: np.ndarray, exponent: int, dtype: torch.dtype, whole: bool = True) -> Sum:
-    """The same for a one-to-one synapse with a gain per channel."""
-    gain = torch.from_numpy(weight.astype(np.float64)).reshape(-1, 1, 1)
-    up, down = max(exponent, 0), min(exponent, 0)
+def _weighted(synapse: Synapse, *where: Any) -> Sum:
+    return weighted_sum(arm_of(synapse), *where)
+
+
+def _gain(synapse: Identity, *where: Any) -> Sum:
+    *_, dtype, whole = where
+    gain = torch.from_numpy(synapse.weight.astype(np.float64)).reshape(-1, 1, 1)
+    up, down = max(synapse.weight_exp, 0), min(synapse.weight_exp, 0)
     gain = gain.mul_(float(1 << up)).to(dtype)
 
     def scaled(x: torch.Tensor) -> torch.Tensor:
         return _lowered(plain(x).to(dtype) * gain, down, whole)
 
     return scaled
+
+
+# shape of the source, whether it sends bytes, bound of the sum, float type, whole numbers
+SUMS: dict[type, Callable[..., Sum]] = {Conv: _weighted, Dense: _weighted, Identity: _gain}

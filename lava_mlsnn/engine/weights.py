@@ -11,7 +11,7 @@ from netx_export.spec import Conv, Dense, Synapse
 from netx_export.spec.kernels import Pair
 from netx_export.spec.kinds import of_kind
 
-__all__ = ["Arm", "arm_of", "halved", "inside", "merged", "ordinary"]
+__all__ = ["ARMS", "Arm", "arm_of", "halved", "inside", "merged", "ordinary"]
 
 
 class Arm(NamedTuple):

@@ -10,18 +10,12 @@ import torch
 
 from lava_mlsnn.slayer.population import Population
 from lava_mlsnn.slayer.quantise import Integers
-from lava_mlsnn.slayer.synapse import ConvSynapse, DenseSynapse, PoolSynapse
-from lava_mlsnn.slayer.synapse import Synapse as TorchSynapse
 from netx_export.errors import at
 from netx_export.spec import (
-    Conv,
-    Dense,
     Flatten,
-    Identity,
     Layer,
     MultiLevel,
     Readout,
-    Synapse,
 )
 from netx_export.spec import Population as PopulationSpec
 from netx_export.spec.ranges import Bounds, payload_bounds, reach
@@ -35,27 +29,6 @@ TRIES = 8  # rounding can put a sum above the room
 
 def _whole(tensor: torch.Tensor) -> np.ndarray:
     return tensor.detach().cpu().numpy().astype(np.int64)
-
-
-def _synapse(source: int, synapse: TorchSynapse, weight: np.ndarray, exponent: int) -> Synapse:
-    if isinstance(synapse, DenseSynapse):
-        return Dense(source, weight, exponent)
-    if isinstance(synapse, ConvSynapse):
-        return Conv(
-            source,
-            weight,
-            exponent,
-            synapse.stride,
-            synapse.padding,
-            synapse.dilation,
-            synapse.groups,
-        )
-    if isinstance(synapse, PoolSynapse):  # each channel by itself, constant weight
-        kernel = np.broadcast_to(
-            weight.reshape(-1, 1, 1, 1), (synapse.groups, 1, *synapse.kernel_size)
-        )
-        return Conv(source, kernel.copy(), exponent, synapse.stride, groups=synapse.groups)
-    return Identity(source, weight, exponent)
 
 
 @dataclass(frozen=True)
@@ -161,7 +134,7 @@ def _layer(
     name: str, population: Population, ints: Integers, sources: tuple[int, ...]
 ) -> PopulationSpec:
     synapses = tuple(
-        _synapse(source, synapse, _whole(weight), exponent)
+        synapse.exported(source, _whole(weight), exponent)
         for source, synapse, weight, exponent in zip(
             sources, population._synapses(), ints.weights, ints.exponents, strict=True
         )

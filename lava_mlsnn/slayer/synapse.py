@@ -10,12 +10,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 
 from lava_mlsnn.checks import check_whole, shown
 from lava_mlsnn.errors import CalibrationError, ConfigError, UnsupportedLayerError
 from lava_mlsnn.slayer.hooks import check_hooks, run_weight_hooks
+from netx_export.spec import Conv, Dense, Identity
+from netx_export.spec import Synapse as SynapseSpec
 from netx_export.spec.checks import check_shape
 from netx_export.spec.kernels import Pair, conv_output_size
 from netx_export.spec.limits import MAX_NEURONS
@@ -70,6 +73,10 @@ class Synapse(torch.nn.Module):
     def apply_weight(self, x: torch.Tensor, weight: torch.Tensor | None) -> torch.Tensor:
         """The linear map with a given weight (None: its own ones)."""
         raise NotImplementedError
+
+    def exported(self, source: int, weight: np.ndarray, exponent: int) -> SynapseSpec:
+        """The synapse of a network file with integer weights, first axis the output channel."""
+        raise UnsupportedLayerError(f"{type(self).__name__} has no counterpart in a network file")
 
     def hooked_weight(self) -> torch.Tensor | None:
         """The weight after torch's weight hooks, parametrizations and ``pre_hook_fx``.
@@ -232,6 +239,10 @@ class ConvSynapse(Synapse):
         weight = weight.contiguous(memory_format=torch.channels_last)
         return F.conv2d(x, weight, None, self.stride, self.padding, self.dilation, self.groups)
 
+    def exported(self, source: int, weight: np.ndarray, exponent: int) -> SynapseSpec:
+        """See :class:`Synapse`."""
+        return Conv(source, weight, exponent, self.stride, self.padding, self.dilation, self.groups)
+
 
 class DenseSynapse(Synapse):
     """All-to-all, (F_in,) to (F_out,)."""
@@ -252,6 +263,10 @@ class DenseSynapse(Synapse):
         assert weight is not None
         return F.linear(x, weight)
 
+    def exported(self, source: int, weight: np.ndarray, exponent: int) -> SynapseSpec:
+        """See :class:`Synapse`."""
+        return Dense(source, weight, exponent)
+
 
 class IdentitySynapse(Synapse):
     """One-to-one; see :class:`Synapse` for ``gain`` and ``in_scale``."""
@@ -266,6 +281,10 @@ class IdentitySynapse(Synapse):
         if weight is None:
             return x if self.gain == 1.0 else x * self.gain
         return x * weight.reshape(-1, *[1] * (len(self.shape) - 1))
+
+    def exported(self, source: int, weight: np.ndarray, exponent: int) -> SynapseSpec:
+        """See :class:`Synapse`."""
+        return Identity(source, weight, exponent)
 
 
 class PoolSynapse(Synapse):
@@ -298,3 +317,8 @@ class PoolSynapse(Synapse):
         # avg_pool2d is exact here: the divisor 1 leaves a plain sum
         y = F.avg_pool2d(x, self.kernel_size, self.stride, divisor_override=1)
         return y if weight is None else y * weight.reshape(-1, 1, 1)
+
+    def exported(self, source: int, weight: np.ndarray, exponent: int) -> SynapseSpec:
+        """A convolution of each channel by itself, constant weight; see :class:`Synapse`."""
+        kernel = np.broadcast_to(weight.reshape(-1, 1, 1, 1), (self.groups, 1, *self.kernel_size))
+        return Conv(source, kernel.copy(), exponent, self.stride, groups=self.groups)

@@ -49,7 +49,9 @@ class Place:
 def read_layer(node: Node, place: Place) -> Layer:
     """Read one layer group. Errors name the field, the caller adds the layer."""
     kind = node.text(schema.TYPE)
-    if kind not in LAYERS:
+    # weight_exp is ours alone: in a layer of lava-dl the type means what lava-dl says
+    foreign = not place.own and schema.WEIGHT_EXP not in node
+    if kind not in LAYERS or (foreign and kind in REFUSED):
         reason = REFUSED.get(kind, f"known types are {', '.join(LAYERS)}")
         raise UnsupportedLayerError(
             f"layers of type {kind!r} cannot be read; {reason}", schema.TYPE

@@ -21,6 +21,7 @@ from netx_export.file import schema
 from netx_export.file.atomic import as_path
 from netx_export.file.fields import Node, attribute, readable
 from netx_export.file.layers import Place, read_layer, read_shape
+from netx_export.file.writer import version_of
 from netx_export.spec import Input, Layer, NetworkSpec, Population, Shape, limits
 from netx_export.spec.checks import check_shape, check_timesteps
 from netx_export.spec.graded import graded_input
@@ -74,12 +75,18 @@ def read(
         header, root = _header(file), Node(file)
         layers, provenance = _layers(root, header is not None)
         if header is not None:
-            stated, provenance = header
+            version, stated, provenance = header
             timesteps = timesteps or stated
         elif timesteps is None:
             timesteps = _block_timesteps(root, layers)
         names = _class_names(file) if header is not None else ()
         spec = NetworkSpec(tuple(layers), timesteps, provenance, names)
+        if header is not None and version_of(spec) > version:
+            raise FormatError(
+                f"it is {version}, but the file has what only version {version_of(spec)} has; "
+                "export the network again",
+                schema.A_VERSION,
+            )
         return graded_input(spec, input_message_bits)
 
 
@@ -117,8 +124,8 @@ def _opened(path: Path) -> Iterator[h5py.File]:
             handle.close()
 
 
-def _header(file: h5py.File) -> tuple[int, dict[str, Any]] | None:
-    """T and provenance; None for a file without our format name."""
+def _header(file: h5py.File) -> tuple[int, int, dict[str, Any]] | None:
+    """Version, T and provenance; None for a file without our format name."""
     ours = (schema.A_FORMAT, schema.A_VERSION, schema.A_TIMESTEPS, schema.A_PROVENANCE)
     with readable("root attributes"):
         names = [name for name in ours if name in file.attrs]
@@ -144,7 +151,7 @@ def _header(file: h5py.File) -> tuple[int, dict[str, Any]] | None:
         raise FormatError(
             f"it must lie in 1..{limits.MAX_TIMESTEPS}, got {steps}", schema.A_TIMESTEPS
         )
-    return steps, _provenance(text)
+    return version, steps, _provenance(text)
 
 
 def _whole(value: int | str, name: str) -> int:

@@ -21,9 +21,9 @@ import numpy as np
 from netx_export.errors import RangeError, UnsupportedLayerError
 from netx_export.file import schema
 from netx_export.spec import (
+    Conv,
     Dense,
     Flatten,
-    Identity,
     MultiLevel,
     NetworkSpec,
     Population,
@@ -167,8 +167,8 @@ def _network_reasons(spec: NetworkSpec) -> Iterator[str]:
 
 def _population_reasons(layer: Population, last: bool) -> Iterator[str]:
     neuron, synapse = layer.neuron, layer.synapses[0]
-    if isinstance(synapse, Identity):
-        yield "stock has no one-to-one synapse"
+    if not isinstance(synapse, Conv | Dense):
+        yield f"stock has no {synapse.kind} synapse"
     elif synapse.weight_exp != 0:
         yield f"stock has no weight exponent, and it is {synapse.weight_exp}"
     elif isinstance(synapse, Dense):

@@ -20,7 +20,7 @@ from netx_export.file.values import put_array, put_type
 from netx_export.spec import Conv, Dense, Identity, Shape, Synapse
 from netx_export.spec.kernels import conv_output_size
 from netx_export.spec.kinds import of_kind
-from netx_export.spec.synapses import WEIGHT_EXP_RANGE
+from netx_export.spec.synapses.base import WEIGHT_EXP_RANGE
 
 if TYPE_CHECKING:
     import h5py

@@ -34,7 +34,7 @@ from netx_export.spec.checks import check_timesteps
 if TYPE_CHECKING:
     import h5py
 
-__all__ = ["file_image", "write", "write_block", "write_layer"]
+__all__ = ["file_image", "version_of", "write", "write_block", "write_layer"]
 
 
 def write(spec: NetworkSpec, path: str | os.PathLike[str], *, overwrite: bool = True) -> Path:
@@ -75,7 +75,7 @@ def file_image(spec: NetworkSpec) -> bytes:
     with _memory_file() as file:
         # strings of fixed length: HDF5 fails hard on damaged ones of variable length
         file.attrs[schema.A_FORMAT] = np.bytes_(schema.FORMAT)
-        file.attrs[schema.A_VERSION] = np.int64(schema.FORMAT_VERSION)
+        file.attrs[schema.A_VERSION] = np.int64(version_of(spec))
         file.attrs[schema.A_TIMESTEPS] = np.int64(spec.timesteps)
         file.attrs[schema.A_PROVENANCE] = np.bytes_(_json(spec.provenance))
         if spec.class_names:
@@ -89,6 +89,14 @@ def file_image(spec: NetworkSpec) -> bytes:
         file.flush()
         image: bytes = file.id.get_file_image()
     return image
+
+
+def version_of(spec: NetworkSpec) -> int:
+    """The first version of the format that has every kind of the network."""
+    return max(
+        max(layer.neuron.since, *(synapse.since for synapse in layer.synapses))
+        for _, layer in spec.populations
+    )
 
 
 def _memory_file() -> h5py.File:

@@ -10,7 +10,10 @@ from netx_export.spec.checks import Shape
 from netx_export.spec.layers import Flatten, Input, Layer, Population
 from netx_export.spec.network import NetworkSpec, need_spec
 from netx_export.spec.neurons import MultiLevel, Neuron, Readout, StockNeuron
-from netx_export.spec.synapses import Conv, Dense, Identity, Synapse
+from netx_export.spec.synapses.base import Synapse
+from netx_export.spec.synapses.conv import Conv
+from netx_export.spec.synapses.dense import Dense
+from netx_export.spec.synapses.identity import Identity
 
 __all__ = [
     "Conv",

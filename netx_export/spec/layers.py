@@ -22,7 +22,7 @@ from netx_export.spec.kernels import Pair
 from netx_export.spec.neurons import Neuron, StockNeuron
 from netx_export.spec.neurons.base import per_channel
 from netx_export.spec.neurons.step import message_bits
-from netx_export.spec.synapses import Synapse
+from netx_export.spec.synapses.base import Synapse
 from netx_export.spec.widths import STATE_MAX, check_weights, fit_state
 
 __all__ = ["Flatten", "Input", "Layer", "Population"]

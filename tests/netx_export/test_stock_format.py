@@ -261,7 +261,7 @@ REASONS = {
     ),
     "all 0": lambda s: change(s, 5, synapses=(Dense(4, np.zeros((3, 6), int)),)),
     "other weights": lambda s: change(s, 5, synapses=(Dense(4, np.full((3, 6), -128)),)),
-    "one-to-one": lambda s: NetworkSpec(
+    "no identity synapse": lambda s: NetworkSpec(
         (
             Input((2,), 1),
             Population("a", (2,), (Identity(0, [1, 2]),), MultiLevel(1, [1], [0])),

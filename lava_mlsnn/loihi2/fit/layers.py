@@ -11,11 +11,14 @@ from lava_mlsnn.errors import MLSNNError
 from lava_mlsnn.loihi2.fit.calibration import Observed
 from lava_mlsnn.loihi2.fit.limits import Limits
 from lava_mlsnn.loihi2.program.programs import allocation_of
-from netx_export.spec import NetworkSpec, Population, Synapse
+from netx_export.spec import Conv, Dense, Identity, NetworkSpec, Population, Synapse
 from netx_export.spec.ranges import LayerRange, signed_bits
 from netx_export.spec.timing import delays, depths
 
-__all__ = ["Finding", "findings_of", "needed_weight_bits"]
+__all__ = ["CORE_SYNAPSES", "Finding", "findings_of", "needed_weight_bits"]
+
+# what lava_mlsnn/lava/network/hardware.py builds, which needs Lava
+CORE_SYNAPSES: tuple[type[Synapse], ...] = (Conv, Dense, Identity)
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,14 @@ def findings_of(
 
 
 def _synapse(where: str, k: int, synapse: Synapse, wait: int, limits: Limits) -> Iterator[Finding]:
+    if type(synapse) not in CORE_SYNAPSES:
+        known = ", ".join(kind.kind for kind in CORE_SYNAPSES)
+        yield Finding(
+            where,
+            "synapse",
+            f"synapse {k} is of type {synapse.kind}, and Lava's neuro-cores have {known}",
+            "train without it, or run the network on the CPU",
+        )
     bits = needed_weight_bits(synapse.weight)
     if bits > limits["weight_bits"]:
         yield Finding(

@@ -27,9 +27,12 @@ class Neuron:
     ----------
     exact : bool
         Whether its integers are defined here; else only Lava runs it.
+    since : int
+        The first version of the file format that has it.
     """
 
     exact: ClassVar[bool] = True
+    since: ClassVar[int] = 1
 
     def _lacks(self, what: str) -> UnsupportedLayerError:
         return UnsupportedLayerError(f"{self.text} neurons have no {what}")

@@ -32,6 +32,8 @@ class Synapse:
         The sum is shifted left by this (negative: floor right).
     kind : str
         Its type in the file, and its name everywhere else.
+    since : int
+        The first version of the file format that has it.
     """
 
     source: int
@@ -39,6 +41,7 @@ class Synapse:
     weight_exp: int = 0
 
     kind: ClassVar[str] = ""
+    since: ClassVar[int] = 1
     axes: ClassVar[int] = 0  # of weight
 
     def __post_init__(self) -> None:
