@@ -84,3 +84,7 @@ def at(place: str) -> Iterator[None]:
     except MLSNNError as error:
         error.where = f"{place}, {error.where}" if error.where else place
         raise
+
+
+for _name in __all__[:-1]:  # printed and pickled under the address that users catch them by
+    globals()[_name].__module__ = "lava_mlsnn.errors"
