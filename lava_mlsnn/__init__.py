@@ -7,10 +7,10 @@ Lava. The training blocks are in :mod:`lava_mlsnn.slayer`, the Lava Processes in
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from lava_mlsnn.errors import MLSNNError
+from lava_mlsnn.errors import MLSNNError as MLSNNError
+from netx_export.lazy import lazy
 
 if TYPE_CHECKING:
     from lava_mlsnn.models import ModelConfig as ModelConfig
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_HOME = {
+_HOMES = {
     "IntegerRunner": "lava_mlsnn.runner",
     "ModelConfig": "lava_mlsnn.models",
     "MultiLevelIF": "lava_mlsnn.proc.mlif.process",  # needs Lava
@@ -37,25 +37,6 @@ _HOME = {
     "multilevel_step": "lava_mlsnn.neuron",
 }
 
-__all__ = [
-    "IntegerRunner",
-    "MLSNNError",
-    "ModelConfig",
-    "MultiLevelIF",
-    "MultiLevelNeuron",
-    "ParityReport",
-    "build_model",
-    "check_parity",
-    "encode",
-    "multilevel_step",
-]
+__all__ = sorted(["MLSNNError", *_HOMES])
 
-
-def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        return getattr(import_module(_HOME[name]), name)
-    raise AttributeError(f"module 'lava_mlsnn' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazy(__name__, _HOMES)

@@ -13,8 +13,6 @@ import numpy as np
 
 from lava_mlsnn.checks import shown
 from lava_mlsnn.errors import ConfigError
-from lava_mlsnn.lava.chip import run_loihi2
-from lava_mlsnn.lava.run import run_lava
 from lava_mlsnn.runner import IntegerRunner
 from lava_mlsnn.trace import Trace
 from netx_export.spec import NetworkSpec
@@ -70,10 +68,14 @@ def _reference(spec: NetworkSpec, x: np.ndarray, layers: Layers, **options: Any)
 
 
 def _lava(spec: NetworkSpec, x: np.ndarray, layers: Layers, **options: Any) -> Iterator[Trace]:
+    from lava_mlsnn.lava.run import run_lava
+
     yield run_lava(spec, x, probes=True if layers is None else list(layers), **options)
 
 
 def _loihi2(spec: NetworkSpec, x: np.ndarray, layers: Layers, **options: Any) -> Iterator[Trace]:
+    from lava_mlsnn.lava.chip import run_loihi2
+
     yield run_loihi2(spec, x, **options)
 
 

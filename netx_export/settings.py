@@ -11,7 +11,6 @@ costs nothing. Threads are not among it: exact sums do not depend on their numbe
 from __future__ import annotations
 
 import functools
-import multiprocessing
 import os
 import sys
 import threading
@@ -69,6 +68,8 @@ def keep_exact_settings() -> None:
 
     Elsewhere nothing: a ProcessModel made by hand leaves its process as it is.
     """
+    import multiprocessing
+
     if multiprocessing.parent_process() is not None:
         _enter(_kept)
 

@@ -1,8 +1,9 @@
 """Sparse-ResNet and VGG, built from a :class:`ModelConfig`."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lava_mlsnn.models.config import ARCHITECTURES, RESNETS, ModelConfig
+from netx_export.lazy import lazy
 
 if TYPE_CHECKING:
     from lava_mlsnn.models.module import MultiLevelNetwork
@@ -23,9 +24,4 @@ def build_model(config: ModelConfig) -> "MultiLevelNetwork":
     return model
 
 
-def __getattr__(name: str) -> Any:
-    if name == "MultiLevelNetwork":
-        from lava_mlsnn.models.module import MultiLevelNetwork
-
-        return MultiLevelNetwork
-    raise AttributeError(name)
+__getattr__, __dir__ = lazy(__name__, {"MultiLevelNetwork": ".module"})

@@ -1,7 +1,8 @@
 """The multi-level neuron: pure step functions, and a torch module around them."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from netx_export.lazy import lazy
 from netx_export.spec.neurons.step import (
     fixed_step,
     graded_spike,
@@ -22,10 +23,4 @@ __all__ = [
     "multilevel_step",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name == "MultiLevelNeuron":  # torch only when asked for
-        from lava_mlsnn.neuron.module import MultiLevelNeuron
-
-        return MultiLevelNeuron
-    raise AttributeError(name)
+__getattr__, __dir__ = lazy(__name__, {"MultiLevelNeuron": ".module"})  # needs torch

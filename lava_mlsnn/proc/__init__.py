@@ -5,31 +5,29 @@ these folders hold nothing that needs torch. Names are loaded when asked for:
 ``from lava_mlsnn.proc import MultiLevelIF`` imports Lava, this package does not.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from netx_export.lazy import lazy
 
 if TYPE_CHECKING:
-    from lava_mlsnn.proc.conv.process import Conv
-    from lava_mlsnn.proc.dense.process import Dense
-    from lava_mlsnn.proc.identity.process import Identity
-    from lava_mlsnn.proc.mlif.process import MultiLevelIF
-    from lava_mlsnn.proc.readout.process import Readout
-    from lava_mlsnn.proc.stream.process import Record, Stream
-
-__all__ = ["Conv", "Dense", "Identity", "MultiLevelIF", "Readout", "Record", "Stream"]
+    from lava_mlsnn.proc.conv.process import Conv as Conv
+    from lava_mlsnn.proc.dense.process import Dense as Dense
+    from lava_mlsnn.proc.identity.process import Identity as Identity
+    from lava_mlsnn.proc.mlif.process import MultiLevelIF as MultiLevelIF
+    from lava_mlsnn.proc.readout.process import Readout as Readout
+    from lava_mlsnn.proc.stream.process import Record as Record
+    from lava_mlsnn.proc.stream.process import Stream as Stream
 
 _HOMES = {
-    "Conv": "conv",
-    "Dense": "dense",
-    "Identity": "identity",
-    "MultiLevelIF": "mlif",
-    "Readout": "readout",
-    "Record": "stream",
-    "Stream": "stream",
+    "Conv": ".conv.process",
+    "Dense": ".dense.process",
+    "Identity": ".identity.process",
+    "MultiLevelIF": ".mlif.process",
+    "Readout": ".readout.process",
+    "Record": ".stream.process",
+    "Stream": ".stream.process",
 }
 
+__all__ = sorted(_HOMES)
 
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(f"lava_mlsnn.proc.{_HOMES[name]}.process"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__, __dir__ = lazy(__name__, _HOMES)

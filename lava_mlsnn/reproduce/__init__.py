@@ -1,7 +1,8 @@
 """The paper's claims as named experiments: trained, exported, measured, reported."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from netx_export.lazy import lazy
 
 if TYPE_CHECKING:
     from lava_mlsnn.reproduce.experiments import EXPERIMENTS as EXPERIMENTS
@@ -11,17 +12,13 @@ if TYPE_CHECKING:
     from lava_mlsnn.reproduce.trial import Trial as Trial
 
 _HOMES = {
-    "EXPERIMENTS": "experiments",
-    "Experiment": "trial",
-    "Trial": "trial",
-    "run_trial": "run",
-    "write_report": "report",
+    "EXPERIMENTS": ".experiments",
+    "Experiment": ".trial",
+    "Trial": ".trial",
+    "run_trial": ".run",
+    "write_report": ".report",
 }
 
 __all__ = sorted(_HOMES)
 
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__, __dir__ = lazy(__name__, _HOMES)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from netx_export.lazy import lazy
 
 if TYPE_CHECKING:
     from lava_mlsnn.training.ann_start import as_relu as as_relu
@@ -18,36 +19,20 @@ if TYPE_CHECKING:
     from lava_mlsnn.training.recipes import recipe as recipe
     from lava_mlsnn.training.statistics import recalibrate as recalibrate
 
-_HOME = {
-    "EventPenalty": "penalty",
-    "RECIPES": "recipes",
-    "TrainConfig": "config",
-    "WeightAverage": "ema",
-    "accuracy": "evaluate",
-    "as_relu": "ann_start",
-    "convert": "ann_start",
-    "load_model": "checkpoint",
-    "recalibrate": "statistics",
-    "recipe": "recipes",
-    "train": "loop",
+_HOMES = {
+    "EventPenalty": ".penalty",
+    "RECIPES": ".recipes",
+    "TrainConfig": ".config",
+    "WeightAverage": ".ema",
+    "accuracy": ".evaluate",
+    "as_relu": ".ann_start",
+    "convert": ".ann_start",
+    "load_model": ".checkpoint",
+    "recalibrate": ".statistics",
+    "recipe": ".recipes",
+    "train": ".loop",
 }
 
-__all__ = [
-    "RECIPES",
-    "EventPenalty",
-    "TrainConfig",
-    "WeightAverage",
-    "accuracy",
-    "as_relu",
-    "convert",
-    "load_model",
-    "recalibrate",
-    "recipe",
-    "train",
-]
+__all__ = sorted(_HOMES)
 
-
-def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__, __dir__ = lazy(__name__, _HOMES)

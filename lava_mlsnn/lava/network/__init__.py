@@ -4,17 +4,13 @@ Lava imports every module of this folder when it compiles, so nothing here needs
 torch. ``from lava_mlsnn.lava.network import Network`` imports Lava, this package does not.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from netx_export.lazy import lazy
 
 if TYPE_CHECKING:
     from lava_mlsnn.lava.network.process import Network
 
 __all__ = ["Network"]
 
-
-def __getattr__(name: str) -> Any:
-    if name == "Network":
-        from lava_mlsnn.lava.network.process import Network
-
-        return Network
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__, __dir__ = lazy(__name__, {"Network": ".process"})
