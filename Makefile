@@ -2,7 +2,8 @@
 # make demo    train, export, run in Lava, compare; results in OUT (default: demo)
 # make test    lint, types and tests, also on a newer Python without Lava (make test-newer)
 # make bench   speed and memory beside other libraries, into benchmarks/results
-# Variables: PYTHON (a Python 3.10), PYTHON_NEWER (3.11 to 3.13), VENV (default .venv), OUT, PYTEST_ARGS, BENCH_ARGS
+# Variables: PYTHON (a Python 3.10), PYTHON_NEWER (3.11 to 3.13), VENV (default .venv),
+#   UV (a uv, or "no" for pip alone), OUT, PYTEST_ARGS, BENCH_ARGS
 
 # Not from the environment of the shell, where VENV may mean something else.
 VENV := .venv

@@ -2,161 +2,161 @@
 # Make the environment that `make demo` and `make test` use: $VENV, by default .venv.
 # With NEWER=yes: one for the newest Python and packages that there are, without Lava.
 #
-# Idempotent: a stamp, written last, holds all that the environment depends on; while it still
-# fits, this returns at once. Without a fitting stamp (first run, changed dependencies, moved
-# checkout, interrupted set-up) the environment is brought up to date or made anew.
-# Variables: PYTHON (a Python 3.10), VENV. Only files under $VENV are written.
-# Exit status: 0 ready, 3 with NEWER=yes no such Python was found, else 1.
+# uv installs (the one on the PATH, else one from the package index), pip where uv cannot. A stamp,
+# written last, holds all that the environment depends on: while it fits, this returns at once.
+# Variables: PYTHON (an interpreter; no other is tried), VENV, UV (a uv, or "no" for pip alone).
+# Of the project only $VENV is written. Exit status: 0 ready, 3 no Python for NEWER=yes, else 1.
 set -euo pipefail
+shopt -s nullglob
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 cd "$root"
 venv=${VENV:-.venv}
 case $venv in /*) ;; *) venv=$root/$venv ;; esac
-stamp=$venv/.setup-stamp
-mine=$venv/.made-by-setup       # there from the first moment, in environments that we made
-log=$venv/setup.log
-if [ "${NEWER:-}" = yes ]; then
-    versions="3.13 3.12 3.11"
-    modules='"lava_mlsnn", "netx_export"'
-    pip_options=(--upgrade --upgrade-strategy eager)
-else
-    versions=3.10
-    modules='"lava_mlsnn", "netx_export", "lava"'
-    pip_options=(-c constraints.txt)
-fi
+stamp=$venv/.setup-stamp mine=$venv/.made-by-setup log=$venv/setup.log
+versions=3.10 modules="'lava', " held="-c constraints.txt" build="-b constraints.txt"
+[ "${NEWER:-}" = yes ] && versions="3.13 3.12 3.11" modules="" held="--upgrade" build=""
+needed="venv, ensurepip, ssl, zlib, ctypes, bz2, lzma"
+uv=${UV:-$(command -v uv || true)}
 
 say() { printf 'setup: %s\n' "$*"; }
-fail() { printf 'setup: %s\n' "$*" >&2; exit 1; }
+fail() { printf 'setup: %s\n' "$@" >&2; exit 1; }
+refuse() { fail "$venv $1: move it away, or choose another folder with VENV=..."; }
+python() { "$venv/bin/python" -I "$@" 2>/dev/null </dev/null; }
+pip() { "$1" -m pip --disable-pip-version-check install --no-input --progress-bar off "${@:2}" </dev/null; }
 
-# Delete the environment, and only that: a folder is one when it carries our mark or venv's own
-# file, and neither it nor what it links to holds the checkout, the home or the root.
-remove_environment() {
-    local real kept
-    [ -L "$venv" ] && fail "$venv is a link that leads to no usable environment: remove it, then run the same command again"
-    [ -e "$venv" ] || return 0
-    [ -d "$venv" ] || fail "$venv is no folder: move it away, or choose another with VENV=..."
-    real=$(cd "$venv" && pwd -P)
-    for kept in "$root" "${HOME:-/}" /; do
-        [ -d "$kept" ] || continue
-        kept=$(cd "$kept" && pwd -P)
-        while :; do
-            [ "$kept" = "$real" ] && fail "VENV=$venv is not a folder to make an environment in"
-            [ "$kept" = / ] && break
-            kept=$(dirname "$kept")
-        done
-    done
-    if [ -f "$mine" ] || [ -f "$venv/pyvenv.cfg" ]; then
-        rm -rf -- "$venv"
-    else
-        rmdir -- "$venv" 2>/dev/null ||
-            fail "$venv exists and is no Python environment: move it away, or choose another folder with VENV=..."
-    fi
-}
-
-# What the environment depends on; of pyproject.toml only the tables that packaging reads.
+# What the environment depends on: of pyproject.toml what packaging reads; the newest of a month.
 wanted() {
     printf 'checkout %s\n' "$root"
-    awk '/^\[/ { keep = ($0 ~ /^\[(build-system|project|tool\.hatch)/) } keep' pyproject.toml
-    if [ "${NEWER:-}" = yes ]; then date +%Y-%m; else cat constraints.txt; fi  # the newest of a month
+    awk '/^\[/ { keep = /^\[(build-system|project|tool\.hatch)/ } keep' pyproject.toml
+    if [ "$versions" = 3.10 ]; then cat constraints.txt; else date +%Y-%m; fi
 }
 
-runs() { "$venv/bin/python" -I -c "$1" >/dev/null 2>&1 </dev/null; }
-right_python() { runs "import sys, pip; sys.exit(sys.version_info[1] not in [${versions//[ .]/, }][1::2])"; }
-
 up_to_date() {
-    [ -f "$stamp" ] && wanted | cmp -s - "$stamp" && [ -x "$venv/bin/mlsnn" ] && runs "
+    [ -f "$stamp" ] && wanted | cmp -s - "$stamp" && [ -x "$venv/bin/mlsnn" ] && python -c "
 import importlib.util, sys
-names = [$modules, 'torch', 'numpy', 'h5py', 'pytest', 'hypothesis']
+names = [$modules'lava_mlsnn', 'netx_export', 'torch', 'numpy', 'h5py', 'pytest', 'hypothesis']
 sys.exit(any(importlib.util.find_spec(name) is None for name in names))"
 }
 
+# May packages go into what is there: ours with other dependencies, or a sound one of the user's?
+usable() {
+    if [ -e "$mine" ]; then
+        [ "$(head -n 1 "$stamp" 2>/dev/null)" = "checkout $root" ] && ! wanted | cmp -s - "$stamp"
+    else
+        [ -f "$venv/pyvenv.cfg" ]
+    fi && python -c "import sys, pip; sys.exit('%d.%d' % sys.version_info[:2] not in '$versions')"
+}
+
+# Delete a folder that carries our mark or venv's file, and holds neither the checkout nor the home.
+remove_environment() {
+    local real kept
+    [ -e "$venv" ] || [ -L "$venv" ] || return 0
+    [ ! -L "$venv" ] || refuse "is a link to no usable environment"
+    [ -d "$venv" ] || refuse "is no folder"
+    real=$(cd "$venv" && pwd -P)
+    for kept in "$root" "${HOME:-/}"; do
+        kept=$(cd "$kept" 2>/dev/null && pwd -P) || continue
+        case $kept/ in "${real%/}"/*) refuse "holds the checkout or the home" ;; esac
+    done
+    [ -f "$mine" ] || [ -f "$venv/pyvenv.cfg" ] || rmdir -- "$venv" 2>/dev/null || refuse "is no Python environment"
+    rm -rf -- "$venv"
+}
+
+# A Python that can make an environment; one that does not run (a shim of pyenv's) is none.
+find_python() {
+    local version home=${HOME:-/}
+    for version in $versions; do
+        while IFS= read -r python; do
+            case $python in "$venv"/*) continue ;; esac
+            "$python" -I -c "import sys, $needed
+sys.exit((sys.implementation.name, '%d.%d' % sys.version_info[:2]) != ('cpython', '$version'))" \
+                >/dev/null 2>&1 </dev/null && return
+        done < <(
+            if [ -n "${PYTHON:-}" ]; then command -v "$PYTHON"; exit; fi
+            type -aP "python$version" python3 python || true
+            printf '%s\n' "${PYENV_ROOT:-$home/.pyenv}"/versions/*/bin/"python$version" \
+                "${UV_PYTHON_INSTALL_DIR:-${XDG_DATA_HOME:-$home/.local/share}/uv/python}"/*/bin/"python$version" \
+                {"${CONDA_PREFIX:-$home/.conda}","$home"/{miniconda3,anaconda3,miniforge3,micromamba}}/{,envs/*/}bin/"python$version"
+        )
+    done
+    return 1
+}
+
+# A uv, if need be from the package index by the pip of $1, that is told what this pip knows of
+# where packages are; uv itself reads none of pip's files.
+get_uv() {
+    local told pair name section value
+    [ "$uv" != no ] || return 1
+    [ -n "$uv" ] || { pip "$1" -q -c constraints.txt --target "$temporary" uv && uv=$temporary/bin/uv; } || return 1
+    told=$("$1" -m pip config list 2>/dev/null </dev/null) || return 0
+    for pair in index-url:UV_DEFAULT_INDEX extra-index-url:UV_INDEX find-links:UV_FIND_LINKS no-index:UV_NO_INDEX \
+        trusted-host:UV_INSECURE_HOST constraint:UV_CONSTRAINT cert:SSL_CERT_FILE proxy:ALL_PROXY timeout:UV_HTTP_TIMEOUT; do
+        name=${pair#*:}
+        [ -z "${!name:-}" ] || continue
+        for section in :env: install global; do      # pip's order, the first counts
+            value=$(sed -n "s/^$section\.${pair%:*}=['\"]\(.*\)['\"]\$/\1/p" <<<"$told")
+            [ -z "$value" ] || { export "$name=${value//\\n/ }" && break; }
+        done
+    done
+    [ -z "${UV_FIND_LINKS:-}" ] || export UV_FIND_LINKS="${UV_FIND_LINKS// /,}"
+    export UV_INDEX_STRATEGY=${UV_INDEX_STRATEGY:-unsafe-best-match}       # all indexes alike, as pip
+}
+
+install_by_uv() {
+    get_uv "$venv/bin/python" &&
+        "$uv" pip install --python "$venv/bin/python" --compile-bytecode $held $build -e '.[test]' </dev/null
+}
+
+install_by_pip() {      # the build backend first, held too, so that no second, unheld one is fetched
+    pip "$venv/bin/python" $held hatchling editables && pip "$venv/bin/python" $held --no-build-isolation -e '.[test]'
+}
+
+# Everything goes to the log, of the downloads the large ones to the user.
+shown() { tee -a "$log" | sed -nE 's/^ *(Downloading .*\(([0-9]{3,}[0-9.]* ?Mi?B|[0-9.]+ ?Gi?B)\))/setup:   \1/p'; }
+
+# One set-up at a time, where there is flock: locked is this file, so nothing is left behind.
+if command -v flock >/dev/null 2>&1; then
+    exec 9<tools/setup.sh
+    flock -n 9 || { say "another set-up of this checkout is running; waiting for it" && flock 9; }
+fi
 up_to_date && exit 0
 
-# One set-up at a time. The lock is on this script's own file, so nothing is left behind; where
-# flock does not exist (macOS) two at once are not kept apart.
-if command -v flock >/dev/null 2>&1; then
-    exec 9<"$root/tools/setup.sh"
-    if ! flock -n 9; then
-        say "another set-up of this checkout is running; waiting for it"
-        flock 9 || true
-        up_to_date && exit 0
-    fi
-fi
-
 trap 'printf "\n" >&2; fail "interrupted; the next run makes the environment anew"' INT TERM HUP
+temporary=$(mktemp -d)
+trap 'rm -rf -- "$temporary"' EXIT
 
-# Keep what is sound and ours; never delete a working environment that someone else made.
-fresh=yes
-if [ -e "$venv" ] || [ -L "$venv" ]; then
-    if [ -f "$stamp" ] && ! wanted | cmp -s - "$stamp" &&
-        [ "$(head -n 1 "$stamp")" = "checkout $root" ] && right_python; then
-        fresh=no
-        say "dependencies changed: bringing $venv up to date"
-    elif [ -e "$mine" ]; then
-        say "$venv is unfinished, damaged or from another folder: making it anew"
-    elif [ -f "$venv/pyvenv.cfg" ] && right_python; then
-        fresh=no
-        say "using the environment that is already in $venv"
-    elif runs 'pass'; then
-        fail "$venv holds a Python that is not ${versions// / or } or not in a venv: move it away, or choose another folder with VENV=..."
-    else
-        say "$venv does not work: making it anew"
+if usable; then
+    say "bringing $venv up to date"
+elif [ ! -e "$mine" ] && python -c pass; then
+    refuse "holds a Python that is not ${versions// / or }, or no pip"
+else
+    if ! find_python; then
+        [ -z "${PYTHON:-}" ] || fail "PYTHON=$PYTHON is no CPython ${versions// / or } that runs and has $needed"
+        [ "$versions" = 3.10 ] || exit 3
+        [ "$uv" = no ] || say "no Python 3.10 was found; uv tries to fetch one"
+        { get_uv python3 && UV_PYTHON_INSTALL_BIN=0 "$uv" python install 3.10 && find_python; } </dev/null >&2 ||
+            fail "no CPython 3.10 with $needed was found (PATH, pyenv, uv, conda); Lava needs it" \
+                "install one beside the others (uv python install 3.10; pyenv install 3.10; conda create -n py310 python=3.10;" \
+                "apt install python3.10-venv; brew install python@3.10), or name one: make setup PYTHON=/path/to/python3.10" \
+                "what needs no Lava runs on Python 3.11 to 3.13: pip install -e . there, or make test-newer to test it"
     fi
-fi
-
-if [ "$fresh" = yes ]; then
-    python=""
-    for version in $versions; do
-        if [ "${NEWER:-}" = yes ]; then
-            python=$(WANT=$version AVOID=$venv bash tools/find_python.sh 2>/dev/null) && break
-        else
-            python=$(WANT=$version AVOID=$venv bash tools/find_python.sh) || exit 1
-        fi
-    done
-    [ -n "$python" ] || exit 3
-    say "Python $version: $python"
+    [ ! -e "$mine" ] || say "$venv is unfinished, damaged or from another folder: making it anew"
     remove_environment
     mkdir -p "$venv"
     : >"$mine"
-    "$python" -I -m venv "$venv" >"$log" 2>&1 9<&- || {
-        cat "$log" >&2
-        fail "'$python -m venv' failed (see above); on Debian and Ubuntu: sudo apt install python$version-venv"
-    }
-    free=$(df -Pk "$venv" | awk 'NR == 2 { print int($4 / 1048576) }')
-    if [ "${free:-99}" -lt 8 ]; then
-        say "only $free GiB are free here; about 6 GiB go into the environment (torch brings its GPU libraries)"
-    fi
+    say "making $venv with $python"
+    "$python" -I -m venv "$venv" >"$log" 2>&1 || { cat "$log" >&2; fail "'$python -m venv' failed (see above)"; }
 fi
 rm -f "$stamp"                  # from here to the end the environment counts as unfinished
 : >"$log"
-
-# pip's own words go to the log; the big downloads and the long steps are shown.
-pip_install() {
-    local line name size='(Downloading|Using cached) ([^ ]+) \(([0-9]{3,}\.?[0-9]* MB|[0-9.]+ GB)\)'
-    "$venv/bin/python" -m pip --disable-pip-version-check install --no-input --progress-bar off \
-        "${pip_options[@]}" "$@" 2>&1 </dev/null | while IFS= read -r line; do
-        printf '%s\n' "$line" >>"$log"
-        if [[ $line =~ $size ]]; then
-            name=${BASH_REMATCH[2]%%-cp3*}
-            say "  ${name%%-py3*}, ${BASH_REMATCH[3]}"
-        elif [[ $line == "Installing collected packages:"*torch* ]]; then
-            say "  unpacking"
-        fi
-    done
-}
-
-say "installing the packages (the first time a few minutes and GBs; details in $log)"
-# The build backend first, held by the constraints too, so that no second, unheld one is fetched.
-if ! { pip_install hatchling editables && pip_install --no-build-isolation -e '.[test]'; }; then
-    printf '\n' >&2
-    tail -n 25 "$log" >&2
-    fail "pip failed (its last lines are above, all of them in $log); run the same command again once the cause is gone"
+say "installing the packages (the first time a few minutes and about 6 GB; details in $log)"
+if ! install_by_uv 2>&1 | shown; then
+    [ "$uv" = no ] || say "uv did not get through (why: $log); pip tries"
+    install_by_pip 2>&1 | shown ||
+        { tail -n 25 "$log" >&2; fail "pip failed (its last lines are above); run the same command again once the cause is gone"; }
 fi
-"$venv/bin/python" -m pip --disable-pip-version-check check >>"$log" 2>&1 ||
-    say "note: 'pip check' sees a conflict, see the end of $log"
-
 wanted >"$stamp.new"
 mv "$stamp.new" "$stamp"
-up_to_date || fail "packages are missing in $venv although pip was content; see $log, then run the same command again"
+up_to_date || fail "packages are missing in $venv although all went well; see $log, then run the same command again"
 say "ready: $venv"

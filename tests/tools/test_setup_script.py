@@ -1,397 +1,316 @@
 """The set-up script: done once, repaired when damaged, careful with what is not its own.
 
-A fake Python stands in for the interpreter and pip, so that nothing is installed and the script's
-own decisions are seen: its pip writes down what it is asked, and can be told to fail.
+It runs on a machine of its own: a home, and a PATH with the usual tools, a fake Python and a fake
+uv. They write down what they are asked and can be told to fail; nothing is installed.
 """
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import time
 from pathlib import Path
+from signal import SIGKILL, SIGTERM
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-
-FAKE_PYTHON = """#!/bin/sh
-# What the set-up asks of a Python: its version, a venv, pip, and which modules are there.
-state=@STATE@
+TOOLS = """awk bash cat chmod cmp cp date dirname env flock grep head mkdir mktemp mv rmdir sed sh
+sleep tail tee"""
+# Its version is in its name; an environment of it is a copy.
+PYTHON = """#!/bin/sh
 here=$(dirname "$0")
 case "$*" in
-    *importlib.import_module*) echo ok ;;
+    *ensurepip*) case "$*" in *"'${0##*python}')"*) ;; *) exit 1 ;; esac ;;
     *"-m venv "*)
+        echo venv >>calls
         for venv; do :; done
-        echo venv >>"$state/calls"
-        [ -e "$state/no-venv" ] && { echo "ensurepip is not available"; exit 1; }
         mkdir -p "$venv/bin" && cp "$0" "$venv/bin/python" && : >"$venv/pyvenv.cfg" ;;
-    *"pip "*install*" hatchling"*) echo "pip hatchling" >>"$state/calls" ;;
-    *"pip "*install*" -e "*)
-        echo "pip project: $*" >>"$state/calls"
-        while [ -e "$state/wait" ]; do sleep 0.05; done
-        [ -e "$state/no-pip" ] && { echo "ERROR: No space left on device"; exit 1; }
-        echo "Downloading torch-2.3.1-cp310-cp310-x86_64.whl (779.1 MB)"
-        echo "Downloading six-1.0-py3-none-any.whl (10 kB)"
-        : >"$here/mlsnn"; chmod +x "$here/mlsnn" ;;
-    *"pip "*check*) ;;
-    *find_spec*) [ -x "$here/mlsnn" ] && [ ! -e "$here/../torch-gone" ] ;;
-    *"sys.exit(sys.version_info"*) [ ! -e "$here/../is-3.12" ] ;;
+    *"config list"*) cat pip.conf ;;
+    *--target*)
+        echo uv >>calls
+        while [ "$1" != --target ]; do shift; done
+        mkdir "$2/bin" && cp uv "$2/bin" ;;
+    *"pip "*install*)
+        echo "pip: $*" >>calls
+        [ ! -e no-pip ] || { echo "ERROR: No space left on device"; exit 1; }
+        cp "$0" "$here/mlsnn" ;;
+    *find_spec*) [ ! -e "$here/../torch-gone" ] ;;
+    *"import sys, pip"*) [ ! -e "$here/../is-3.12" ] ;;
 esac
 """
-
-
+UV = """#!/bin/sh
+echo "uv $1: $*" >>calls
+env | grep ^UV_ >told
+if [ "$1" = python ]; then
+    mkdir -p "$HOME/.local/share/uv/python/3.10.1/bin"
+    exec cp fetched "$HOME/.local/share/uv/python/3.10.1/bin/python3.10"
+fi
+while [ -e wait ]; do sleep 0.05; done
+[ ! -e no-uv ] || { echo "error: cannot resolve"; exit 1; }
+printf ' Downloading %s\\n' 'torch (743.0MiB)' 'six (10KiB)'
+cp "$4" "$(dirname "$4")/mlsnn"
+"""
 # A wrong deletion must stay inside the test's own folder, whatever the script does.
-GUARDED_RM = """#!/bin/sh
+RM = """#!/bin/sh
 for name; do
-    case $name in
-        -*) ;;
-        *..*) echo "rm refused: $name" >&2; exit 9 ;;
-        "@ROOT@"/?*) ;;
-        *) echo "rm refused: $name" >&2; exit 9 ;;
-    esac
+    case $name in -*) ;; *..*) exit 9 ;; "@HERE@"/?*) ;; *) exit 9 ;; esac
 done
 exec @RM@ "$@"
 """
+BY_UV, BY_PIP = ["venv", "uv pip"], ["venv", "pip", "pip"]
 
 
-class Checkout:
-    """A copy of what the set-up reads, with the fake Python on its PATH."""
-
+class Machine:
     def __init__(self, root: Path) -> None:
-        self.root = root / "a checkout"
+        self.here, self.root, self.home, self.bin = (
+            root,
+            root / "work/a b",
+            root / "home/me",
+            root / "bin",
+        )
         self.venv = self.root / ".venv"
-        self.state = root / "state"
-        self.state.mkdir()
-        self.root.mkdir()
+        for folder in (self.root, self.home, self.bin, root / "tmp"):
+            folder.mkdir(parents=True)
         shutil.copytree(ROOT / "tools", self.root / "tools")
         for name in ("pyproject.toml", "constraints.txt"):
             shutil.copy(ROOT / name, self.root)
-        self.python = root / "bin" / "python3.10"
-        self.python.parent.mkdir()
-        self.python.write_text(FAKE_PYTHON.replace("@STATE@", str(self.state)))
-        self.python.chmod(0o755)
-        real_rm = shutil.which("rm")
-        assert real_rm is not None
-        guard = self.python.with_name("rm")
-        guard.write_text(GUARDED_RM.replace("@ROOT@", str(root)).replace("@RM@", real_rm))
-        guard.chmod(0o755)
+        for tool in TOOLS.split():
+            if real := shutil.which(tool):
+                (self.bin / tool).symlink_to(real)
+        rm = RM.replace("@HERE@", str(root)).replace("@RM@", str(shutil.which("rm")))
+        self.program("bin/rm", rm)
+        self.python = self.program("bin/python3.10", PYTHON)
+        self.program("bin/uv", UV)
+        (self.root / "pip.conf").touch()
 
-    def start(self, **variables: str) -> subprocess.Popen[str]:
-        inherited = {name: value for name, value in os.environ.items() if name != "VENV"}
-        path = f"{self.python.parent}{os.pathsep}{os.environ['PATH']}"
-        env = {**inherited, "PATH": path, "PYTHON": str(self.python), **variables}
+    def program(self, path: str, text: str) -> Path:
+        file = self.here / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+        file.chmod(0o755)
+        return file
+
+    def start(self, script: str = "setup.sh", **variables: str) -> subprocess.Popen[str]:
+        env = {"PATH": str(self.bin), "HOME": str(self.home), "TMPDIR": str(self.here / "tmp")}
+        command = [str(self.bin / "bash"), str(self.root / "tools" / script)]
+        null, pipe, both = subprocess.DEVNULL, subprocess.PIPE, subprocess.STDOUT
         return subprocess.Popen(
-            ["bash", str(self.root / "tools" / "setup.sh")],
-            env=env,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
+            command, env=env | variables, stdin=null, stdout=pipe, stderr=both, text=True
         )
 
-    def setup(self, **variables: str) -> tuple[int, str]:
-        process = self.start(**variables)
+    def setup(self, script: str = "setup.sh", **variables: str) -> tuple[int, str]:
+        process = self.start(script, **variables)
         output, _ = process.communicate(timeout=60)
+        assert list((self.here / "tmp").iterdir()) == []
         return process.returncode, output
 
     def calls(self) -> list[str]:
-        """What the fake was asked since the last look: ``venv``, ``pip hatchling``, ..."""
-        file = self.state / "calls"
+        """What the fakes were asked since the last look."""
+        file = self.root / "calls"
         lines = file.read_text().splitlines() if file.exists() else []
         file.unlink(missing_ok=True)
         return [line.split(":")[0] for line in lines]
 
-
-EVERYTHING = ["venv", "pip hatchling", "pip project"]
-
-
-@pytest.fixture
-def checkout(tmp_path: Path) -> Checkout:
-    return Checkout(tmp_path)
+    def wait_for_uv(self) -> None:
+        end = time.monotonic() + 30
+        while not (self.root / "told").exists():
+            assert time.monotonic() < end
+            time.sleep(0.02)
 
 
 @pytest.fixture
-def ready(checkout: Checkout) -> Checkout:
-    assert checkout.setup()[0] == 0
-    checkout.calls()
-    return checkout
+def machine(tmp_path: Path) -> Machine:
+    return Machine(tmp_path)
 
 
-def test_first_run_does_everything_and_names_the_large_download(checkout: Checkout) -> None:
-    status, output = checkout.setup()
-    assert status == 0
-    assert checkout.calls() == EVERYTHING
-    assert "torch-2.3.1, 779.1 MB" in output
-    assert "six" not in output
-    assert "six-1.0" in (checkout.venv / "setup.log").read_text()
+@pytest.fixture
+def ready(machine: Machine) -> Machine:
+    status, output = machine.setup()
+    assert status == 0 and machine.calls() == BY_UV, output
+    assert "torch (743.0MiB)" in output and "six" not in output
+    assert "six" in (machine.venv / "setup.log").read_text()
+    return machine
 
 
-def test_second_run_does_nothing(ready: Checkout) -> None:
-    assert ready.setup() == (0, "")
-    assert ready.calls() == []
-
-
-def test_constraints_hold_the_installation(checkout: Checkout) -> None:
-    checkout.setup()
-    calls = (checkout.state / "calls").read_text()
-    assert "-c constraints.txt" in calls
-    assert "-e .[test]" in calls
-
-
-def test_changed_dependencies_update_in_place(ready: Checkout) -> None:
-    with (ready.root / "constraints.txt").open("a") as file:
-        file.write("another==1.0\n")
-    assert ready.setup()[0] == 0
-    assert ready.calls() == ["pip hatchling", "pip project"]
-    assert ready.setup() == (0, "")
-
-
-def test_changed_lint_settings_change_nothing(ready: Checkout) -> None:
+def test_second_run_does_nothing_but_what_other_dependencies_ask(ready: Machine) -> None:
     file = ready.root / "pyproject.toml"
     file.write_text(file.read_text().replace("line-length = 100", "line-length = 99"))
+    assert ready.setup() == (0, "") and ready.calls() == []
+    with (ready.root / "constraints.txt").open("a") as constraints:
+        constraints.write("another==1.0\n")
+    assert ready.setup()[0] == 0 and ready.calls() == ["uv pip"]
     assert ready.setup() == (0, "")
-    assert ready.calls() == []
 
 
-@pytest.mark.parametrize(
-    "damage",
-    ["stamp", "python", "dangling python", "script", "module"],
-)
-def test_damaged_environment_is_made_anew(ready: Checkout, damage: str) -> None:
-    left_over = ready.venv / "left-over"
-    left_over.touch()
-    python = ready.venv / "bin" / "python"
-    if damage == "stamp":
-        (ready.venv / ".setup-stamp").unlink()
-    elif damage == "python":
-        python.unlink()
-    elif damage == "dangling python":
-        python.unlink()
-        python.symlink_to("/nonexistent/python3.10")
-    elif damage == "script":
-        (ready.venv / "bin" / "mlsnn").unlink()
-    else:
+def test_who_installs_and_what_holds_it(machine: Machine) -> None:
+    asked = machine.root / "calls"
+    machine.setup()
+    assert "-c constraints.txt -b constraints.txt -e .[test]" in asked.read_text()
+    assert machine.calls() == BY_UV
+    assert machine.setup(UV="no", VENV=str(machine.here / "env 2"))[0] == 0
+    assert asked.read_text().count("-c constraints.txt") == 2 and machine.calls() == BY_PIP
+    (machine.root / "no-uv").touch()
+    status, output = machine.setup(VENV="3")
+    assert status == 0 and "pip tries" in output
+    assert machine.calls() == [*BY_UV, "pip", "pip"]
+    (machine.root / "no-uv").unlink()
+    (machine.bin / "uv").rename(machine.root / "uv")  # the package index has one
+    assert machine.setup(VENV="4")[0] == 0 and machine.calls() == ["venv", "uv", "uv pip"]
+
+
+def test_uv_is_told_where_pip_finds_packages(machine: Machine) -> None:
+    (machine.root / "pip.conf").write_text(
+        ":env:.find-links='/a /b'\nglobal.find-links='/c'\nglobal.extra-index-url='\\nfile:///x\\nfile:///y'\n"
+        "global.index-url='file:///g'\ninstall.index-url='file:///i'\nglobal.constraint='/held.txt'\n"
+    )
+    machine.setup(UV_CONSTRAINT="mine.txt")
+    told = dict(line.split("=", 1) for line in (machine.root / "told").read_text().splitlines())
+    assert told == {
+        "UV_FIND_LINKS": "/a,/b",
+        "UV_INDEX": " file:///x file:///y",
+        "UV_DEFAULT_INDEX": "file:///i",
+        "UV_CONSTRAINT": "mine.txt",
+        "UV_INDEX_STRATEGY": "unsafe-best-match",
+    }
+
+
+@pytest.mark.parametrize("damage", ["stamp", "python", "script", "module", "moved"])
+def test_damaged_environment_is_made_anew(ready: Machine, damage: str) -> None:
+    (ready.venv / "left-over").touch()
+    if damage == "moved":
+        ready.root = ready.root.rename(ready.here / "moved")
+        ready.venv = ready.root / ".venv"
+    elif damage == "module":
         (ready.venv / "torch-gone").touch()
+    else:
+        places = {"stamp": ".setup-stamp", "python": "bin/python", "script": "bin/mlsnn"}
+        (ready.venv / places[damage]).unlink()
     status, output = ready.setup()
-    assert status == 0, output
-    assert ready.calls() == EVERYTHING
-    assert not left_over.exists()
-    assert ready.setup() == (0, "")
+    assert status == 0 and ready.calls() == BY_UV, output
+    assert not (ready.venv / "left-over").exists() and ready.setup() == (0, "")
 
 
-def test_moved_checkout_gets_a_new_environment(ready: Checkout) -> None:
-    moved = ready.root.with_name("moved")
-    ready.root.rename(moved)
-    ready.root, ready.venv = moved, moved / ".venv"
-    assert ready.setup()[0] == 0
-    assert ready.calls() == EVERYTHING
-
-
-def test_failing_pip_shows_its_words_and_the_next_run_starts_anew(checkout: Checkout) -> None:
-    (checkout.state / "no-pip").touch()
-    status, output = checkout.setup()
-    assert status == 1
-    assert "No space left on device" in output
-    assert "run the same command again" in output
-    (checkout.state / "no-pip").unlink()
-    checkout.calls()
-    assert checkout.setup()[0] == 0
-    assert checkout.calls() == EVERYTHING
-
-
-def test_failing_venv_names_the_package(checkout: Checkout) -> None:
-    (checkout.state / "no-venv").touch()
-    status, output = checkout.setup()
-    assert status == 1
-    assert "ensurepip is not available" in output
-    assert "apt install python3.10-venv" in output
-    (checkout.state / "no-venv").unlink()
-    assert checkout.setup()[0] == 0
-
-
-def test_killed_set_up_is_made_anew(checkout: Checkout) -> None:
-    (checkout.state / "wait").touch()
-    process = checkout.start()
-    wait_for(checkout.state / "calls", "pip project")
-    process.kill()
-    process.wait(timeout=30)
-    (checkout.state / "wait").unlink()
-    process.communicate(timeout=30)
-    checkout.calls()
-    assert checkout.setup()[0] == 0
-    assert checkout.calls() == EVERYTHING
+@pytest.mark.parametrize("signal", [None, SIGKILL, SIGTERM])
+def test_set_up_that_failed_or_was_stopped_is_made_anew(
+    machine: Machine, signal: int | None
+) -> None:
+    if signal is None:
+        (machine.root / "no-pip").touch()
+        status, output = machine.setup(UV="no")
+        assert status == 1 and "No space left on device" in output
+        assert "same command again" in output
+    else:
+        (machine.root / "wait").touch()
+        process = machine.start()
+        machine.wait_for_uv()
+        process.send_signal(signal)
+        (machine.root / "wait").unlink()
+        assert process.communicate(timeout=30) and process.returncode not in (0, 3)
+        shutil.rmtree(machine.here / "tmp")
+        (machine.here / "tmp").mkdir()
+    (machine.root / "no-pip").unlink(missing_ok=True)
+    machine.calls()
+    assert machine.setup()[0] == 0 and machine.calls() == BY_UV
 
 
 @pytest.mark.skipif(shutil.which("flock") is None, reason="two at once are not kept apart here")
-def test_two_at_once_install_once(checkout: Checkout) -> None:
-    (checkout.state / "wait").touch()
-    first = checkout.start()
-    wait_for(checkout.state / "calls", "pip project")
-    second = checkout.start()
-    assert second.stdout is not None
-    assert "waiting" in second.stdout.readline()
-    (checkout.state / "wait").unlink()
-    first.communicate(timeout=60)
-    second.communicate(timeout=60)
-    assert (first.returncode, second.returncode) == (0, 0)
-    assert checkout.calls() == EVERYTHING
+def test_two_at_once_install_once(machine: Machine) -> None:
+    (machine.root / "wait").touch()
+    first = machine.start()
+    machine.wait_for_uv()
+    second = machine.start()
+    assert second.stdout is not None and "waiting" in second.stdout.readline()
+    (machine.root / "wait").unlink()
+    for process in (first, second):
+        process.communicate(timeout=60)
+        assert process.returncode == 0
+    assert machine.calls() == BY_UV
 
 
-def test_sound_environment_of_the_user_is_used(checkout: Checkout) -> None:
-    users_venv(checkout)
-    (checkout.venv / "users-file").touch()
-    assert checkout.setup()[0] == 0
-    assert checkout.calls() == ["pip hatchling", "pip project"]
-    assert (checkout.venv / "users-file").exists()
+def test_environment_of_the_user_is_used_or_left_alone_but_not_deleted(machine: Machine) -> None:
+    machine.program("work/a b/.venv/bin/python", PYTHON)
+    for name in ("pyvenv.cfg", "thesis.txt"):
+        (machine.venv / name).touch()
+    assert machine.setup()[0] == 0 and machine.calls() == ["uv pip"]
+    (machine.venv / "is-3.12").touch()
+    (machine.venv / ".setup-stamp").unlink()
+    status, output = machine.setup()
+    assert status == 1 and "holds a Python that is not 3.10" in output
+    assert machine.calls() == [] and (machine.venv / "thesis.txt").exists()
 
 
-def test_environment_of_another_python_is_left_alone(checkout: Checkout) -> None:
-    users_venv(checkout)
-    (checkout.venv / "is-3.12").touch()
-    status, output = checkout.setup()
-    assert status == 1
-    assert "holds a Python that is not 3.10" in output
-    assert checkout.calls() == []
-    assert (checkout.venv / "is-3.12").exists()
+@pytest.mark.parametrize("kind", ["folder", "file", "link"])
+def test_what_is_no_environment_is_left_alone(machine: Machine, kind: str) -> None:
+    kept = machine.here / "elsewhere" if kind == "link" else machine.venv
+    if kind != "file":
+        kept.mkdir()
+        kept /= "pyvenv.cfg" if kind == "link" else "bin"
+    kept.touch()
+    if kind == "link":
+        machine.venv.symlink_to(kept.parent)
+    status, output = machine.setup()
+    assert status == 1 and "move it away" in output and kept.exists()
 
 
-def test_folder_of_other_things_is_left_alone(checkout: Checkout) -> None:
-    checkout.venv.mkdir()
-    (checkout.venv / "thesis.txt").touch()
-    status, output = checkout.setup()
-    assert status == 1
-    assert "is no Python environment" in output
-    assert (checkout.venv / "thesis.txt").exists()
-
-
-@pytest.mark.parametrize("marks", ["none", "pyvenv.cfg", ".made-by-setup"])
-@pytest.mark.parametrize("place", ["the checkout", "its parent", "the home", "a folder of both"])
+@pytest.mark.parametrize("mark", ["thesis.txt", "pyvenv.cfg", ".made-by-setup"])
+@pytest.mark.parametrize("place", ["work/a b", "work", "home/me", "home"])
 def test_folder_that_holds_the_checkout_or_the_home_is_never_deleted(
-    checkout: Checkout, place: str, marks: str
+    machine: Machine, place: str, mark: str
 ) -> None:
-    parent = checkout.root.parent
-    home = parent / "home" / "me"
-    home.mkdir(parents=True)
-    folder = {
-        "the checkout": checkout.root,
-        "its parent": parent,
-        "the home": home,
-        "a folder of both": home.parent,
-    }[place]
-    (folder / "bin").mkdir(exist_ok=True)
-    (folder / "thesis.txt").touch()
-    if marks != "none":
-        (folder / marks).touch()
-    status, output = checkout.setup(VENV=str(folder), HOME=str(home))
-    assert status == 1
-    assert "is not a folder to make an environment in" in output
-    assert (folder / "thesis.txt").exists()
-    assert (checkout.root / "pyproject.toml").exists()
+    folder = machine.here / place
+    (folder / mark).touch()
+    status, output = machine.setup(VENV=str(folder))
+    assert status == 1 and "holds the checkout or the home" in output
+    assert (folder / mark).exists() and (machine.root / "pyproject.toml").exists()
 
 
-def test_folder_with_a_bin_is_not_taken_for_an_environment(checkout: Checkout) -> None:
-    (checkout.venv / "bin").mkdir(parents=True)
-    status, output = checkout.setup()
-    assert status == 1
-    assert "is no Python environment" in output
-    assert (checkout.venv / "bin").exists()
+PLACES = (
+    "home/me/.pyenv/versions/3.10.13/bin/python3.10",
+    "home/me/.local/share/uv/python/cpython-3.10.16/bin/python3.10",
+    "home/me/miniconda3/bin/python3.10",
+    "home/me/miniforge3/envs/lava/bin/python3.10",
+)
 
 
-def test_link_is_never_followed_to_delete(checkout: Checkout) -> None:
-    target = checkout.root.with_name("elsewhere")
-    target.mkdir()
-    (target / "pyvenv.cfg").touch()
-    checkout.venv.symlink_to(target)
-    status, output = checkout.setup()
-    assert status == 1
-    assert "is a link" in output
-    assert (target / "pyvenv.cfg").exists()
+@pytest.mark.parametrize("place", PLACES)
+def test_python_is_found_behind_a_shim_that_does_not_run(machine: Machine, place: str) -> None:
+    machine.program("bin/python3.10", "#!/bin/sh\nexit 127\n")
+    file = machine.program(place, PYTHON)
+    status, output = machine.setup()
+    assert status == 0 and f"with {file}\n" in output
 
 
-def test_half_made_environment_of_someone_else(checkout: Checkout) -> None:
-    checkout.venv.mkdir()
-    (checkout.venv / "pyvenv.cfg").touch()
-    (checkout.venv / "bin").mkdir()
-    assert checkout.setup()[0] == 0
-    assert checkout.calls() == EVERYTHING
+def test_given_python_is_checked_and_no_other_is_taken(machine: Machine) -> None:
+    given = machine.program("other one/python3.10", PYTHON)
+    assert f"with {given}\n" in machine.setup(PYTHON=str(given))[1]
+    for bad in ("no-such-python", str(machine.program("other one/python3.12", PYTHON))):
+        status, output = machine.setup(PYTHON=bad, VENV="2")
+        assert status == 1 and f"PYTHON={bad} is no CPython 3.10" in output
+        assert not (machine.root / "2").exists()
 
 
-def test_empty_folder_is_used(checkout: Checkout) -> None:
-    checkout.venv.mkdir()
-    assert checkout.setup()[0] == 0
-    assert checkout.calls() == EVERYTHING
+def test_without_python_3_10_uv_fetches_one_or_it_says_what_works(machine: Machine) -> None:
+    machine.python.rename(machine.bin / "python3")  # some other version, with pip
+    (machine.bin / "uv").rename(machine.root / "uv")
+    status, output = machine.setup()
+    assert status == 1 and machine.calls() == ["uv", "uv python"] and not machine.venv.exists()
+    assert "no Python 3.10" in output and "make test-newer" in output and "PYTHON=" in output
+    machine.program("work/a b/fetched", PYTHON)
+    assert machine.setup()[0] == 0
+    assert machine.calls() == ["uv", "uv python", "venv", "uv pip"]
 
 
-def test_other_folder(checkout: Checkout) -> None:
-    other = checkout.root.with_name("env 2")
-    assert checkout.setup(VENV=str(other))[0] == 0
-    assert (other / "bin" / "mlsnn").exists()
-    assert not checkout.venv.exists()
-
-
-def test_no_python_says_what_to_install_and_keeps_nothing(checkout: Checkout) -> None:
-    status, output = checkout.setup(PYTHON="no-such-python")
-    assert status == 1
-    assert "names no program" in output
-    assert not checkout.venv.exists()
-
-
-def users_venv(checkout: Checkout) -> None:
-    (checkout.venv / "bin").mkdir(parents=True)
-    shutil.copy(checkout.python, checkout.venv / "bin" / "python")
-    (checkout.venv / "pyvenv.cfg").touch()
-
-
-def wait_for(file: Path, text: str) -> None:
-    end = time.monotonic() + 30
-    while not (file.exists() and text in file.read_text()):
-        assert time.monotonic() < end, f"{text!r} never came into {file}"
-        time.sleep(0.02)
-
-
-def test_a_newer_environment_takes_the_newest_packages_and_stays(checkout: Checkout) -> None:
-    newer = {"NEWER": "yes", "VENV": ".venv-newer", "PYTHON": str(checkout.python)}
-    code, output = checkout.setup(**newer)
-    assert code == 0, output
-    assert "Python 3.13" in output and (checkout.root / ".venv-newer" / "bin" / "mlsnn").exists()
-    asked = (checkout.state / "calls").read_text()
-    assert "constraints.txt" not in asked and "--upgrade" in asked
-    assert checkout.calls() == EVERYTHING
-    assert checkout.setup(**newer) == (0, "")
-    assert checkout.calls() == []
-    assert checkout.setup()[0] == 0, "the other environment is its own"
-    assert checkout.calls() == EVERYTHING
-
-
-def test_no_newer_python_is_another_answer_than_a_failure(checkout: Checkout) -> None:
-    checkout.python.write_text("#!/bin/sh\necho 'is Python 3.10'\n")
-    code, output = checkout.setup(NEWER="yes", VENV=".venv-newer")
-    assert (code, output) == (3, "")
-    assert not (checkout.root / ".venv-newer").exists()
-
-
-@pytest.mark.parametrize("named", [True, False])
-def test_the_newer_tests_say_that_they_did_not_run(checkout: Checkout, named: bool) -> None:
-    checkout.python.write_text("#!/bin/sh\necho 'is Python 3.10'\n")
-    for tool in ("bash", "dirname", "sort", "cat"):  # no Python of the machine on the PATH
-        real = shutil.which(tool)
-        assert real is not None
-        checkout.python.with_name(tool).symlink_to(real)
-    root = str(checkout.root)
-    variables = {"PATH": str(checkout.python.parent), "HOME": root, "SYSROOT": root}
-    if named:
-        variables["PYTHON_NEWER"] = str(checkout.python)
-    done = subprocess.run(
-        ["bash", str(checkout.root / "tools" / "test_newer.sh")],
-        env=variables,
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-        timeout=60,
-    )
-    if named:
-        assert done.returncode == 1 and "is no CPython 3.11 to 3.13" in done.stderr
-    else:
-        assert done.returncode == 0 and "NOT RUN" in done.stdout
+def test_a_newer_environment_takes_the_newest_packages(machine: Machine) -> None:
+    newer = {"NEWER": "yes", "VENV": ".venv-newer"}
+    assert machine.setup(**newer) == (3, ""), "no such Python is no failure"
+    assert machine.setup("test_newer.sh")[0] == 0 and "NOT RUN" in machine.setup("test_newer.sh")[1]
+    assert machine.setup("test_newer.sh", PYTHON_NEWER=str(machine.python))[0] == 1
+    for version in ("3.11", "3.12"):
+        machine.program(f"bin/python{version}", PYTHON)
+    status, output = machine.setup(**newer)
+    assert status == 0 and "python3.12\n" in output
+    asked = (machine.root / "calls").read_text()
+    assert "--upgrade -e .[test]" in asked and "constraints.txt" not in asked
+    assert machine.setup(**newer) == (0, "") and machine.calls() == BY_UV
+    assert machine.setup()[0] == 0 and machine.calls() == BY_UV, "the other is its own"
