@@ -92,7 +92,9 @@ def check_parity(
 
     if model is not None:
         from lava_mlsnn.activity.hook import model_batches
+        from lava_mlsnn.export import walk
 
+        walk(model, spec.timesteps)  # channels of extreme gain take the scale of an export
         report.samples["training"] = len(data)
         batches = model_batches(model, spec, data, BATCH)
         for start, (other, scores) in zip(range(0, len(data), BATCH), batches, strict=True):

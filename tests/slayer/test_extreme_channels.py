@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from small_models import assert_same_integers
 
 from lava_mlsnn.export import export_model, scale_losses, to_spec
+from lava_mlsnn.parity import check_parity
 from lava_mlsnn.slayer import block
 from netx_export import read, worst_case
 
@@ -133,3 +134,13 @@ def test_a_constant_channel_becomes_a_constant(tmp_path):
 
     sent = IntegerRunner(to_spec(made)).trace(np.zeros((1, 2, 5, 4), int)).layers[layer.name]
     assert [int(np.unique(c).item()) for c in sent[0]] == [2, 0, 0, 4]
+
+
+def test_a_loaded_model_is_compared_as_it_was_exported():
+    """The fallen scales are not in the state_dict: they follow from the weights."""
+    made, fresh = model(False), model(False, seed=1)
+    distort(norms(made)[1], slice(None), "gamma", 1e6)
+    spec = to_spec(made)
+    fresh.load_state_dict(made.state_dict())
+    x = np.random.default_rng(0).random((4, 2, 5, 4, 1))
+    assert check_parity(spec, x, model=fresh.eval()).count == 0
