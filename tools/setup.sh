@@ -115,13 +115,14 @@ install_by_pip() {      # the build backend first, held too, so that no second, 
 # Everything goes to the log, of the downloads the large ones to the user.
 shown() { tee -a "$log" | sed -nE 's/^ *(Downloading .*\(([0-9]{3,}[0-9.]* ?Mi?B|[0-9.]+ ?Gi?B)\))/setup:   \1/p'; }
 
+up_to_date && exit 0
+
 # One set-up at a time, where there is flock: locked is this file, so nothing is left behind.
 if command -v flock >/dev/null 2>&1; then
     exec 9<tools/setup.sh
     flock -n 9 || { say "another set-up of this checkout is running; waiting for it" && flock 9; }
+    up_to_date && exit 0
 fi
-up_to_date && exit 0
-
 trap 'printf "\n" >&2; fail "interrupted; the next run makes the environment anew"' INT TERM HUP
 temporary=$(mktemp -d)
 trap 'rm -rf -- "$temporary"' EXIT

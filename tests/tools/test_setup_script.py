@@ -215,17 +215,20 @@ def test_set_up_that_failed_or_was_stopped_is_made_anew(
 
 
 @pytest.mark.skipif(shutil.which("flock") is None, reason="two at once are not kept apart here")
-def test_two_at_once_install_once(machine: Machine) -> None:
-    (machine.root / "wait").touch()
-    first = machine.start()
-    machine.wait_for_uv()
-    second = machine.start()
+def test_two_at_once_install_once_and_what_is_ready_does_not_wait(ready: Machine) -> None:
+    (ready.root / "told").unlink()
+    (ready.root / "wait").touch()
+    first = ready.start(VENV="2")
+    ready.wait_for_uv()
+    done = ready.start()
+    assert done.communicate(timeout=30) == ("", None)
+    second = ready.start(VENV="2")
     assert second.stdout is not None and "waiting" in second.stdout.readline()
-    (machine.root / "wait").unlink()
+    (ready.root / "wait").unlink()
     for process in (first, second):
         process.communicate(timeout=60)
         assert process.returncode == 0
-    assert machine.calls() == BY_UV
+    assert ready.calls() == BY_UV
 
 
 def test_environment_of_the_user_is_used_or_left_alone_but_not_deleted(machine: Machine) -> None:
