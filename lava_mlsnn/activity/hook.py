@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 
+from lava_mlsnn.export import Graph, inner, trace
+from lava_mlsnn.export.builder import Links
+from lava_mlsnn.export.graph import build
+from lava_mlsnn.slayer import precision
+from lava_mlsnn.slayer.block import Input
+from lava_mlsnn.slayer.population import Population
 from netx_export.errors import DataError, ParityError
-
-if TYPE_CHECKING:
-    from lava_mlsnn.export import Graph
-    from netx_export.spec import NetworkSpec
+from netx_export.spec import NetworkSpec
+from netx_export.spec import Population as PopulationSpec
 
 __all__ = ["integer_payloads", "model_batches", "training_batches"]
 
@@ -51,10 +55,6 @@ def integer_payloads(
         If model and network have other layers, a population sends fractions, or a
         forward computes other blocks than when it was read.
     """
-    from lava_mlsnn.export import inner, trace
-    from lava_mlsnn.slayer import precision
-    from lava_mlsnn.slayer.population import Population
-
     graph = graph or trace(model, spec.timesteps)
     uses = _uses(graph, spec)
     count = dict.fromkeys(uses, 0)
@@ -105,16 +105,11 @@ def integer_payloads(
 
 def _uses(graph: Graph, spec: NetworkSpec) -> dict[torch.nn.Module, list[str]]:
     """The layer names of every hooked module, in the order of its calls."""
-    from lava_mlsnn.export.builder import Links
-    from lava_mlsnn.export.graph import build
-    from lava_mlsnn.slayer.block import Input
-    from netx_export.spec import Population
-
     needed, everything = Links(), Links()
     build(graph, needed)
     build(graph, everything, everything=True)
     found = {name for name, _, _ in needed.links}
-    found |= {layer.name for layer in needed.layers if isinstance(layer, Population)}
+    found |= {layer.name for layer in needed.layers if isinstance(layer, PopulationSpec)}
     names = {p.name for _, p in spec.populations}
     if found != names:
         other = sorted(found ^ names)
@@ -173,8 +168,6 @@ def model_batches(
     DataError
         If the samples have a T axis that forward does not take.
     """
-    from lava_mlsnn.export import inner, trace
-
     graph, root = trace(model, spec.timesteps), inner(model)
     found: list[tuple[Layers, Any]] = []
     device = next((p.device for p in model.parameters()), None)

@@ -17,9 +17,11 @@ from lava_mlsnn.export.modules import inner
 from lava_mlsnn.slayer.population import Population
 from lava_mlsnn.slayer.sample_length import sample_length
 from netx_export.errors import ConfigError
+from netx_export.file.writer import write, write_block
 from netx_export.settings import exact_settings
 from netx_export.spec import NetworkSpec
 from netx_export.spec.limits import MAX_TIMESTEPS
+from netx_export.spec.ranges import check_ranges
 
 if TYPE_CHECKING:
     import h5py
@@ -130,9 +132,6 @@ def export_model(
     The worst case of every accumulator and state is computed first; a network that
     can leave 24 bits is refused. Parameters and further errors as :func:`to_spec`.
     """
-    from netx_export.file.writer import write
-    from netx_export.spec.ranges import check_ranges
-
     spec = to_spec(model, timesteps, provenance)
     check_ranges(spec)
     write(spec, path)
@@ -144,8 +143,6 @@ def export_block(block: torch.nn.Module, handle_: h5py.Group, timesteps: int | N
 
     T stands in the group where it is given, or where the block knows it.
     """
-    from netx_export.file.writer import write_block
-
     name = type(block).__name__.lower()
     with exact_settings():
         builder = trace_block(block, Builder(), name)

@@ -9,6 +9,7 @@ import torch
 
 from lava_mlsnn.errors import ConfigError
 from lava_mlsnn.slayer.block.base import Block
+from netx_export.spec import Flatten as FlattenSpec
 from netx_export.spec.checks import check_shape
 
 if TYPE_CHECKING:
@@ -37,8 +38,6 @@ class Flatten(Block):
 
     def layers(self, builder: Builder, name: str, source: int) -> int:
         """Add the view to an export."""
-        from netx_export.spec import Flatten as FlattenSpec
-
         return builder.add(FlattenSpec(source, self.shape, name))
 
     def forward(self, x: torch.Tensor) -> Any:

@@ -10,6 +10,7 @@ import torch
 from lava_mlsnn.checks import check_flag, check_number, check_whole
 from lava_mlsnn.errors import ConfigError
 from lava_mlsnn.slayer.block.base import Block
+from netx_export.spec import Input as InputSpec
 from netx_export.spec.checks import check_shape
 from netx_export.spec.widths import STATE_MAX
 
@@ -60,8 +61,6 @@ class Input(Block):
 
     def layers(self, builder: Builder, name: str, source: int) -> int:
         """Add the input layer to an export."""
-        from netx_export.spec import Input as InputSpec
-
         return builder.add(InputSpec(self.shape, self.levels, self.signed, self.gain, name=name))
 
     def forward(self, x: torch.Tensor) -> Any:
