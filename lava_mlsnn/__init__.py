@@ -1,8 +1,11 @@
 """Multi-level spiking networks for Lava and Loihi 2: the same integers everywhere.
 
-Names are imported when first used, so ``import lava_mlsnn`` needs neither torch nor
-Lava. The training blocks are in :mod:`lava_mlsnn.slayer`, the Lava Processes in
-:mod:`lava_mlsnn.proc`, files and loader in :mod:`netx_export`.
+:mod:`netx_export` says what an integer network is, what it computes exactly, and how
+it lies in a file; this package trains it, runs it fast, and takes it to Lava and the
+chip. The training blocks are in :mod:`lava_mlsnn.slayer`, the Lava Processes in
+:mod:`lava_mlsnn.proc`, the loader of whole networks in :mod:`lava_mlsnn.lava`.
+
+Names are imported when first used, so ``import lava_mlsnn`` needs neither torch nor Lava.
 """
 
 from __future__ import annotations

@@ -1,5 +1,7 @@
-"""Networks as data, their NetX files, and what runs them.
+"""What an integer network is, what it computes exactly, and how it lies in a NetX file.
 
+Training, running fast, Lava and the chip are :mod:`lava_mlsnn`, which stands on this
+package; six of its names are handed on here, since users expect them beside the file.
 Importing this package needs neither torch, Lava nor h5py: each name is loaded
 when it is first used.
 """

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-import onnxruntime  # type: ignore[import-not-found]
+import onnxruntime
 
 from benchmarks.sides.onnx_model import build
 from benchmarks.sides.timing import batches, timed

@@ -177,7 +177,7 @@ def run(
     On Loihi 2 (needs Lava's closed extension) also how many integers differ from the runner's.
     """
     if backend == "loihi2":
-        from lava_mlsnn.cli.hardware import run_on_chip
+        from lava_mlsnn.cli.chip import run_on_chip
 
         place = {"partition": partition, "board": board, "host": host, "ucode": ucode}
         run_on_chip(Console(as_json), file, data, samples, place)
@@ -251,7 +251,7 @@ def program(
     as_json: o.Json = False,
 ) -> None:
     """List the neuron programs that a network needs on Loihi 2, instruction by instruction."""
-    from lava_mlsnn.cli.hardware import list_programs
+    from lava_mlsnn.cli.chip import list_programs
 
     list_programs(Console(as_json), file, out)
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from lava_mlsnn.cli.console import Console
 from lava_mlsnn.data import check_fits, draw_samples, load_dataset
-from lava_mlsnn.data.classes import UNNAMED, NamesWarning
+from lava_mlsnn.data.class_names import UNNAMED, NamesWarning
 from lava_mlsnn.errors import ConfigError, DataError
 from netx_export.spec import NetworkSpec
 

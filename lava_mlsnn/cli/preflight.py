@@ -12,7 +12,7 @@ from lava_mlsnn.cli.data import test_samples
 from lava_mlsnn.errors import ConfigError, MLSNNError
 from lava_mlsnn.loihi2 import limits_for, preflight
 from lava_mlsnn.loihi2.fit.mapping_file import write_mapping
-from lava_mlsnn.loihi2.fit.report import Preflight
+from lava_mlsnn.loihi2.fit.preflight import Preflight
 from lava_mlsnn.runner import encode
 from netx_export import read
 from netx_export.spec import NetworkSpec

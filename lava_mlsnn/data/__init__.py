@@ -1,7 +1,7 @@
 """Datasets as arrays: images, and frames of events."""
 
 from lava_mlsnn.data.binning import bin_events
-from lava_mlsnn.data.classes import match_classes
+from lava_mlsnn.data.class_names import match_classes
 from lava_mlsnn.data.dataset import Dataset, check_fits
 from lava_mlsnn.data.load import load_dataset
 from lava_mlsnn.data.saccades import SaccadeCamera

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from lava_mlsnn.checks import check_number, check_whole, shown
-from lava_mlsnn.data.classes import match_classes
+from lava_mlsnn.data.class_names import match_classes
 from lava_mlsnn.errors import ConfigError, DataError, at
 
 __all__ = ["Dataset", "as_labels", "as_samples", "check_fits", "check_labels"]

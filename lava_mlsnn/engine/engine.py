@@ -15,7 +15,7 @@ from lava_mlsnn.engine.fused import Fused
 from lava_mlsnn.engine.payload import from_array, laid_out, plain, to_array
 from lava_mlsnn.engine.plan import plan_layers
 from lava_mlsnn.engine.trial import gives_way
-from netx_export.settings import exact_settings
+from netx_export.exact_settings import exact_settings
 from netx_export.spec import Flatten, Layer, NetworkSpec
 from netx_export.spec.graph import order
 

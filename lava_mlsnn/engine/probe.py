@@ -19,7 +19,7 @@ import torch
 from lava_mlsnn.engine.int8 import BACKENDS, pack_sum, pack_threshold
 from lava_mlsnn.engine.payload import plain
 from lava_mlsnn.engine.weights import Arm
-from netx_export.settings import exact_settings
+from netx_export.exact_settings import exact_settings
 
 __all__ = ["backend", "sums_exact"]
 

@@ -20,7 +20,7 @@ from lava_mlsnn.engine.payload import from_array, laid_out, plain
 from lava_mlsnn.engine.plan import plan_layers
 from lava_mlsnn.engine.reference import Reference
 from lava_mlsnn.engine.trial import gives_way
-from netx_export.settings import exact_settings
+from netx_export.exact_settings import exact_settings
 from netx_export.spec import Flatten, Input, NetworkSpec
 from netx_export.spec.graph import order
 from netx_export.spec.timing import delays, depths

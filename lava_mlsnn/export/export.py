@@ -17,8 +17,8 @@ from lava_mlsnn.export.modules import inner
 from lava_mlsnn.slayer.population import Population
 from lava_mlsnn.slayer.sample_length import sample_length
 from netx_export.errors import ConfigError
+from netx_export.exact_settings import exact_settings
 from netx_export.file.writer import write, write_block
-from netx_export.settings import exact_settings
 from netx_export.spec import NetworkSpec
 from netx_export.spec.limits import MAX_TIMESTEPS
 from netx_export.spec.ranges import check_ranges

@@ -7,7 +7,7 @@ what was verified and what was not.
 
 from lava_mlsnn.loihi2.fit.limits import Limits, limits_for
 from lava_mlsnn.loihi2.fit.mapping_file import write_mapping
-from lava_mlsnn.loihi2.fit.report import Preflight, preflight
+from lava_mlsnn.loihi2.fit.preflight import Preflight, preflight
 from lava_mlsnn.loihi2.program.instructions import Program
 from lava_mlsnn.loihi2.program.interpreter import execute
 from lava_mlsnn.loihi2.program.neuron import multilevel_program, readout_program

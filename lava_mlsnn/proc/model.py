@@ -4,7 +4,7 @@ from typing import Any
 
 from lava.magma.core.model.py.model import PyLoihiProcessModel
 
-from netx_export.settings import keep_exact_settings
+from netx_export.exact_settings import keep_exact_settings
 
 __all__ = ["ExactProcessModel"]
 

@@ -15,7 +15,7 @@ import torch
 from lava_mlsnn.engine.probe import sums_exact
 from lava_mlsnn.engine.sums import weighted_sum
 from lava_mlsnn.engine.weights import Arm, halved
-from netx_export.settings import exact_settings
+from netx_export.exact_settings import exact_settings
 
 __all__ = ["torch_sums", "warm_up"]
 

@@ -28,7 +28,7 @@ from lava_mlsnn.slayer.memo import Memo
 from lava_mlsnn.slayer.quantise import Integers, Scaling, grid_weights, quantise
 from lava_mlsnn.slayer.sample_length import SampleLength
 from lava_mlsnn.slayer.synapse import Statistics, Synapse
-from netx_export.settings import exact_settings
+from netx_export.exact_settings import exact_settings
 from netx_export.spec.neurons.step import multilevel_step
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from lava_mlsnn.data.classes import match_classes, names_of, warn_unnamed
+from lava_mlsnn.data.class_names import match_classes, names_of, warn_unnamed
 from lava_mlsnn.errors import ConfigError
 from lava_mlsnn.training.config import TrainConfig
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from lava_mlsnn.data.classes import match_classes, names_of, warn_unnamed
+from lava_mlsnn.data.class_names import match_classes, names_of, warn_unnamed
 from lava_mlsnn.data.dataset import as_labels, as_samples, check_labels
 from lava_mlsnn.errors import DataError
 from lava_mlsnn.models import MultiLevelNetwork

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 
 from lava_mlsnn.checks import check_threads, check_whole, shown
 from lava_mlsnn.data import Dataset, check_fits
-from lava_mlsnn.data.classes import warn_unnamed
+from lava_mlsnn.data.class_names import warn_unnamed
 from lava_mlsnn.errors import ConfigError, DataError, RangeError
 from lava_mlsnn.models import ModelConfig, MultiLevelNetwork, build_model
 from lava_mlsnn.models.config import StartWarning

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from netx_export.errors import DataError
-from netx_export.settings import exact_settings
+from netx_export.exact_settings import exact_settings
 from netx_export.spec import Input, NetworkSpec, limits, need_spec
 from netx_export.spec.graded import says_no_bits
 

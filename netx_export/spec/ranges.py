@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from netx_export.errors import RangeError
-from netx_export.spec.bounds import Bounds, Interval, hull, join, near
 from netx_export.spec.graph import order
+from netx_export.spec.intervals import Bounds, Interval, hull, join, near
 from netx_export.spec.layers import Flatten, Layer, Population
 from netx_export.spec.network import NetworkSpec
 from netx_export.spec.widths import STATE_MAX, STATE_MIN, shift

@@ -12,7 +12,7 @@ from lava_mlsnn.engine import probe
 from lava_mlsnn.engine.int8 import BACKENDS, pack_sum, pack_threshold, separates
 from lava_mlsnn.engine.payload import plain
 from lava_mlsnn.engine.weights import Arm, halved, merged, ordinary
-from netx_export.settings import exact_settings
+from netx_export.exact_settings import exact_settings
 
 SLOW = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 

@@ -16,7 +16,7 @@ from torch.overrides import TorchFunctionMode
 from lava_mlsnn import IntegerRunner, ModelConfig, build_model, encode
 from lava_mlsnn.engine import StreamEngine
 from netx_export import to_spec
-from netx_export.settings import _Process, exact_settings
+from netx_export.exact_settings import _Process, exact_settings
 from netx_export.spec import (
     Conv,
     Dense,

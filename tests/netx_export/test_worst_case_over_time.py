@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netx_export import Dense, Input, MultiLevel, NetworkSpec, Population, Readout, worst_case
-from netx_export.spec.bounds import FAR
+from netx_export.spec.intervals import FAR
 from netx_export.spec.neurons.state_bounds import TURNS
 
 

@@ -75,7 +75,7 @@ def observed(spec):
 
 
 def fit(spec, what):
-    from lava_mlsnn.loihi2.fit import activity, calibration, demand, report
+    from lava_mlsnn.loihi2.fit import activity, calibration, demand, preflight
     from lava_mlsnn.loihi2.fit.limits import limits_for
 
     if what == "calibrate":
@@ -84,7 +84,7 @@ def fit(spec, what):
         return activity.assumed_activity(spec)
     if what == "demand":
         return demand.demand_of(spec)
-    return report.preflight(spec, limits_for("loihi2"))
+    return preflight.preflight(spec, limits_for("loihi2"))
 
 
 def lava(spec, **options):
@@ -115,7 +115,7 @@ CONSUMERS = {
     "loihi2.fit.activity.assumed_activity": lambda spec: fit(spec, "assumed"),
     "loihi2.fit.calibration.calibrate": lambda spec: fit(spec, "calibrate"),
     "loihi2.fit.demand.demand_of": lambda spec: fit(spec, "demand"),
-    "loihi2.fit.report.preflight": lambda spec: fit(spec, "report"),
+    "loihi2.fit.preflight.preflight": lambda spec: fit(spec, "report"),
     "loihi2.program.programs.allocations_of": lazily(
         "lava_mlsnn.loihi2.program.programs", "allocations_of"
     ),
@@ -164,7 +164,7 @@ THROUGH = {
     "lava.chip.run_loihi2": "runner.IntegerRunner",
     "loihi2.fit.activity.operations": "loihi2.fit.demand.demand_of",
     "loihi2.fit.activity.row_events": "loihi2.fit.demand.demand_of",
-    "loihi2.fit.layers.findings_of": "loihi2.fit.report.preflight",
+    "loihi2.fit.layers.findings_of": "loihi2.fit.preflight.preflight",
     "loihi2.fit.remedies.ways_to_fit": "loihi2.fit.demand.demand_of",
     "loihi2.fit.traffic.traffic_of": "loihi2.fit.demand.demand_of",
     "parity.check.training_trace": "parity.check.check_parity",

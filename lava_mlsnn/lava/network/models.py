@@ -8,7 +8,7 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from lava_mlsnn.errors import at
-from lava_mlsnn.lava.network.hardware import connect_synapse
+from lava_mlsnn.lava.network.chip_synapses import connect_synapse
 from lava_mlsnn.lava.network.layout import shape_to_lava
 from lava_mlsnn.lava.network.neurons import STATE, NeuronContext, build_neuron
 from lava_mlsnn.lava.network.process import Network, StockNetwork

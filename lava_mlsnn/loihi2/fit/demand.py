@@ -12,7 +12,7 @@ sum for this timestep and for every timestep that one of its inputs waits. A
 convolution is stored once per output channel and core, whichever neurons of the
 channel are there: a layer that is split over channels stores each kernel once, one that
 is split over space stores all of them on every core. Dense and one-to-one synapses are
-stored per connection. Convolutions cannot wait (``lava_mlsnn/lava/network/hardware.py``):
+stored per connection. Convolutions cannot wait (``lava_mlsnn/lava/network/chip_synapses.py``):
 one population of relays per timestep stands before them. A message of a dense source
 needs an axon entry per neuron at both ends, others one per layer. The words are those
 of the project's programs; the rest is assumed, see :mod:`lava_mlsnn.loihi2.fit.limits`.

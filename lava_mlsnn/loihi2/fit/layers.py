@@ -17,7 +17,7 @@ from netx_export.spec.timing import delays, depths
 
 __all__ = ["CORE_SYNAPSES", "Finding", "findings_of", "needed_weight_bits"]
 
-# what lava_mlsnn/lava/network/hardware.py builds, which needs Lava
+# what lava_mlsnn/lava/network/chip_synapses.py builds, which needs Lava
 CORE_SYNAPSES: tuple[type[Synapse], ...] = (Conv, Dense, Identity)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from lava_mlsnn.errors import ConfigError
 from lava_mlsnn.loihi2.fit.limits import Limits
-from lava_mlsnn.loihi2.fit.report import Preflight
+from lava_mlsnn.loihi2.fit.preflight import Preflight
 from netx_export.file.atomic import as_path, write_atomic
 
 __all__ = ["mapping_dict", "write_mapping"]

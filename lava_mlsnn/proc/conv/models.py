@@ -17,7 +17,7 @@ from lava_mlsnn.proc.synapse_model import (
     AbstractPySynapseFloat,
     largest_row_sum,
 )
-from netx_export.settings import keep_exact_settings
+from netx_export.exact_settings import keep_exact_settings
 from netx_export.spec.kernels import correlate
 from netx_export.spec.widths import STATE_MAX
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from netx_export.errors import UnsupportedLayerError
-from netx_export.spec.bounds import Bounds, Interval
+from netx_export.spec.intervals import Bounds, Interval
 from netx_export.spec.kernels import Pair
 
 __all__ = ["Neuron", "per_channel"]

@@ -8,8 +8,8 @@ from typing import ClassVar
 import numpy as np
 
 from netx_export.errors import FormatError, RangeError
-from netx_export.spec.bounds import Bounds, Interval
 from netx_export.spec.checks import integers, whole
+from netx_export.spec.intervals import Bounds, Interval
 from netx_export.spec.kernels import Pair
 from netx_export.spec.neurons.base import Neuron, per_channel
 from netx_export.spec.neurons.state_bounds import state_bounds

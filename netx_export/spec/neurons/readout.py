@@ -8,8 +8,8 @@ from typing import ClassVar
 import numpy as np
 
 from netx_export.errors import FormatError
-from netx_export.spec.bounds import Bounds, Interval, hull
 from netx_export.spec.checks import flag, whole
+from netx_export.spec.intervals import Bounds, Interval, hull
 from netx_export.spec.kernels import Pair
 from netx_export.spec.neurons.base import Neuron
 from netx_export.spec.widths import wrap24

@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from netx_export.spec.bounds import FAR, Bounds, Interval, hull, join
+from netx_export.spec.intervals import FAR, Bounds, Interval, hull, join
 
 __all__ = ["TURNS", "state_bounds"]
 

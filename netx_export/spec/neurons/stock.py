@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from netx_export.spec.bounds import Bounds, Interval
+from netx_export.spec.intervals import Bounds, Interval
 from netx_export.spec.kernels import Pair
 from netx_export.spec.neurons.base import Neuron
 from netx_export.spec.widths import STATE_MAX, STATE_MIN

@@ -8,9 +8,9 @@ from typing import ClassVar
 import numpy as np
 
 from netx_export.errors import FormatError, UnsupportedLayerError
-from netx_export.spec.bounds import Bounds
 from netx_export.spec.checks import Shape, integers, source_index, whole
 from netx_export.spec.geometry import Geometry
+from netx_export.spec.intervals import Bounds
 from netx_export.spec.widths import shift
 
 __all__ = ["WEIGHT_EXP_RANGE", "Synapse"]

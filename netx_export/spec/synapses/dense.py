@@ -8,9 +8,9 @@ from typing import ClassVar
 import numpy as np
 
 from netx_export.errors import FormatError
-from netx_export.spec.bounds import Bounds, matrix_bounds, with_zero
 from netx_export.spec.checks import Shape
 from netx_export.spec.geometry import Geometry
+from netx_export.spec.intervals import Bounds, matrix_bounds, with_zero
 from netx_export.spec.kernels import dense, exact_dtype
 from netx_export.spec.synapses.base import Synapse
 
