@@ -73,7 +73,6 @@ def large(modules: set[str]) -> set[str]:
     return {module.partition(".")[0] for module in seen} & LARGE
 
 
-@pytest.mark.xfail(reason="blocks and export import each other")
 def test_imports_inside_functions_and_for_types_keep_something_large_out():
     needless = [
         f"{FILES[module].relative_to(ROOT)}:{statement.lineno}: {ast.unparse(statement)}"
@@ -87,7 +86,6 @@ def test_imports_inside_functions_and_for_types_keep_something_large_out():
     assert sum(len(found) for found in IMPORTS.values()) > 1000
 
 
-@pytest.mark.xfail(reason="blocks and export import each other")
 def test_no_file_imports_one_that_imports_it():
     grimp = pytest.importorskip("grimp")
     graph = grimp.build_graph(*PACKAGES, cache_dir=None)  # imports for types included

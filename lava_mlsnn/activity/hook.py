@@ -10,11 +10,11 @@ import numpy as np
 import torch
 
 from lava_mlsnn.export import Graph, inner, trace
-from lava_mlsnn.export.builder import Links
 from lava_mlsnn.export.graph import build
+from lava_mlsnn.population.population import Population
 from lava_mlsnn.slayer import precision
 from lava_mlsnn.slayer.block import Input
-from lava_mlsnn.slayer.population import Population
+from netx_export.builder import Links
 from netx_export.errors import DataError, ParityError
 from netx_export.spec import NetworkSpec
 from netx_export.spec import Population as PopulationSpec

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from lava_mlsnn.activity.record import Activity
+from lava_mlsnn.activity.summary import summarise
 from lava_mlsnn.backends import backend_of, traces_of
 from lava_mlsnn.checks import shown
 from lava_mlsnn.errors import ConfigError, DataError
@@ -17,8 +19,6 @@ from netx_export.spec.encode import encode
 
 if TYPE_CHECKING:
     import torch
-
-    from lava_mlsnn.activity.record import Activity
 
 __all__ = ["ActivityMeter", "measure"]
 
@@ -154,8 +154,6 @@ class ActivityMeter:
         DataError
             If nothing was added.
         """
-        from lava_mlsnn.activity.summary import summarise
-
         if not self.samples:
             raise DataError("activity needs at least one sample, got none")
         return summarise(self.spec, self._sums, self.samples, self.timesteps)

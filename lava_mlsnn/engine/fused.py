@@ -12,20 +12,18 @@ bytes in and out, weights that fit signed bytes. Shortcuts come along:
 from __future__ import annotations
 
 from collections.abc import Callable, Container
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 
 from lava_mlsnn.engine.form import NOTHING, Form, Payloads
+from lava_mlsnn.engine.general import General
 from lava_mlsnn.engine.int8 import pack_threshold, separates
 from lava_mlsnn.engine.payload import BYTE_MAX, laid_out, plain
 from lava_mlsnn.engine.probe import backend
 from lava_mlsnn.engine.weights import ARMS, arm_of, halved, merged, ordinary
 from netx_export.spec import Identity, MultiLevel, Population
-
-if TYPE_CHECKING:
-    from lava_mlsnn.engine.general import General
 
 __all__ = ["Fused", "fuse"]
 

@@ -4,7 +4,6 @@ A block says what it is by a method ``layers(builder, name, *sources)``, which a
 layers to a :class:`Builder` and returns the index of the last.
 """
 
-from lava_mlsnn.export.builder import Builder, ScaleLoss
 from lava_mlsnn.export.export import (
     connections,
     export_block,
@@ -16,6 +15,7 @@ from lava_mlsnn.export.export import (
 from lava_mlsnn.export.forward import trace
 from lava_mlsnn.export.graph import Graph, Node
 from lava_mlsnn.export.modules import inner
+from netx_export.builder import Builder, ScaleLoss
 
 __all__ = [
     "Builder",

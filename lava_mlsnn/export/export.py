@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from lava_mlsnn.checks import check_whole
-from lava_mlsnn.export.builder import Builder, Links, ScaleLoss
 from lava_mlsnn.export.forward import trace, trace_block
 from lava_mlsnn.export.graph import build
 from lava_mlsnn.export.modules import inner
-from lava_mlsnn.slayer.population import Population
-from lava_mlsnn.slayer.sample_length import sample_length
+from lava_mlsnn.population.population import Population
+from lava_mlsnn.population.sample_length import sample_length
+from netx_export.builder import Builder, Links, ScaleLoss
 from netx_export.errors import ConfigError
 from netx_export.exact_settings import exact_settings
 from netx_export.file.writer import write, write_block

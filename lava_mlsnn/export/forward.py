@@ -29,14 +29,13 @@ from dataclasses import replace
 
 import torch
 
-from lava_mlsnn.export.builder import Builder
-from lava_mlsnn.export.graph import DATA, Graph, Offence, build, refuse
+from lava_mlsnn.export.graph import DATA, Graph, Offence, build, refuse, role_of
 from lava_mlsnn.export.modules import asked, cannot, inner, opaque
 from lava_mlsnn.export.tracer import SAMPLES, Tracer
 from lava_mlsnn.neuron.module import MultiLevelNeuron
-from lava_mlsnn.slayer.block import Input
-from lava_mlsnn.slayer.population import Population
-from lava_mlsnn.slayer.synapse import Synapse
+from lava_mlsnn.population.population import Population
+from lava_mlsnn.population.synapse import Synapse
+from netx_export.builder import Builder
 from netx_export.errors import UnsupportedLayerError
 
 __all__ = ["trace", "trace_block"]
@@ -67,7 +66,7 @@ def trace(model: torch.nn.Module, timesteps: int) -> Graph:
         raise UnsupportedLayerError(
             "a scripted or traced module cannot be followed; export the model that it was made of"
         )
-    entries = [m for m in root.modules() if isinstance(m, Input)]
+    entries = [m for m in root.modules() if role_of(m) == "input"]
     if not entries:
         raise refuse(_without_input(root))
     shape = entries[0].shape

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import torch
 
-from lava_mlsnn.export.builder import Builder
+from netx_export.builder import Builder
 from netx_export.errors import UnsupportedLayerError
+from netx_export.spec import Flatten
 
-__all__ = ["DATA", "NOWHERE", "Graph", "Node", "Offence", "build", "named", "refuse"]
+__all__ = [
+    "DATA",
+    "NOWHERE",
+    "Graph",
+    "Node",
+    "Offence",
+    "View",
+    "build",
+    "named",
+    "refuse",
+    "role_of",
+]
 
 DATA = -1  # the source of what reads the model's own argument
 NOWHERE = -2  # of what comes after an offence: nothing more to say about it
@@ -114,6 +127,25 @@ class Graph:
             return nodes, graph.output, graph.last, graph.factor, graph.item
 
         return key(self) == key(other)
+
+
+class View(torch.nn.Module):
+    """A flatten that the forward does itself."""
+
+    role = "view"
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.shape = (math.prod(shape),)
+
+    def layers(self, builder: Builder, name: str, source: int) -> int:
+        """Add the view to an export."""
+        return builder.add(Flatten(source, self.shape, name))
+
+
+def role_of(module: torch.nn.Module) -> str:
+    """What its class says that it is: "input", "view", "output", or ""."""
+    return str(getattr(type(module), "role", ""))
 
 
 def build(graph: Graph, builder: Builder, everything: bool = False) -> Builder:

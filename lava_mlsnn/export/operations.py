@@ -22,7 +22,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 from lava_mlsnn.export.graph import Offence
 from lava_mlsnn.export.traced import Traced, here
-from lava_mlsnn.slayer.population import Population
+from lava_mlsnn.population.population import Population
 
 __all__ = ["call"]
 

@@ -7,15 +7,12 @@ import os
 import sys
 import weakref
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch.utils._pytree import tree_leaves
 
 from lava_mlsnn.export.graph import DATA, NOWHERE, Offence
-
-if TYPE_CHECKING:
-    from lava_mlsnn.export.tracer import Tracer
 
 __all__ = ["StopError", "Traced", "here"]
 
@@ -64,7 +61,7 @@ class Traced(torch.Tensor):
         Where it was multiplied with a number; ``factor`` is their product.
     """
 
-    tracer: Tracer
+    tracer: Any
     source: int
     moved: torch.Tensor | None
     factor: float
@@ -74,7 +71,7 @@ class Traced(torch.Tensor):
 
     @staticmethod
     def make(
-        tracer: Tracer,
+        tracer: Any,
         shape: tuple[int, ...],
         *,
         source: int = NOWHERE,

@@ -10,13 +10,12 @@ from typing import Any
 import torch
 
 from lava_mlsnn.export import operations
-from lava_mlsnn.export.graph import DATA, NOWHERE, Graph, Node, Offence, named
+from lava_mlsnn.export.graph import DATA, NOWHERE, Graph, Node, Offence, View, named, role_of
 from lava_mlsnn.export.modules import WRAPPERS, asked, cannot, inner, opaque, set_aside
 from lava_mlsnn.export.traced import OWN, StopError, Traced, here
-from lava_mlsnn.slayer.block import Flatten, Input, Output
-from lava_mlsnn.slayer.population import Population
-from lava_mlsnn.slayer.quantise import Scaling
-from lava_mlsnn.slayer.synapse import IdentitySynapse
+from lava_mlsnn.population.population import Population
+from lava_mlsnn.population.quantise import Scaling
+from lava_mlsnn.population.synapse import IdentitySynapse
 from netx_export.spec.neurons.step import message_bits
 
 __all__ = ["SAMPLES", "Tracer"]
@@ -117,7 +116,7 @@ class Tracer:
             self._flat[source] = self._append(
                 Node(
                     "flatten",
-                    Flatten(shape),
+                    View(shape),
                     (source,),
                     (math.prod(shape),),
                     self.nodes[source].payload,
@@ -166,14 +165,14 @@ class Tracer:
         """One call of a leaf."""
         block = name.removesuffix(".population")
         what = f"layer {block!r}: {type(self.model.get_submodule(block)).__name__}"
-        if isinstance(module, Input):
+        if role_of(module) == "input":
             return module.logged(self._input(module, name, what, values))
         shape: tuple[int, ...] = module.shape  # type: ignore[assignment]
         sources = tuple(self.source(x, what) for x in values)
         if DATA in sources and not self.alone:
             self._note(what, "gets the model's input; put a block.Input before it")
             sources = (NOWHERE,)
-        if any(s >= 0 and isinstance(self.nodes[s].module, Output) for s in sources):
+        if any(s >= 0 and role_of(self.nodes[s].module) == "output" for s in sources):
             self._note(what, "gets the scores of block.Output, behind which nothing can come")
             sources = (NOWHERE,)
         if any(id(t) not in self._own for t in (*module.parameters(), *module.buffers())):
@@ -184,11 +183,11 @@ class Tracer:
             self._fits(module, what, sources)
             payload = self._payload(module, sources)
             node = Node(block, module, sources, shape, payload)
-            shares = None if isinstance(module, (Population, Output)) else values[0]
+            shares = None if _neurons(module) is not None else values[0]
             out = self.value(self._append(node), shares)
         return module.logged(out) if hasattr(module, "logged") else out  # type: ignore[operator]
 
-    def _input(self, module: Input, name: str, what: str, values: list[Any]) -> Traced:
+    def _input(self, module: Any, name: str, what: str, values: list[Any]) -> Traced:
         wanted = (SAMPLES, *module.shape, self.timesteps)
         (x,) = values
         if not isinstance(x, Traced) or tuple(x.shape) != wanted:
@@ -198,7 +197,7 @@ class Tracer:
         source = self.source(x, what)
         if source == NOWHERE:
             return self._nowhere(*module.shape)
-        others = [k for k, n in enumerate(self.nodes) if isinstance(n.module, Input)]
+        others = [k for k, n in enumerate(self.nodes) if role_of(n.module) == "input"]
         if source != DATA or any(self.nodes[k].module is not module for k in others):
             self._note(
                 what, "is not the first: an input block must come first, and be the only one"
@@ -211,9 +210,9 @@ class Tracer:
         return self.value(self._append(node))
 
     def _fits(self, module: torch.nn.Module, what: str, sources: tuple[int, ...]) -> None:
-        if not isinstance(module, (Population, Output)):
+        population = _neurons(module)
+        if population is None:
             return
-        population = module.population if isinstance(module, Output) else module
         for synapse, source in zip(population._synapses(), sources, strict=True):
             got = self._shape(source)[1:-1]
             if got != tuple(synapse.in_shape):
@@ -222,10 +221,10 @@ class Tracer:
     def _payload(self, module: torch.nn.Module, sources: tuple[int, ...]) -> tuple[int, int] | None:
         if DATA in sources:
             return None
-        if isinstance(module, Flatten):
+        if role_of(module) == "view":
             return self.nodes[sources[0]].payload
         if not isinstance(module, Population):
-            top = 0 if isinstance(module, Output) else int(getattr(module, "payload_max", 0))
+            top = 0 if _neurons(module) is not None else int(getattr(module, "payload_max", 0))
             return (-top, top) if top else None
         if module.neuron is not None:
             return 0, module.neuron.levels
@@ -327,7 +326,7 @@ class Tracer:
         found = source if last else self._find(result, what, "is")
         if self.offences:
             return None
-        if found == DATA or isinstance(self.nodes[found].module, (Flatten, Input)):
+        if found == DATA or role_of(self.nodes[found].module) in ("view", "input"):
             self._note(what, "must be what a block with neurons sends")
             return None
         graph = Graph(named(self.nodes), found, last, result.factor, item)
@@ -335,3 +334,9 @@ class Tracer:
             if not y.faults and (y.moved is None and y.source not in graph.needed):
                 self._note(what, "holds the payload of a second output; return one")
         return None if self.offences else graph
+
+
+def _neurons(module: torch.nn.Module) -> Population | None:
+    """The population that a leaf is."""
+    inside = module.population if role_of(module) == "output" else module
+    return inside if isinstance(inside, Population) else None

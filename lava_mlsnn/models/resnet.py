@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import OrderedDict
 
 from lava_mlsnn.models.config import RESNETS, ModelConfig
+from lava_mlsnn.population.quantise import Scaling
 from lava_mlsnn.slayer import block as b
-from lava_mlsnn.slayer.quantise import Scaling
 
 __all__ = ["resnet_blocks"]
 

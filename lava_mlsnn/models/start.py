@@ -23,8 +23,8 @@ from __future__ import annotations
 
 import torch
 
+from lava_mlsnn.population.population import Population
 from lava_mlsnn.slayer.block import Residual
-from lava_mlsnn.slayer.population import Population
 
 __all__ = ["apply_start", "fires_on_spikes", "identity_shortcuts"]
 

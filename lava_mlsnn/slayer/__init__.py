@@ -5,8 +5,7 @@ what ``model.eval()`` computes. lava-dl is not needed, and its own blocks can st
 in the same network.
 """
 
+from lava_mlsnn.population import Integers, Population, Scaling, precision, set_precision
 from lava_mlsnn.slayer import block
-from lava_mlsnn.slayer.population import Population, precision, set_precision
-from lava_mlsnn.slayer.quantise import Integers, Scaling
 
 __all__ = ["Integers", "Population", "Scaling", "block", "precision", "set_precision"]

@@ -20,8 +20,8 @@ from typing import Any
 import torch
 
 from lava_mlsnn.checks import check_whole
-from lava_mlsnn.slayer.population import Population
-from lava_mlsnn.slayer.synapse import Synapse
+from lava_mlsnn.population.population import Population
+from lava_mlsnn.population.synapse import Synapse
 
 __all__ = ["EventPenalty"]
 

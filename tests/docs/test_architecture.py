@@ -44,7 +44,6 @@ def test_the_table_of_rooms_is_that_of_the_imports():
     assert TOOL["renewed"](PAGE) == PAGE, "run tools/architecture.py"
 
 
-@pytest.mark.xfail(reason="blocks and export import each other")
 def test_the_figure_is_drawn_and_every_arrow_runs_down(tmp_path):
     found = TOOL["arrows"]()
     floor = {name: k for k, names in enumerate(TOOL["floors"]()) for name in names}

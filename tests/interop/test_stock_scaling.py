@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_models import small_model
 
-from lava_mlsnn.slayer.quantise import Scaling, quantise
+from lava_mlsnn.population.quantise import Scaling, quantise
 from netx_export import stock_reasons, to_spec
 from netx_export.file.stock import BIAS_LIMIT, SUM_LIMIT
 

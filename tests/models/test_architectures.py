@@ -11,7 +11,7 @@ from small_models import assert_same_integers, images, small_model
 from lava_mlsnn.errors import CalibrationError, ConfigError
 from lava_mlsnn.export import to_spec
 from lava_mlsnn.models import ARCHITECTURES, ModelConfig, build_model
-from lava_mlsnn.slayer.synapse import ConvSynapse, DenseSynapse
+from lava_mlsnn.population.synapse import ConvSynapse, DenseSynapse
 from netx_export.spec import Conv
 from netx_export.spec.timing import latency
 

@@ -16,8 +16,8 @@ from lava_mlsnn.errors import ConfigError
 from lava_mlsnn.models import ARCHITECTURES, ModelConfig, build_model
 from lava_mlsnn.models.config import OLD_START, StartWarning
 from lava_mlsnn.models.start import identity_shortcuts
+from lava_mlsnn.population.population import Population
 from lava_mlsnn.slayer import precision
-from lava_mlsnn.slayer.population import Population
 from lava_mlsnn.training import TrainConfig, train
 
 IDENTITIES = {

@@ -10,9 +10,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from lava_mlsnn.errors import ConfigError, RangeError
+from lava_mlsnn.population.quantise import grid_weights, quantise
+from lava_mlsnn.population.scaling import power_of_two
 from lava_mlsnn.slayer import Scaling
-from lava_mlsnn.slayer.quantise import grid_weights, quantise
-from lava_mlsnn.slayer.scaling import power_of_two
 from netx_export.spec.widths import STATE_MAX, check_weights
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 
 from lava_mlsnn.errors import ConfigError
+from lava_mlsnn.export import export_block
 from lava_mlsnn.neuron.module import MultiLevelNeuron
-from lava_mlsnn.slayer.population import Population
-from lava_mlsnn.slayer.synapse import Synapse
+from lava_mlsnn.population.population import Population
+from lava_mlsnn.population.synapse import Synapse
 
 if TYPE_CHECKING:
     import h5py
@@ -45,10 +46,14 @@ class Block(torch.nn.Module):
         Output shape (C, H, W) or (F,), known from construction.
     payload_max : int
         Largest magnitude of an output payload (0: not bounded by the block).
+    role : {"", "input", "view", "output"}
+        What an export has to know of it: samples enter here, elements are only moved,
+        nothing can come behind.
     count_log : bool
         If True, forward returns ``(x, rate)`` with the fraction of non-zero outputs.
     """
 
+    role: ClassVar[str] = ""
     shape: tuple[int, ...]
     payload_max: int = 0
 
@@ -78,8 +83,6 @@ class Block(torch.nn.Module):
         ------
         CalibrationError, RangeError, UnsupportedLayerError
         """
-        from lava_mlsnn.export import export_block
-
         export_block(self, handle, timesteps)
 
 

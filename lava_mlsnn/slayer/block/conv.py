@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from lava_mlsnn.population.population import Population
+from lava_mlsnn.population.quantise import Scaling
+from lava_mlsnn.population.synapse import ConvSynapse, Hook, pair
 from lava_mlsnn.slayer.block.base import PopulationBlock, make_neuron
-from lava_mlsnn.slayer.population import Population
-from lava_mlsnn.slayer.quantise import Scaling
-from lava_mlsnn.slayer.synapse import ConvSynapse, Hook, pair
 from netx_export.spec.kernels import Pair
 
 __all__ = ["Conv"]

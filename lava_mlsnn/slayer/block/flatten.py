@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
 from lava_mlsnn.errors import ConfigError
 from lava_mlsnn.slayer.block.base import Block
+from netx_export.builder import Builder
 from netx_export.spec import Flatten as FlattenSpec
 from netx_export.spec.checks import check_shape
-
-if TYPE_CHECKING:
-    from lava_mlsnn.export.builder import Builder
 
 __all__ = ["Flatten"]
 
@@ -28,6 +26,8 @@ class Flatten(Block):
     payload_max : int
         Passed on.
     """
+
+    role = "view"
 
     def __init__(
         self, input_shape: tuple[int, ...], payload_max: int = 0, count_log: bool = False

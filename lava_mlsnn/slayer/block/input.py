@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
 from lava_mlsnn.checks import check_flag, check_number, check_whole
 from lava_mlsnn.errors import ConfigError
 from lava_mlsnn.slayer.block.base import Block
+from netx_export.builder import Builder
 from netx_export.spec import Input as InputSpec
 from netx_export.spec.checks import check_shape
 from netx_export.spec.widths import STATE_MAX
-
-if TYPE_CHECKING:
-    from lava_mlsnn.export.builder import Builder
 
 __all__ = ["Input"]
 
@@ -41,6 +39,8 @@ class Input(Block):
     The gradient passes straight through where the payload does not saturate. The
     file stores ``levels``, ``gain`` and ``signed``; Lava and Loihi receive z.
     """
+
+    role = "input"
 
     def __init__(
         self,

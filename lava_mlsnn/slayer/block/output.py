@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
+from lava_mlsnn.population.population import Population
+from lava_mlsnn.population.quantise import Scaling
+from lava_mlsnn.population.synapse import DenseSynapse, Hook
 from lava_mlsnn.slayer.block.base import PopulationBlock
-from lava_mlsnn.slayer.population import Population
-from lava_mlsnn.slayer.quantise import Scaling
-from lava_mlsnn.slayer.synapse import DenseSynapse, Hook
-
-if TYPE_CHECKING:
-    from lava_mlsnn.export.builder import Builder
+from netx_export.builder import Builder
 
 __all__ = ["Output"]
 
@@ -34,6 +32,8 @@ class Output(PopulationBlock):
     scaling : Scaling, optional
         Must be of mode ``"layer"`` or ``"fixed"``.
     """
+
+    role = "output"
 
     def __init__(
         self,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from lava_mlsnn.population.population import Population
+from lava_mlsnn.population.quantise import Scaling
+from lava_mlsnn.population.synapse import PoolSynapse
 from lava_mlsnn.slayer.block.base import PopulationBlock, make_neuron
-from lava_mlsnn.slayer.population import Population
-from lava_mlsnn.slayer.quantise import Scaling
-from lava_mlsnn.slayer.synapse import PoolSynapse
 from netx_export.spec.kernels import Pair
 from netx_export.spec.neurons.step import message_bits
 

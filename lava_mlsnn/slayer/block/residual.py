@@ -21,10 +21,10 @@ from typing import Any
 import torch
 
 from lava_mlsnn.choices import BARRIERS, check_choice
+from lava_mlsnn.population.population import Population
+from lava_mlsnn.population.quantise import Scaling
+from lava_mlsnn.population.synapse import ConvSynapse, IdentitySynapse, Synapse
 from lava_mlsnn.slayer.block.base import Block, make_neuron
-from lava_mlsnn.slayer.population import Population
-from lava_mlsnn.slayer.quantise import Scaling
-from lava_mlsnn.slayer.synapse import ConvSynapse, IdentitySynapse, Synapse
 from netx_export.spec.neurons.step import message_bits
 
 __all__ = ["BARRIERS", "STREAM_SCALE", "Residual"]

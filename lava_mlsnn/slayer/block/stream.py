@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from lava_mlsnn.population.population import Population
+from lava_mlsnn.population.quantise import Scaling
+from lava_mlsnn.population.synapse import ConvSynapse, IdentitySynapse
 from lava_mlsnn.slayer.block.base import PopulationBlock, make_neuron
 from lava_mlsnn.slayer.block.residual import STREAM_SCALE
-from lava_mlsnn.slayer.population import Population
-from lava_mlsnn.slayer.quantise import Scaling
-from lava_mlsnn.slayer.synapse import ConvSynapse, IdentitySynapse
 from netx_export.spec.kernels import Pair
 
 __all__ = ["Stream", "StreamEnd"]

@@ -13,30 +13,27 @@ Three forwards over the same parameters:
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
 from lava_mlsnn.errors import ConfigError, at
 from lava_mlsnn.neuron.module import MultiLevelNeuron
-from lava_mlsnn.slayer.hooks import call_with_weight, check_hooks, evaluating
-from lava_mlsnn.slayer.layout import fold_time, unfold_time
-from lava_mlsnn.slayer.memo import Memo
-from lava_mlsnn.slayer.quantise import Integers, Scaling, grid_weights, quantise
-from lava_mlsnn.slayer.sample_length import SampleLength
-from lava_mlsnn.slayer.synapse import Statistics, Synapse
+from lava_mlsnn.population.exported import Exported
+from lava_mlsnn.population.hooks import call_with_weight, check_hooks, evaluating
+from lava_mlsnn.population.layout import fold_time, unfold_time
+from lava_mlsnn.population.memo import Memo
+from lava_mlsnn.population.quantise import Integers, Scaling, grid_weights, quantise
+from lava_mlsnn.population.sample_length import SampleLength
+from lava_mlsnn.population.synapse import Statistics, Synapse
+from netx_export.builder import Builder
 from netx_export.exact_settings import exact_settings
 from netx_export.spec.neurons.step import multilevel_step
 
-if TYPE_CHECKING:
-    from lava_mlsnn.export.builder import Builder
-
-__all__ = ["Population", "precision", "set_precision"]
-
-PRECISIONS = ("integer", "float")
+__all__ = ["Population"]
 
 
 class _StraightThrough(torch.autograd.Function):
@@ -52,7 +49,7 @@ class _StraightThrough(torch.autograd.Function):
 
 
 @dataclass(frozen=True)
-class _Exported:
+class _Held:
     """Integers, and what bounds the sums they make."""
 
     integers: Integers
@@ -60,7 +57,7 @@ class _Exported:
     vth: float  # largest threshold
 
 
-class Population(torch.nn.Module):
+class Population(Exported):
     """Synapses summed into one group of neurons.
 
     Parameters
@@ -107,7 +104,7 @@ class Population(torch.nn.Module):
         self.ceiling: tuple[float, ...] | None = None
         keeps_state = neuron is not None or integrate
         self.length = SampleLength() if keeps_state else None
-        self._cache: Memo[_Exported] | None = None
+        self._cache: Memo[_Held] | None = None
         self._grid: Memo[list[torch.Tensor | None]] | None = None
         self._held: tuple[object, list[Statistics | None]] | None = None
 
@@ -179,7 +176,7 @@ class Population(torch.nn.Module):
         """:meth:`integers`, computed anew only where a parameter or statistic changed."""
         return self._exported().integers
 
-    def _exported(self) -> _Exported:
+    def _exported(self) -> _Held:
         weights = self._exported_weights()
         known = [w for w in weights if w is not None]
         # hooks may compute a weight of anything: its values are what counts
@@ -191,7 +188,7 @@ class Population(torch.nn.Module):
                 row = w.abs().flatten(1).sum(1) if w.dim() > 1 else w.abs() * _area(s)
                 norm += float(row.max()) * 2.0**e
             vth = 0.0 if ints.vth is None else float(ints.vth.max())
-            self._cache = Memo(tensors, self._options(), _Exported(ints, norm, vth))
+            self._cache = Memo(tensors, self._options(), _Held(ints, norm, vth))
         return self._cache.value
 
     def _tensors(self) -> list[torch.Tensor]:
@@ -378,27 +375,3 @@ def _outside_inference() -> AbstractContextManager[Any]:
 def _area(synapse: Synapse) -> int:
     """How many source values one target value of a weightless synapse adds up."""
     return int(getattr(synapse, "area", 1))
-
-
-def set_precision(model: torch.nn.Module, name: str) -> None:
-    """Choose what ``model.eval()`` computes: ``"integer"`` (exported) or ``"float"``."""
-    if name not in PRECISIONS:
-        raise ConfigError(f"precision must be one of {PRECISIONS}, got {name!r}")
-    for population in _populations(model):
-        population.precision = name
-
-
-@contextmanager
-def precision(model: torch.nn.Module, name: str) -> Iterator[None]:
-    """:func:`set_precision` for the duration of a ``with`` block."""
-    before = [(p, p.precision) for p in _populations(model)]
-    set_precision(model, name)
-    try:
-        yield
-    finally:
-        for population, value in before:
-            population.precision = value
-
-
-def _populations(model: torch.nn.Module) -> Iterator[Population]:
-    return (m for m in model.modules() if isinstance(m, Population))

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 
 from lava_mlsnn.checks import check_whole, shown
 from lava_mlsnn.errors import CalibrationError, ConfigError, UnsupportedLayerError
-from lava_mlsnn.slayer.hooks import check_hooks, run_weight_hooks
+from lava_mlsnn.population.hooks import check_hooks, run_weight_hooks
 from netx_export.spec import Conv, Dense, Identity
 from netx_export.spec import Synapse as SynapseSpec
 from netx_export.spec.checks import check_shape

@@ -1,7 +1,7 @@
 """From folded float weights to the integers of one population.
 
 All synapses of a population sum into one membrane, so they share one scale per
-channel, ``S_c`` (:mod:`lava_mlsnn.slayer.scaling`)::
+channel, ``S_c`` (:mod:`lava_mlsnn.population.scaling`)::
 
     w_int = round(w * S_c / 2**e) , bias_int = round(b * S_c) , vth_int = round(theta * S_c)
 
@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import torch
 
 from lava_mlsnn.errors import RangeError
-from lava_mlsnn.slayer.scaling import (
+from lava_mlsnn.population.scaling import (
     UNIT_MAX,
     Scaling,
     choose_scale,
@@ -116,7 +116,7 @@ def quantise(
     scaling : Scaling
         How to choose S_c.
     ceiling : Tensor, optional, (C,)
-        Upper bounds of S_c, see :func:`lava_mlsnn.slayer.scaling.choose_scale`.
+        Upper bounds of S_c, see :func:`lava_mlsnn.population.scaling.choose_scale`.
 
     Returns
     -------
