@@ -9,8 +9,9 @@ import torch
 from small_models import images
 
 from lava_mlsnn.models import ModelConfig, build_model
+from lava_mlsnn.population import population
 from lava_mlsnn.population.layout import fold_time, unfold_time
-from lava_mlsnn.slayer import block, population, precision
+from lava_mlsnn.slayer import block, precision
 from lava_mlsnn.slayer.block import BARRIERS
 
 P = {"threshold": 1.0, "levels": 4}
