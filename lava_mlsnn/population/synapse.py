@@ -78,6 +78,11 @@ class Synapse(torch.nn.Module):
         """The synapse of a network file with integer weights, first axis the output channel."""
         raise UnsupportedLayerError(f"{type(self).__name__} has no counterpart in a network file")
 
+    @property
+    def products(self) -> int:
+        """Multiplications of one timestep, padding included: every target sums its fan-in."""
+        return 0 if self.weight is None else math.prod(self.shape) * self.weight[0].numel()
+
     def hooked_weight(self) -> torch.Tensor | None:
         """The weight after torch's weight hooks, parametrizations and ``pre_hook_fx``.
 

@@ -51,9 +51,8 @@ class EventPenalty:
         x = inputs[0]
         if not (synapse.training and x.requires_grad):
             return
-        assert isinstance(synapse, Synapse) and synapse.weight is not None
-        # multiplications of one timestep: every target sums fan-in values
-        work = math.prod(synapse.shape) * synapse.weight[0].numel()
+        assert isinstance(synapse, Synapse)
+        work = synapse.products
         self._synapses += work
         self._terms.append(x.clamp(max=1).sum() * (work / math.prod(synapse.in_shape)))
 
