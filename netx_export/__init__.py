@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from netx_export.file.writer import write as write
     from netx_export.file.writer import write_layer as write_layer
     from netx_export.spec import Conv as Conv
+    from netx_export.spec import ConvTranspose as ConvTranspose
     from netx_export.spec import Dense as Dense
     from netx_export.spec import Flatten as Flatten
     from netx_export.spec import Identity as Identity
@@ -46,6 +47,7 @@ _HOMES = {
     "FORMAT": "netx_export.file.schema",
     "FORMAT_VERSION": "netx_export.file.schema",
     "Conv": "netx_export.spec",
+    "ConvTranspose": "netx_export.spec",
     "Dense": "netx_export.spec",
     "Flatten": "netx_export.spec",
     "Identity": "netx_export.spec",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 from hypothesis import assume
@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from netx_export.spec import (
     Conv,
+    ConvTranspose,
     Dense,
     Flatten,
     Identity,
@@ -135,6 +136,21 @@ class _Maker:
         weight = self.weights((out, c // groups, *k))
         return Conv(source, weight, self.exponent(), s, p, d, groups)
 
+    def conv_transpose(self, source):
+        c, h, w = self.shape(source)
+        pair = lambda low, high: tuple(int(n) for n in self.rng.integers(low, high + 1, 2))  # noqa: E731
+        kernel, stride, dilation = pair(1, 3), pair(1, 2), pair(1, 2)
+        extra = tuple(
+            int(self.rng.integers(max(s, d))) for s, d in zip(stride, dilation, strict=True)
+        )
+        groups = c if self.flip(0.25) else 1
+        weight = self.weights((c, int(self.rng.integers(1, 4)), *kernel))
+        window = (stride, (0, 0), dilation, groups, extra)
+        synapse = ConvTranspose(source, weight, self.exponent(), *window)
+        size = synapse.geometry.output_size((h, w))
+        padding = tuple(int(self.rng.integers(0, min(2, (n - 1) // 2) + 1)) for n in size)
+        return replace(synapse, padding=padding)
+
     def residual(self, source):
         """Two convolutions and a shortcut: identity, projection, or a relay of sums."""
         c = self.shape(source)[0]
@@ -156,7 +172,7 @@ class _Maker:
 
 
 @st.composite
-def network_specs(draw, levels=None, timesteps=None, residual=None):
+def network_specs(draw, levels=None, timesteps=None, residual=None, transposed=True):
     """Small networks whose worst case fits 24 bits.
 
     Parameters
@@ -167,6 +183,8 @@ def network_specs(draw, levels=None, timesteps=None, residual=None):
         T; drawn from 1, 2, 4 if not given.
     residual : bool, optional
         Whether there are residual blocks (needs an image input); drawn if not given.
+    transposed : bool
+        Whether a transposed convolution may stand behind them.
     """
     n = levels or draw(st.sampled_from(LEVELS))
     t = timesteps or draw(st.sampled_from([1, 1, 2, 4]))
@@ -184,6 +202,8 @@ def network_specs(draw, levels=None, timesteps=None, residual=None):
             last = make.population([make.conv(last)])
         for _ in range(draw(st.integers(1, 2)) if has_residual else 0):
             last = make.residual(last)
+        if transposed and make.flip(0.3):
+            last = make.population([make.conv_transpose(last)])
         flat = math.prod(make.shape(last))
         last = make.add(Flatten(last, (flat,), f"flatten{last + 1}"))
     for _ in range(draw(st.integers(0, 1))):

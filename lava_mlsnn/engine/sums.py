@@ -13,7 +13,7 @@ from lava_mlsnn.engine.int8 import EXACT, pack_sum
 from lava_mlsnn.engine.payload import plain
 from lava_mlsnn.engine.probe import sums_exact
 from lava_mlsnn.engine.weights import Arm, arm_of, halved, inside, ordinary
-from netx_export.spec import Conv, Dense, Identity, Synapse
+from netx_export.spec import Conv, ConvTranspose, Dense, Identity, Synapse
 from netx_export.spec.kernels import conv_output_size
 
 __all__ = ["SUMS", "Sum", "weighted_sum"]
@@ -116,6 +116,25 @@ def _weighted(synapse: Synapse, *where: Any) -> Sum:
     return weighted_sum(arm_of(synapse), *where)
 
 
+def _transposed(synapse: ConvTranspose, *where: Any) -> Sum:
+    *_, bound, dtype, whole = where
+    up, down = max(synapse.weight_exp, 0), min(synapse.weight_exp, 0)
+    form = synapse.geometry
+    within = all(
+        p <= d * (k - 1) for p, d, k in zip(form.padding, form.dilation, form.kernel, strict=True)
+    )
+    wide = torch.float32 if bound < EXACT and within else torch.float64
+    weight = torch.from_numpy(synapse.weight.copy()).to(wide).mul_(2.0**up)
+    pairs = list(form.stride), list(form.padding), list(form.output_padding)
+    geometry = (*pairs, form.groups, list(form.dilation))
+
+    def total(x: torch.Tensor) -> torch.Tensor:
+        a = F.conv_transpose2d(plain(x).to(wide), weight, None, *geometry)
+        return _lowered(a.to(dtype), down, whole)
+
+    return total
+
+
 def _gain(synapse: Identity, *where: Any) -> Sum:
     *_, dtype, whole = where
     gain = torch.from_numpy(synapse.weight.astype(np.float64)).reshape(-1, 1, 1)
@@ -129,4 +148,9 @@ def _gain(synapse: Identity, *where: Any) -> Sum:
 
 
 # shape of the source, whether it sends bytes, bound of the sum, float type, whole numbers
-SUMS: dict[type, Callable[..., Sum]] = {Conv: _weighted, Dense: _weighted, Identity: _gain}
+SUMS: dict[type, Callable[..., Sum]] = {
+    Conv: _weighted,
+    ConvTranspose: _transposed,
+    Dense: _weighted,
+    Identity: _gain,
+}

@@ -17,13 +17,23 @@ import torch.nn.functional as F
 from lava_mlsnn.checks import check_whole, shown
 from lava_mlsnn.errors import CalibrationError, ConfigError, UnsupportedLayerError
 from lava_mlsnn.population.hooks import check_hooks, run_weight_hooks
-from netx_export.spec import Conv, Dense, Identity
+from netx_export.spec import Conv, ConvTranspose, Dense, Identity
 from netx_export.spec import Synapse as SynapseSpec
 from netx_export.spec.checks import check_shape
+from netx_export.spec.geometry import Geometry
 from netx_export.spec.kernels import Pair, conv_output_size
 from netx_export.spec.limits import MAX_NEURONS
+from netx_export.spec.synapses.conv_transpose import swapped
 
-__all__ = ["ConvSynapse", "DenseSynapse", "IdentitySynapse", "PoolSynapse", "Synapse", "pair"]
+__all__ = [
+    "ConvSynapse",
+    "ConvTSynapse",
+    "DenseSynapse",
+    "IdentitySynapse",
+    "PoolSynapse",
+    "Synapse",
+    "pair",
+]
 
 Shape = tuple[int, ...]
 Statistics = tuple[torch.Tensor, torch.Tensor]  # running mean and variance
@@ -228,14 +238,15 @@ class ConvSynapse(Synapse):
                 f"groups must divide {in_shape[0]} input and {out_features} output channels, "
                 f"got {groups}"
             )
-        size = conv_output_size(
-            (in_shape[1], in_shape[2]), self.kernel_size, self.stride, self.padding, self.dilation
-        )
+        size = self._output_size((in_shape[1], in_shape[2]))
         if min(size) < 1:
             raise ConfigError(f"kernel {self.kernel_size} does not fit an input of {in_shape}")
         super().__init__(in_shape, (out_features, *size))
         weight = (out_features, in_shape[0] // groups, *self.kernel_size)
         self._init_weight(weight, weight_scale, norm, bias)
+
+    def _output_size(self, size: Pair) -> Pair:
+        return conv_output_size(size, self.kernel_size, self.stride, self.padding, self.dilation)
 
     def apply_weight(self, x: torch.Tensor, weight: torch.Tensor | None) -> torch.Tensor:
         """Cross-correlation."""
@@ -247,6 +258,73 @@ class ConvSynapse(Synapse):
     def exported(self, source: int, weight: np.ndarray, exponent: int) -> SynapseSpec:
         """See :class:`Synapse`."""
         return Conv(source, weight, exponent, self.stride, self.padding, self.dilation, self.groups)
+
+
+class ConvTSynapse(ConvSynapse):
+    """Transposed 2D convolution; ``weight`` is torch's (C_in, C_out / groups, kH, kW).
+
+    What leaves it by name of a weight has the output channel first, as everywhere else:
+    folding, scales and rounding are those of the other synapses.
+    """
+
+    def __init__(
+        self,
+        in_shape: Shape,
+        out_features: int,
+        kernel_size: int | Pair,
+        stride: int | Pair = 1,
+        padding: int | Pair = 0,
+        dilation: int | Pair = 1,
+        groups: int = 1,
+        weight_scale: float = 1.0,
+        norm: bool = True,
+        bias: bool = True,
+        output_padding: int | Pair = 0,
+    ) -> None:
+        self.output_padding = pair(output_padding, "output_padding", 0)
+        window = (kernel_size, stride, padding, dilation)
+        super().__init__(in_shape, out_features, *window, groups, weight_scale, norm, bias)
+        most = zip(self.output_padding, self.stride, self.dilation, strict=True)
+        if any(extra >= max(step, gap) for extra, step, gap in most):
+            raise ConfigError(
+                f"output_padding must be below stride {self.stride} or dilation {self.dilation}, "
+                f"got {self.output_padding}"
+            )
+        assert self.weight is not None
+        # one target position meets a stride-th of the taps along each axis
+        spread = math.sqrt(math.prod(self.stride))
+        self.weight = torch.nn.Parameter(swapped(self.weight.detach() * spread, groups))
+
+    def _output_size(self, size: Pair) -> Pair:
+        return Geometry(
+            kernel=self.kernel_size,
+            stride=self.stride,
+            padding=self.padding,
+            dilation=self.dilation,
+            transposed=True,
+            output_padding=self.output_padding,
+        ).output_size(size)
+
+    @property
+    def products(self) -> int:
+        """Every source position reaches its fan-out, what the padding takes off included."""
+        assert self.weight is not None
+        return math.prod(self.in_shape) * self.weight[0].numel()
+
+    def _weight(self) -> torch.Tensor | None:
+        return swapped(super()._weight(), self.groups)
+
+    def apply_weight(self, x: torch.Tensor, weight: torch.Tensor | None) -> torch.Tensor:
+        """The transposed map, for a weight of (C_out, C_in / groups, kH, kW)."""
+        weight = swapped(weight, self.groups)
+        ends = self.stride, self.padding, self.output_padding
+        return F.conv_transpose2d(x, weight, None, *ends, self.groups, self.dilation)
+
+    def exported(self, source: int, weight: np.ndarray, exponent: int) -> SynapseSpec:
+        """See :class:`Synapse`."""
+        weight = swapped(weight, self.groups)
+        window = (self.stride, self.padding, self.dilation)
+        return ConvTranspose(source, weight, exponent, *window, self.groups, self.output_padding)
 
 
 class DenseSynapse(Synapse):

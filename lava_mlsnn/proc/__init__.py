@@ -11,6 +11,7 @@ from netx_export.lazy import lazy
 
 if TYPE_CHECKING:
     from lava_mlsnn.proc.conv.process import Conv as Conv
+    from lava_mlsnn.proc.conv.transposed import ConvTranspose as ConvTranspose
     from lava_mlsnn.proc.dense.process import Dense as Dense
     from lava_mlsnn.proc.identity.process import Identity as Identity
     from lava_mlsnn.proc.mlif.process import MultiLevelIF as MultiLevelIF
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Conv": ".conv.process",
+    "ConvTranspose": ".conv.transposed",
     "Dense": ".dense.process",
     "Identity": ".identity.process",
     "MultiLevelIF": ".mlif.process",

@@ -4,7 +4,8 @@ Root attributes (stock readers ignore attributes; all ours):
 
 ==================  ===============  ====================================================
 ``format``          string           :data:`FORMAT`
-``format_version``  int              :data:`FORMAT_VERSION`; a newer one is refused
+``format_version``  int              the first that has all its kinds; one beyond
+                                     :data:`FORMAT_VERSION` is refused
 ``timesteps``       int              T of one sample
 ``provenance``      string           JSON object, free form
 ``class_names``     string           JSON list, one name per output; may be absent
@@ -16,7 +17,8 @@ Root attributes (stock readers ignore attributes; all ours):
 name               shape             dtype   of               meaning
 =================  ================  ======  ===============  ===========================
 ``type``           (1,)              S10     stock            input, conv, dense, flatten;
-                                                              ours: identity
+                                                              ours: identity; ``convT``
+                                                              since version 2
 ``shape``          (3,) or (1,)      int64   stock            (C, H, W) or (F,)
 ``name``           ()                utf-8   ours             unique
 ``inputs``         (synapses,)       int64   ours             source layer of each synapse
@@ -30,9 +32,12 @@ name               shape             dtype   of               meaning
 ``padding``        (2,)              int64   stock, conv      (H, W), zeros
 ``dilation``       (2,)              int64   stock, conv      (H, W)
 ``groups``         ()                int64   stock, conv
+``outputPadding``  (2,)              int64   ours, convT      (H, W); the other fields of
+                                                              a convT are those of a conv
 ``inFeatures``     ()                int64   stock, dense
 ``outFeatures``    ()                int64   stock, dense
 ``weight``         (O, I/g, kH, kW)  int16   stock            torch's order; (O, I) dense;
+                                                              (I, O/g, kH, kW) convT;
                                                               (C,) identity
 ``weight_exp``     ()                int64   ours             sum is shifted left by this
 ``bias``           (C,) or (1,)      int32   stock            added in every timestep
@@ -57,7 +62,7 @@ from __future__ import annotations
 __all__ = ["FORMAT", "FORMAT_VERSION"]
 
 FORMAT = "netx_export"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # the newest; a file says the first that has all its kinds
 
 # root attributes
 A_FORMAT = "format"
@@ -91,6 +96,7 @@ STRIDE = "stride"
 PADDING = "padding"
 DILATION = "dilation"
 GROUPS = "groups"
+OUTPUT_PADDING = "outputPadding"
 IN_FEATURES = "inFeatures"
 OUT_FEATURES = "outFeatures"
 SIGNED = "signed"

@@ -17,8 +17,9 @@ from netx_export.file import schema
 from netx_export.file.fields import Node, whole_numbers
 from netx_export.file.stock import dense_weight
 from netx_export.file.values import put_array, put_type
-from netx_export.spec import Conv, Dense, Identity, Shape, Synapse
-from netx_export.spec.kernels import conv_output_size
+from netx_export.spec import Conv, ConvTranspose, Dense, Identity, Shape, Synapse
+from netx_export.spec.geometry import Geometry
+from netx_export.spec.kernels import Pair
 from netx_export.spec.kinds import of_kind
 from netx_export.spec.synapses.base import WEIGHT_EXP_RANGE
 
@@ -82,17 +83,21 @@ def write_synapse(handle: h5py.Group, synapse: Synapse) -> None:
         handle[name] = np.asarray(value, np.int64)
 
 
-def _conv_fields(synapse: Conv) -> dict[str, Any]:
-    weight = synapse.weight
+def _conv_fields(synapse: Conv | ConvTranspose) -> dict[str, Any]:
+    form = synapse.geometry
     return {
-        schema.IN_CHANNELS: weight.shape[1] * synapse.groups,
-        schema.OUT_CHANNELS: weight.shape[0],
-        schema.KERNEL_SIZE: weight.shape[2:],
+        schema.IN_CHANNELS: form.inner * form.groups,
+        schema.OUT_CHANNELS: form.outer * form.groups,
+        schema.KERNEL_SIZE: form.kernel,
         schema.STRIDE: synapse.stride,
         schema.PADDING: synapse.padding,
         schema.DILATION: synapse.dilation,
         schema.GROUPS: synapse.groups,
     }
+
+
+def _conv_transpose_fields(synapse: ConvTranspose) -> dict[str, Any]:
+    return {**_conv_fields(synapse), schema.OUTPUT_PADDING: synapse.output_padding}
 
 
 def _dense_fields(synapse: Dense) -> dict[str, Any]:
@@ -130,6 +135,42 @@ def _exponent(node: Node, stock: bool) -> int:
 
 
 def _conv(node: Node, link: Link) -> Conv:
+    form = _windows(node, link)
+    expected = (link.shape[0], form.inner, *form.kernel)
+    weight = _weights(node, link.stock, expected)
+    if link.stock and (weight.min() < -256 or weight.max() > 255):
+        raise RangeError(
+            f"it must fit 8 bits, got {weight.min()}..{weight.max()}", node.place(schema.WEIGHT)
+        )
+    exponent = _exponent(node, link.stock)
+    with at(node.place(schema.WEIGHT)):
+        return Conv(
+            link.source, weight, exponent, form.stride, form.padding, form.dilation, form.groups
+        )
+
+
+def _conv_transpose(node: Node, link: Link) -> ConvTranspose:
+    if link.stock:
+        raise UnsupportedLayerError(
+            "a neuron of lava-dl cannot have a transposed convolution here", node.place(schema.TYPE)
+        )
+    form = _windows(node, link, _pair(node, schema.OUTPUT_PADDING, 0))
+    weight = _weights(node, False, (link.sends[0], form.outer, *form.kernel))
+    with at(node.place(schema.WEIGHT)):
+        return ConvTranspose(
+            link.source,
+            weight,
+            _exponent(node, False),
+            form.stride,
+            form.padding,
+            form.dilation,
+            form.groups,
+            form.output_padding,
+        )
+
+
+def _windows(node: Node, link: Link, output_padding: Pair | None = None) -> Geometry:
+    """Geometry of a convolution; with output padding, of a transposed one."""
     if len(link.sends) != 3 or len(link.shape) != 3:
         raise FormatError(
             f"a convolution joins shapes (C, H, W), got {link.sends} and {link.shape}",
@@ -146,22 +187,25 @@ def _conv(node: Node, link: Link) -> Conv:
         )
     kernel, padding = _pair(node, schema.KERNEL_SIZE, 1), _pair(node, schema.PADDING, 0)
     stride, dilation = _pair(node, schema.STRIDE, 1), _pair(node, schema.DILATION, 1)
-    size = conv_output_size(link.sends[1:], kernel, stride, padding, dilation)
+    form = Geometry(
+        link.sends[0] // groups,
+        link.shape[0] // groups,
+        groups,
+        kernel,
+        stride,
+        padding,
+        dilation,
+        transposed=output_padding is not None,
+        output_padding=output_padding or (0, 0),
+    )
+    size = form.output_size((link.sends[1], link.sends[2]))
     if size != link.shape[1:]:
         raise FormatError(
             f"the synapse from layer {link.source} gives shape {(link.shape[0], *size)}, "
             f"but the layer has {link.shape}",
             node.place(schema.KERNEL_SIZE),
         )
-    expected = (link.shape[0], link.sends[0] // groups, *kernel)
-    weight = _weights(node, link.stock, expected)
-    if link.stock and (weight.min() < -256 or weight.max() > 255):
-        raise RangeError(
-            f"it must fit 8 bits, got {weight.min()}..{weight.max()}", node.place(schema.WEIGHT)
-        )
-    exponent = _exponent(node, link.stock)
-    with at(node.place(schema.WEIGHT)):
-        return Conv(link.source, weight, exponent, stride, padding, dilation, groups)
+    return form
 
 
 def _dense(node: Node, link: Link) -> Dense:
@@ -219,6 +263,7 @@ SYNAPSES: dict[str, SynapseCodec] = {
     codec.kind.kind: codec
     for codec in (
         SynapseCodec(Conv, _conv, _conv_fields),
+        SynapseCodec(ConvTranspose, _conv_transpose, _conv_transpose_fields),
         SynapseCodec(Dense, _dense, _dense_fields),
         SynapseCodec(Identity, _identity, _identity_fields),
     )

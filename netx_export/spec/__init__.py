@@ -12,11 +12,13 @@ from netx_export.spec.network import NetworkSpec, need_spec
 from netx_export.spec.neurons import MultiLevel, Neuron, Readout, StockNeuron
 from netx_export.spec.synapses.base import Synapse
 from netx_export.spec.synapses.conv import Conv
+from netx_export.spec.synapses.conv_transpose import ConvTranspose
 from netx_export.spec.synapses.dense import Dense
 from netx_export.spec.synapses.identity import Identity
 
 __all__ = [
     "Conv",
+    "ConvTranspose",
     "Dense",
     "Flatten",
     "Identity",

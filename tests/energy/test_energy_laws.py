@@ -73,7 +73,7 @@ def louder(activity, factor):
     return replace(activity, layers=tuple(layers))
 
 
-@given(network_specs(), designs, st.integers(0, 50))
+@given(network_specs(transposed=False), designs, st.integers(0, 50))
 @LAWS
 def test_energy_is_affine_in_events_and_rises_with_them(spec, design, seed):
     activity = measured(spec, payloads(spec, 3, seed))

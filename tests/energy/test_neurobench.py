@@ -33,7 +33,7 @@ def measured(spec, x):
     return meter.result()
 
 
-@given(network_specs())
+@given(network_specs(transposed=False))
 @LAWS
 def test_the_twin_gives_the_runner_s_integers(spec):
     x = payloads(spec, 3)

@@ -1,8 +1,8 @@
-"""Files of format version 1 mean for ever what they meant when they were written.
+"""Files of every format version mean for ever what they meant when they were written.
 
 The files beside this one were written by version 0.1.0 (``row``, ``residual``, ``stock``,
-``packed``), block by block by ``export_hdf5`` (``blocks``), and as lava-dl 0.6.0 writes them
-(``cuba``, ``sdnn``). Each ``.npz`` holds data, the payloads that enter and the payloads of
+``packed``, and ``transposed`` of format version 2), block by block by ``export_hdf5``
+(``blocks``), and as lava-dl 0.6.0 writes them (``cuba``, ``sdnn``). Each ``.npz`` holds data, the payloads that enter and the payloads of
 every layer, on which the runner, loops over Python's integers and, for lava-dl's neurons,
 its own loader agreed. Add files; never write one again.
 """
@@ -20,7 +20,7 @@ from lava_mlsnn.runner import IntegerRunner, encode
 from netx_export import read, run_lava, stock_reasons, write
 
 HERE = Path(__file__).parent
-OURS = ("packed", "residual", "row", "stock")
+OURS = ("packed", "residual", "row", "stock", "transposed")
 LAVA_DL = ("cuba", "sdnn")
 
 
@@ -53,7 +53,7 @@ def test_the_integers_are_those_of_its_day(name, kind):
 
 @pytest.mark.lava
 @pytest.mark.skipif(importlib.util.find_spec("lava") is None, reason="needs Lava")
-@pytest.mark.parametrize("name", [*LAVA_DL, "row"])
+@pytest.mark.parametrize("name", [*LAVA_DL, "row", "transposed"])
 def test_the_integers_in_lava_are_those_of_its_day(name):
     spec = read(HERE / f"{name}.net")
     _, payloads, wanted = kept(name)

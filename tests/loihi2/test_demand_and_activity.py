@@ -14,7 +14,7 @@ from lava_mlsnn.loihi2.fit.calibration import calibrate
 from lava_mlsnn.loihi2.fit.demand import HOST, Group, Link, demand_of, fan_out
 from lava_mlsnn.loihi2.program.programs import allocations_of
 from lava_mlsnn.runner import IntegerRunner
-from netx_export import Flatten, worst_case
+from netx_export import ConvTranspose, Flatten, worst_case
 from netx_export.spec.geometry import Geometry, rows_of
 from netx_export.spec.kernels import conv2d
 
@@ -29,6 +29,11 @@ def connections(link, source, target):
         return np.ones((inputs, outputs), int)
     if form.storage == "diagonal":
         return np.eye(inputs, dtype=int)
+    if form.transposed:
+        weight = np.ones((source[0], form.outer, *form.kernel), int)
+        window = form.stride, form.padding, form.dilation, form.groups, form.output_padding
+        one_hot = np.eye(inputs, dtype=int).reshape(inputs, *source)
+        return ConvTranspose(0, weight, 0, *window).products(one_hot).reshape(inputs, outputs)
     weight = np.ones((target[0], form.inner, *form.kernel), int)
     one_hot = np.eye(inputs, dtype=int).reshape(inputs, *source)
     out = conv2d(one_hot, weight, form.stride, form.padding, form.dilation, form.groups)

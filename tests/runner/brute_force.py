@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 
-from netx_export.spec import Conv, Dense, Flatten, Identity, Input, MultiLevel
+from netx_export.spec import Conv, ConvTranspose, Dense, Flatten, Identity, Input, MultiLevel
 
 
 def wrap(x: int) -> int:
@@ -35,9 +35,24 @@ def conv(s: Conv, x, shape):
     return out
 
 
+def conv_transpose(s: ConvTranspose, x, shape):
+    out = np.zeros(shape, object)
+    per_group, c_out = s.weight.shape[0] // s.groups, s.weight.shape[1]
+    for c, y, z in itertools.product(*map(range, x.shape)):
+        for k, a, b in itertools.product(*map(range, s.weight.shape[1:])):
+            row = y * s.stride[0] - s.padding[0] + a * s.dilation[0]
+            column = z * s.stride[1] - s.padding[1] + b * s.dilation[1]
+            if 0 <= row < shape[1] and 0 <= column < shape[2]:
+                target = (c // per_group * c_out + k, row, column)
+                out[target] += int(s.weight[c, k, a, b]) * int(x[c, y, z])
+    return out
+
+
 def synapse(s, x, shape):
     if isinstance(s, Conv):
         sums = conv(s, x, shape)
+    elif isinstance(s, ConvTranspose):
+        sums = conv_transpose(s, x, shape)
     else:
         sums = np.zeros(shape, object)
         for index in itertools.product(*map(range, shape)):

@@ -13,9 +13,10 @@ from lava.proc.dense.process import Dense as StockDense
 from lava_mlsnn.errors import RangeError
 from lava_mlsnn.lava.network.layout import kernel_to_lava, pair_to_lava, shape_to_lava
 from lava_mlsnn.proc.conv.process import Conv as ConvProcess
+from lava_mlsnn.proc.conv.transposed import ConvTranspose as ConvTransposeProcess
 from lava_mlsnn.proc.dense.process import Dense as DenseProcess
 from lava_mlsnn.proc.identity.process import Identity as IdentityProcess
-from netx_export.spec import Conv, Dense, Identity, Shape, Synapse
+from netx_export.spec import Conv, ConvTranspose, Dense, Identity, Shape, Synapse
 from netx_export.spec.kinds import of_kind
 from netx_export.spec.widths import check_weights
 
@@ -49,6 +50,22 @@ def _conv(synapse: Conv, context: SynapseContext) -> AbstractProcess:
         # Stock Lava runs such kernels unclipped; ours would refuse them.
         return StockConv(**arguments)
     return ConvProcess(weight_exp=synapse.weight_exp, delay=context.delay, **arguments)
+
+
+def _conv_transpose(synapse: ConvTranspose, context: SynapseContext) -> AbstractProcess:
+    return ConvTransposeProcess(
+        weight=synapse.weight.transpose(0, 3, 2, 1),
+        input_shape=shape_to_lava(context.source_shape),
+        weight_exp=synapse.weight_exp,
+        stride=pair_to_lava(synapse.stride),
+        padding=pair_to_lava(synapse.padding),
+        output_padding=pair_to_lava(synapse.output_padding),
+        dilation=pair_to_lava(synapse.dilation),
+        groups=synapse.groups,
+        num_message_bits=context.num_message_bits,
+        delay=context.delay,
+        name=context.name,
+    )
 
 
 def _dense(synapse: Dense, context: SynapseContext) -> AbstractProcess:
@@ -103,6 +120,7 @@ def _left_justified(weight: np.ndarray) -> tuple[np.ndarray, int]:
 
 SYNAPSES: dict[type, Callable[[Any, SynapseContext], AbstractProcess]] = {
     Conv: _conv,
+    ConvTranspose: _conv_transpose,
     Dense: _dense,
     Identity: _identity,
 }

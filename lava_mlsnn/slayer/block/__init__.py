@@ -1,7 +1,7 @@
 """Training blocks in SLAYER's conventions; they need torch, not lava-dl."""
 
 from lava_mlsnn.slayer.block.base import Block, PopulationBlock
-from lava_mlsnn.slayer.block.conv import Conv
+from lava_mlsnn.slayer.block.conv import Conv, ConvT
 from lava_mlsnn.slayer.block.dense import Dense
 from lava_mlsnn.slayer.block.flatten import Flatten
 from lava_mlsnn.slayer.block.input import Input
@@ -14,6 +14,7 @@ __all__ = [
     "BARRIERS",
     "Block",
     "Conv",
+    "ConvT",
     "Dense",
     "Flatten",
     "Input",

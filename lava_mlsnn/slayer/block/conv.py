@@ -1,4 +1,4 @@
-"""Convolution block."""
+"""Convolution blocks."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any
 
 from lava_mlsnn.population.population import Population
 from lava_mlsnn.population.quantise import Scaling
-from lava_mlsnn.population.synapse import ConvSynapse, Hook, pair
+from lava_mlsnn.population.synapse import ConvSynapse, ConvTSynapse, Hook, pair
 from lava_mlsnn.slayer.block.base import PopulationBlock, make_neuron
 from netx_export.spec.kernels import Pair
 
-__all__ = ["Conv"]
+__all__ = ["Conv", "ConvT"]
 
 
 class Conv(PopulationBlock):
@@ -54,6 +54,61 @@ class Conv(PopulationBlock):
         shape = (in_features, *pair(input_size, "input_size", 1))
         synapse = ConvSynapse(
             shape, out_features, kernel_size, stride, padding, dilation, groups, weight_scale, norm
+        )
+        synapse.pre_hook_fx = pre_hook_fx
+        neuron = make_neuron(neuron_params)
+        super().__init__(Population([synapse], neuron, scaling or Scaling()), count_log)
+        self.payload_max = neuron.levels
+
+
+class ConvT(PopulationBlock):
+    """Transposed convolution, BatchNorm and multi-level neuron, as torch's ``ConvTranspose2d``.
+
+    Parameters
+    ----------
+    neuron_params, in_features, out_features, kernel_size, stride, padding, dilation, groups
+        As for :class:`Conv`; padding is taken off the output.
+    weight_scale, pre_hook_fx, count_log, input_size, norm, scaling
+        As for :class:`Conv`.
+    output_padding : int or (int, int)
+        Rows and columns added at the end of the output, below the stride or the dilation.
+
+    Attributes
+    ----------
+    synapse.weight : Parameter, (C_in, C_out / groups, kH, kW)
+        As torch's and SLAYER's.
+    """
+
+    def __init__(
+        self,
+        neuron_params: Mapping[str, Any],
+        in_features: int,
+        out_features: int,
+        kernel_size: int | Pair,
+        stride: int | Pair = 1,
+        padding: int | Pair = 0,
+        dilation: int | Pair = 1,
+        groups: int = 1,
+        weight_scale: float = 1.0,
+        pre_hook_fx: Hook | None = None,
+        count_log: bool = False,
+        *,
+        input_size: int | Pair,
+        output_padding: int | Pair = 0,
+        norm: bool = True,
+        scaling: Scaling | None = None,
+    ) -> None:
+        synapse = ConvTSynapse(
+            (in_features, *pair(input_size, "input_size", 1)),
+            out_features,
+            kernel_size,
+            stride,
+            padding,
+            dilation,
+            groups,
+            weight_scale,
+            norm,
+            output_padding=output_padding,
         )
         synapse.pre_hook_fx = pre_hook_fx
         neuron = make_neuron(neuron_params)
