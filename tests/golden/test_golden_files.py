@@ -2,7 +2,8 @@
 
 The files beside this one were written by version 0.1.0 (``row``, ``residual``, ``stock``,
 ``packed``, and ``transposed`` of format version 2), block by block by ``export_hdf5``
-(``blocks``), and as lava-dl 0.6.0 writes them (``cuba``, ``sdnn``). Each ``.npz`` holds data, the payloads that enter and the payloads of
+(``blocks``), and as lava-dl 0.6.0 writes them (``cuba``, ``sdnn``). Each ``.npz`` holds
+data, the payloads that enter and the payloads of
 every layer, on which the runner, loops over Python's integers and, for lava-dl's neurons,
 its own loader agreed. Add files; never write one again.
 """

@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from netx_export.errors import FormatError
-from netx_export.spec.bounds import Bounds
 from netx_export.spec.checks import Shape, whole
 from netx_export.spec.geometry import Geometry, pair_of
+from netx_export.spec.intervals import Bounds
 from netx_export.spec.kernels import Pair, correlate, exact_dtype
 from netx_export.spec.limits import MAX_NEURONS
 from netx_export.spec.synapses.base import Synapse
