@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from lava_mlsnn.errors import ConfigError
 from lava_mlsnn.export import to_spec
 from lava_mlsnn.parity import check_parity
+from lava_mlsnn.population.modes import precision
 from lava_mlsnn.runner import IntegerRunner
 from lava_mlsnn.slayer import block as b
-from lava_mlsnn.population.population import precision
 from netx_export import ConvTranspose, worst_case
 from netx_export.spec.encode import encode
 from netx_export.spec.synapses.conv_transpose import swapped
