@@ -7,6 +7,7 @@ imports one of the other's. Floors and wings come from the contracts in pyprojec
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections import Counter
 from pathlib import Path
@@ -78,6 +79,7 @@ def purpose(name: str) -> str:
     path = ROOT / path_of(name)
     path = path / "__init__.py" if path.is_dir() else path
     said = ast.get_docstring(ast.parse(path.read_text())) or ""
+    said = re.sub(r":\w+:`~?([^`]+)`|``([^`]+)``", r"`\1\2`", said)
     return " ".join(said.partition("\n\n")[0].split())
 
 
@@ -123,19 +125,18 @@ def places(found: Arrows) -> dict[str, tuple[float, float, float]]:
         at[name] = (5.0, max(wings) - i * (len(wings) - 1) / (len(files) - 1), 1.6)
     files = [n for n in small(found) if n.startswith("netx_export")]
     for i, name in enumerate(files):
-        at[name] = (2.0 + (i + 0.5) * 6.0 / len(files), 0.0, 1.6)
+        at[name] = (1.4 + (i + 0.5) * 7.2 / len(files), 0.0, 1.9)
     return at
 
 
 def small(found: Arrows) -> list[str]:
-    """Single files outside the wings that import no other room but such: everybody's."""
+    """Files on floors of files that import no other room but such: everybody's."""
     ground: list[str] = []
     for floor in reversed(floors()):
-        for name in floor:
-            alone = path_of(name).endswith(".py") and wing(name) in PACKAGES
-            below = {o for n, o in found if n == name and o != "netx_export.spec"}
-            if alone and below <= set(ground):
-                ground.insert(0, name)
+        alone = all(path_of(n).endswith(".py") and wing(n) in PACKAGES for n in floor)
+        below = {o for n, o in found if n in floor and o != "netx_export.spec"}
+        if alone and below <= set(ground):
+            ground = floor + ground
     return ground
 
 

@@ -1,4 +1,4 @@
-"""The multi-level neuron: pure step functions, and a torch module around them."""
+"""The multi-level neuron in torch; its formula is :mod:`netx_export.spec.neurons.step`."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""Training loop and checkpoints; names are loaded when first used."""
+"""Training loop, recipes and checkpoints."""
 
 from __future__ import annotations
 
