@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from lava_mlsnn.errors import UnsupportedLayerError
-from netx_export.spec import NetworkSpec, Population, Shape, Synapse, need_spec
+from netx_export.spec import MultiLevel, NetworkSpec, Population, Readout, Shape, Synapse, need_spec
 from netx_export.spec.geometry import Geometry
 from netx_export.spec.timing import delays
 
@@ -98,7 +98,7 @@ def structure(spec: NetworkSpec | Structure) -> Structure:
     ConfigError
         If it is no network.
     UnsupportedLayerError
-        For neurons of lava-dl: their leak and traces have no energy here.
+        For other neurons than multi-level ones and readouts: leaks have no energy here.
     """
     if isinstance(spec, Structure):
         return spec
@@ -107,7 +107,7 @@ def structure(spec: NetworkSpec | Structure) -> Structure:
     last = len(spec.layers) - 1
     nodes = []
     for index, layer in spec.populations:
-        if not layer.neuron.exact:
+        if type(layer.neuron) not in (MultiLevel, Readout):
             raise UnsupportedLayerError(
                 f"the energy model has no {layer.neuron.text} neuron, only multi-level ones",
                 spec.label(index),

@@ -27,6 +27,7 @@ from netx_export.spec import (
     MultiLevel,
     NetworkSpec,
     Population,
+    Readout,
 )
 from netx_export.spec.ranges import worst_case
 
@@ -184,7 +185,9 @@ def _population_reasons(layer: Population, last: bool) -> Iterator[str]:
     if np.any(np.abs(full_bias(layer)) >= BIAS_LIMIT):
         yield f"bias plus V0 must stay below {BIAS_LIMIT} in stock"
     if not isinstance(neuron, MultiLevel):
-        if not last:
+        if not isinstance(neuron, Readout):
+            yield f"stock has no {neuron.text} neuron"
+        elif not last:
             yield "in stock only the last layer can go without spikes"
         return
     if neuron.levels != 1:

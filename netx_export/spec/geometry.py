@@ -84,6 +84,18 @@ class Geometry:
         """Weights that one target neuron reads through, borders aside."""
         return self.inner * self.area
 
+    @property
+    def fan_in(self) -> int:
+        """Most connections into one target neuron: taps of one residue, if transposed."""
+        return self.inner * math.prod(self._meeting(self.transposed))
+
+    def _meeting(self, strided: bool) -> list[int]:
+        """Taps along each axis that meet in a position: of one residue of the stride, or all."""
+        return [
+            -(-k // (s // math.gcd(s, d))) if strided else k
+            for k, s, d in zip(self.kernel, self.stride, self.dilation, strict=True)
+        ]
+
     def output_size(self, size: Pair) -> Pair:
         """(H, W) of the target."""
         if not self.transposed:
@@ -141,9 +153,5 @@ class Geometry:
 
     def most_reached(self, out: Pair) -> int:
         """An upper bound of the fan-out of one source neuron, for a target of (H, W) ``out``."""
-        # taps that a position of the source can meet: those of one residue
-        taps = [
-            k if self.transposed else -(-k // (s // math.gcd(s, d)))
-            for k, s, d in zip(self.kernel, self.stride, self.dilation, strict=True)
-        ]
+        taps = self._meeting(not self.transposed)
         return math.prod(min(t, n) for t, n in zip(taps, out, strict=True)) * self.outer

@@ -12,15 +12,16 @@ __all__ = ["of_kind"]
 Entry = TypeVar("Entry")
 
 
-def of_kind(table: Mapping[type, Entry], thing: Any, who: str) -> Entry:
+def of_kind(table: Mapping[type, Entry], thing: Any, who: str, remedy: str = "") -> Entry:
     """The entry for the kind of a synapse or neuron.
 
     Raises
     ------
     UnsupportedLayerError
-        ``"<who> has no <kind>, it has <kinds>"``.
+        ``"<who> has no <kind>, it has <kinds>; <remedy>"``.
     """
     if type(thing) not in table:
         known = ", ".join(kind.__name__ for kind in table)
-        raise UnsupportedLayerError(f"{who} has no {type(thing).__name__}, it has {known}")
+        advice = f"; {remedy}" if remedy else ""
+        raise UnsupportedLayerError(f"{who} has no {type(thing).__name__}, it has {known}{advice}")
     return table[type(thing)]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 
+import h5py
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from strategies import assert_same
 
 from lava_mlsnn.errors import ConfigError
 from lava_mlsnn.export import to_spec
@@ -16,7 +18,7 @@ from lava_mlsnn.parity import check_parity
 from lava_mlsnn.population.modes import precision
 from lava_mlsnn.runner import IntegerRunner
 from lava_mlsnn.slayer import block as b
-from netx_export import ConvTranspose, worst_case
+from netx_export import ConvTranspose, read, worst_case
 from netx_export.spec.encode import encode
 from netx_export.spec.synapses.conv_transpose import swapped
 
@@ -165,3 +167,13 @@ BAD = {
 def test_wrong_arguments_are_named(words):
     with pytest.raises(ConfigError, match=words):
         b.ConvT(PARAMS, 4, 6, 2, input_size=3, **BAD[words])
+
+
+def test_a_block_written_by_itself_is_read(tmp_path):
+    model = trained(Decoder(kernel_size=2, stride=2, output_padding=(1, 0)), 2)
+    with h5py.File(tmp_path / "blocks.net", "w") as file:
+        for index, child in enumerate(model.children()):
+            child.export_hdf5(file.create_group(f"layer/{index}"))
+    found, whole = read(tmp_path / "blocks.net"), to_spec(model)
+    assert found.timesteps == 2
+    assert_same(found.layers[2].synapses, whole.layers[2].synapses)

@@ -107,7 +107,7 @@ def test_the_connections_are_those_that_counting_finds(drawn):
     assert np.array_equal(synapse.fan_out(shape, nonzero=True), stored)
     form = synapse.geometry
     assert every.max() <= form.most_reached(met.shape[1:])
-    assert met.max() <= form.weights
+    assert met.max() <= form.fan_in <= form.weights
 
 
 @law

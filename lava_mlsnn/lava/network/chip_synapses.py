@@ -42,9 +42,9 @@ def connect_synapse(
     ucode: str | os.PathLike[str] | None,
 ) -> list[AbstractProcess]:
     """Build a synapse between two ports and return its Processes, in their order."""
-    return of_kind(SYNAPSES, synapse, "the network on Loihi 2")(
-        synapse, context, sender, a_in, ucode
-    )
+    remedy = "run the network on the CPU, or train without it"
+    build = of_kind(SYNAPSES, synapse, "the network on Loihi 2", remedy)
+    return build(synapse, context, sender, a_in, ucode)
 
 
 def even_weights(weight: np.ndarray) -> tuple[np.ndarray, int]:

@@ -108,8 +108,8 @@ class Group:
 
     @property
     def fan_in(self) -> int:
-        """Connections into a neuron."""
-        return self.kernel + self.connections
+        """Connections into a neuron, borders aside."""
+        return sum(link.geometry.fan_in for link in self.links)
 
     @property
     def stored(self) -> int:
