@@ -40,16 +40,13 @@ def test_digits_keep_their_accuracy_through_export(tmp_path: Path) -> None:
 def test_demo_writes_what_it_promises(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from lava_mlsnn.cli.console import Console
     from lava_mlsnn.cli.demo import run_demo
+    from lava_mlsnn.training import recipe
 
     run_demo(
         Console(as_json=True),
         tmp_path,
-        epochs=1,
-        levels=4,
-        timesteps=2,
-        v0="round",
-        barrier="integrating",
-        seed=0,
+        {"timesteps": 2, "v0": "round"},
+        recipe("digits", epochs=1),
         lava_samples=2,
         fresh=False,
     )
