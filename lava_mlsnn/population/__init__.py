@@ -1,4 +1,4 @@
-"""A population in training: synapses that sum into one neuron, in floats and as its integers."""
+"""Synapses that sum into one group of neurons, in training: in floats, and as its integers."""
 
 from lava_mlsnn.population.modes import precision, set_precision
 from lava_mlsnn.population.population import Population
