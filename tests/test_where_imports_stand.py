@@ -86,6 +86,13 @@ def test_imports_inside_functions_and_for_types_keep_something_large_out():
     assert sum(len(found) for found in IMPORTS.values()) > 1000
 
 
+def test_folders_that_lava_looks_into_load_no_torch():
+    looked = [m for m in FILES if m.startswith(("lava_mlsnn.proc.", "lava_mlsnn.lava.network."))]
+    folders = [m for m in looked if m.count(".") > 2]  # the files between them hold no Process
+    assert len(folders) > 20
+    assert [m for m in folders if "torch" in large({m})] == []
+
+
 def test_no_file_imports_one_that_imports_it():
     grimp = pytest.importorskip("grimp")
     graph = grimp.build_graph(*PACKAGES, cache_dir=None)  # imports for types included
