@@ -133,7 +133,7 @@ def weight(value, dtype=np.float64):
 
 # name: (change, error type, what the message says)
 TAMPERED = {
-    "a newer version": (attribute("format_version", 2), FormatError, "format_version.*2.*newer"),
+    "a newer version": (attribute("format_version", 3), FormatError, "format_version.*3.*newer"),
     "version zero": (attribute("format_version", 0), FormatError, "format_version.*at least 1"),
     "a version that is text": (attribute("format_version", "1"), FormatError, "format_version"),
     "another format name": (attribute("format", "nir"), FormatError, "format: .*'nir'"),
