@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import sys
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -84,6 +85,13 @@ def test_imports_inside_functions_and_for_types_keep_something_large_out():
     ]
     assert needless == []
     assert sum(len(found) for found in IMPORTS.values()) > 1000
+
+
+def test_netx_export_needs_numpy_and_h5py_alone():
+    modules = [module for module in FILES if module.startswith("netx_export.")]  # not the face
+    needed = {name for m in modules for _, statement in IMPORTS[m] for name in loads(statement)}
+    tops = {name.partition(".")[0] for name in needed} - set(sys.stdlib_module_names)
+    assert tops == {"netx_export", "numpy", "h5py"}
 
 
 def test_folders_that_lava_looks_into_load_no_torch():
