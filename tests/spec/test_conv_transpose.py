@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import itertools
 import tempfile
+import time
 from pathlib import Path
 
 import h5py
@@ -145,6 +146,17 @@ def test_the_fast_form_gives_the_integers_of_the_slow_one(drawn, top, byte):
     fast = total(torch.from_numpy(x.astype(np.uint8) if byte else x.astype(np.float64)))
     assert fast.dtype == kind and np.abs(products).max() <= bound
     np.testing.assert_array_equal(fast.numpy(), sums)
+
+
+def test_the_bounds_of_a_large_kernel_cost_no_loop_over_its_taps():
+    """A kernel of a million weights that no two of which meet."""
+    weight = np.ones((1, 1, 1000, 1000), int)
+    weight[0, 0, 3, 7] = -5
+    synapse = ConvTranspose(0, weight, 0, (1000, 1000))
+    began = time.perf_counter()
+    bottom, top = synapse.product_bounds((np.array([-2]), np.array([3])))
+    assert (bottom.tolist(), top.tolist()) == ([-15], [10])
+    assert time.perf_counter() - began < 5
 
 
 def network(synapse, shape, timesteps=1, top=3):

@@ -11,11 +11,10 @@ import numpy as np
 from netx_export.errors import FormatError
 from netx_export.spec.checks import Shape, whole
 from netx_export.spec.geometry import Geometry, pair_of
-from netx_export.spec.intervals import Bounds
+from netx_export.spec.intervals import Bounds, matrix_bounds, near, with_zero
 from netx_export.spec.kernels import Pair, correlate, exact_dtype
 from netx_export.spec.limits import MAX_NEURONS
 from netx_export.spec.synapses.base import Synapse
-from netx_export.spec.synapses.conv import Conv
 
 __all__ = ["ConvTranspose", "spread", "swapped"]
 
@@ -117,18 +116,31 @@ class ConvTranspose(Synapse):
         Only taps k of one residue ``k * dilation % stride`` meet in a target position: the
         widest over the residues, which a target as large as the kernel attains.
         """
-        weight = swapped(self.weight, self.groups)
-        found = [
-            Conv(0, weight[:, :, rows][..., columns], groups=self.groups).product_bounds(source)
-            for rows in self._residues(0)
-            for columns in self._residues(1)
+        low, high = with_zero(source)
+        weight = swapped(self.weight, self.groups).transpose(0, 2, 3, 1)
+        inner = weight.shape[-1]
+        parts = [  # of every tap
+            matrix_bounds(part.reshape(-1, inner), low[inputs], high[inputs])
+            for part, inputs in zip(
+                np.split(weight, self.groups),
+                np.split(np.arange(len(low)), self.groups),
+                strict=True,
+            )
         ]
-        return np.min([low for low, _ in found], axis=0), np.max([up for _, up in found], axis=0)
+        down, up = (
+            np.concatenate(ends).reshape(weight.shape[:3]) for ends in zip(*parts, strict=True)
+        )
+        return near(self._met(down).min((1, 2))), near(self._met(up).max((1, 2)))
 
-    def _residues(self, axis: int) -> list[np.ndarray]:
-        """Taps along an axis that meet in one target position."""
-        rest = np.arange(self.weight.shape[2 + axis]) * self.dilation[axis] % self.stride[axis]
-        return [np.flatnonzero(rest == r) for r in np.unique(rest)]
+    def _met(self, taps: np.ndarray) -> np.ndarray:
+        """Values per tap (C, kH, kW), summed over those that meet in a target position."""
+        for axis in (0, 1):
+            rest = np.arange(taps.shape[1 + axis]) * self.dilation[axis] % self.stride[axis]
+            residues, which = np.unique(rest, return_inverse=True)
+            found = np.zeros((len(residues), *np.delete(taps.shape, 1 + axis)))  # float64: no wrap
+            np.add.at(found, which, np.moveaxis(taps, 1 + axis, 0))
+            taps = np.moveaxis(found, 0, 1 + axis)
+        return taps
 
     def taps(self) -> np.ndarray:
         """See :class:`Synapse`."""
