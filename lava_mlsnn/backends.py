@@ -5,7 +5,7 @@ A row needs a function ``spec, x, layers -> Traces`` and the options that it tak
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from lava_mlsnn.runner import IntegerRunner
 from lava_mlsnn.trace import Trace
 from netx_export.spec import NetworkSpec
 
-__all__ = ["BACKENDS", "Backend", "backend_of", "traces_of"]
+__all__ = ["BACKENDS", "Backend", "backend_of", "check_dropped", "traces_of"]
 
 Layers = Sequence[str] | None
 
@@ -109,6 +109,17 @@ def backend_of(name: Any) -> Backend:
     return BACKENDS[name]
 
 
+def check_dropped(name: Any, given: Iterable[str]) -> None:
+    """ConfigError for options that the backend of that name does not take."""
+    row = backend_of(name)
+    unknown = [option for option in given if option not in row.options]
+    if unknown:
+        raise ConfigError(
+            f"the backend {name} has no option {', '.join(unknown)}; it has "
+            f"{', '.join(row.options) or 'none'}"
+        )
+
+
 def traces_of(
     name: str, spec: NetworkSpec, x: np.ndarray, layers: Layers = None, /, **options: Any
 ) -> Iterator[Trace]:
@@ -132,11 +143,5 @@ def traces_of(
     ConfigError
         For an unknown backend or option.
     """
-    row = backend_of(name)
-    unknown = [option for option in options if option not in row.options]
-    if unknown:
-        raise ConfigError(
-            f"the backend {name} has no option {', '.join(unknown)}; it has "
-            f"{', '.join(row.options) or 'none'}"
-        )
-    return row.run(spec, x, layers, **options)
+    check_dropped(name, options)
+    return backend_of(name).run(spec, x, layers, **options)

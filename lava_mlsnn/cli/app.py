@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from lava_mlsnn.backends import BACKENDS
+from lava_mlsnn.backends import BACKENDS, check_dropped
 from lava_mlsnn.cli import options as o
 from lava_mlsnn.cli.console import Console, guarded
 from lava_mlsnn.cli.fields import Fields, with_fields
@@ -19,6 +19,7 @@ from lava_mlsnn.training.recipes import RECIPES
 __all__ = ["app"]
 
 Values = dict[str, Any]
+BATCH, LAVA_SAMPLES, SYSTEM = 64, 8, "kapoho-point"  # defaults, to see what was given
 
 app = typer.Typer(
     name="mlsnn",
@@ -110,18 +111,20 @@ def train(
 
     Options of training that are left out come from the recipe ("plain": 60 epochs of AdamW).
     """
-    from lava_mlsnn.cli.train import run_train
+    from lava_mlsnn.cli.train import check_idle, run_train
     from lava_mlsnn.training import recipes
 
     ModelConfig.from_dict(network)  # complain before reading a large dataset
     if teacher and training["distil"] is None:
         training["distil"] = 0.5
+    config = recipes.recipe(recipe, **training)
+    check_idle(network, training, config)
     run_train(
         Console(as_json),
         out,
         data,
         network,
-        recipes.recipe(recipe, **training),
+        config,
         root=data_root,
         download=download,
         teacher=teacher,
@@ -152,7 +155,7 @@ def run(
     data: o.FileData = None,
     backend: Annotated[str, typer.Option("--backend", help=f"{', '.join(BACKENDS)}.")] = "runner",
     samples: o.Samples = 0,
-    batch_size: Annotated[int, typer.Option("--batch-size", help="Samples at a time.")] = 64,
+    batch_size: Annotated[int, typer.Option("--batch-size", help="Samples at a time.")] = BATCH,
     threads: Annotated[
         int, typer.Option("--threads", min=0, help="CPU threads of the runner (0: all).")
     ] = 0,
@@ -176,15 +179,17 @@ def run(
 
     On Loihi 2 (needs Lava's closed extension) also how many integers differ from the runner's.
     """
+    place = {"partition": partition, "board": board, "host": host, "ucode": ucode}
+    options = {"batch_size": batch_size, "threads": threads, "per_layer": per_layer}
+    given = {**options, "batch_size": batch_size != BATCH, **place}
+    check_dropped(backend, [name for name, value in given.items() if value])
     if backend == "loihi2":
         from lava_mlsnn.cli.chip import run_on_chip
 
-        place = {"partition": partition, "board": board, "host": host, "ucode": ucode}
         run_on_chip(Console(as_json), file, data, samples, place)
         return
     from lava_mlsnn.cli.file import run_network
 
-    options = {"batch_size": batch_size, "threads": threads, "per_layer": per_layer}
     run_network(Console(as_json), file, data, backend, samples, options)
 
 
@@ -199,7 +204,7 @@ def check(
     samples: o.Samples = 64,
     lava_samples: Annotated[
         int, typer.Option("--lava-samples", min=0, help="Samples that also run in Lava (0: none).")
-    ] = 8,
+    ] = LAVA_SAMPLES,
     backend: Annotated[
         list[str] | None,
         typer.Option("--backend", help=f"Compare {', '.join(BACKENDS)} too (repeatable)."),
@@ -210,7 +215,7 @@ def check(
     system: Annotated[
         str,
         typer.Option("--system", help="loihi2, oheo-gulch, kapoho-point or hala-point."),
-    ] = "kapoho-point",
+    ] = SYSTEM,
     limit: Annotated[
         list[str] | None, typer.Option("--limit", help="name=value, replaces a hardware limit.")
     ] = None,
@@ -230,9 +235,13 @@ def check(
     Exit code 1 if an integer differs or something does not fit.
     """
     from lava_mlsnn.cli.preflight import check_options, run_preflight
+    from netx_export.file.atomic import not_over
 
-    only = {"--limit": limit, "--cores": cores, "--mapping": mapping}
-    check_options(target, only, model)
+    only = {"--limit": limit, "--cores": cores, "--mapping": mapping, "--system": system != SYSTEM}
+    asked = lava_samples != LAVA_SAMPLES
+    parity = {"--model": model, "--backend": backend, "--lava-samples": asked}
+    check_options(target, only, parity)
+    not_over(mapping, file)
     if target:
         run_preflight(Console(as_json), file, data, samples, system, limit or [], cores, mapping)
         return

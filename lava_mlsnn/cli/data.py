@@ -12,6 +12,7 @@ import numpy as np
 from lava_mlsnn.cli.console import Console
 from lava_mlsnn.data import check_fits, draw_samples, load_dataset
 from lava_mlsnn.data.class_names import UNNAMED, NamesWarning
+from lava_mlsnn.data.dataset import HELD_OUT
 from lava_mlsnn.errors import ConfigError, DataError
 from netx_export.spec import NetworkSpec
 
@@ -51,7 +52,7 @@ def test_samples(
         If the data cannot be read, or has another shape or other classes.
     """
     with console.progress("reading images") as follow:
-        name = data or str(spec.provenance.get("dataset", "digits"))
+        name = data or str(spec.provenance.get("dataset", "digits")).removesuffix(HELD_OUT)
         try:
             dataset = load_dataset(name, follow, timesteps=spec.timesteps)
             check_fits(dataset, spec.input.shape, spec.output.shape[0], spec.timesteps)

@@ -18,6 +18,7 @@ from lava_mlsnn.errors import DataError
 from lava_mlsnn.parity import ParityReport
 from lava_mlsnn.runner import encode
 from netx_export import latency, lava_available, read, stock_reasons, worst_case
+from netx_export.file.atomic import not_over
 from netx_export.spec.describe import describe
 
 __all__ = [
@@ -34,6 +35,7 @@ def run_export(console: Console, checkpoint: Path, out: Path) -> None:
     from lava_mlsnn.export import export_model, scale_losses
     from lava_mlsnn.training.checkpoint import load_checkpoint, load_model
 
+    not_over(out, checkpoint)
     content = load_checkpoint(checkpoint)
     model = load_model(checkpoint)
     spec = export_model(model, out, provenance=provenance(content))

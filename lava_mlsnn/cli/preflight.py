@@ -20,15 +20,15 @@ from netx_export.spec import NetworkSpec
 __all__ = ["check_options", "run_preflight"]
 
 
-def check_options(target: str, only: dict[str, Any], model: Path | None) -> None:
+def check_options(target: str, only: dict[str, Any], parity: dict[str, Any]) -> None:
     """ConfigError for a target that is none, and for options that would be dropped."""
     if target not in ("", "loihi2"):
         raise ConfigError(f"target must be loihi2 or left out, got {target!r}")
-    given = [name for name, value in only.items() if value]
-    if not target and given:
+    given = [name for name, value in (parity if target else only).items() if value]
+    if given and not target:
         raise ConfigError(f"{', '.join(given)} goes with --target loihi2; add it, or leave it out")
-    if target and model is not None:
-        raise ConfigError("--model is for the parity check; leave it or --target out")
+    if given:
+        raise ConfigError(f"{', '.join(given)} is for the parity check; leave it or --target out")
 
 
 def run_preflight(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,39 @@ from lava_mlsnn.cli.data import said
 from lava_mlsnn.data import load_dataset
 from lava_mlsnn.errors import ConfigError
 from lava_mlsnn.models import ModelConfig
+from lava_mlsnn.models.config import VGGS
 from lava_mlsnn.training.config import TrainConfig
 from netx_export.file.atomic import make_folder
 
-__all__ = ["run_train"]
+__all__ = ["check_idle", "run_train"]
 
 CHECKPOINT = "model.pt"
+NEEDS = {  # options that nothing looks at, unless another has one of these values
+    "barrier_threshold": ("barrier", ("respiking",)),
+    "shortcut_neuron": ("barrier", ("integrating",)),
+    "pool": ("arch", VGGS),
+    "momentum": ("optimiser", ("sgd",)),
+    "step_epochs": ("schedule", ("step",)),
+    "step_factor": ("schedule", ("step",)),
+    "temperature": ("distil", ()),
+    "ann_percentile": ("ann_epochs", ()),
+}
+
+
+def check_idle(network: dict[str, Any], given: dict[str, Any], recipe: TrainConfig) -> None:
+    """ConfigError for options that were given and would do nothing."""
+    usual = ModelConfig().to_dict()
+    asked = [name for name, value in network.items() if value != usual[name]]
+    asked += [name for name, value in given.items() if value is not None]
+    values = {**asdict(recipe), **network}
+    for name in filter(NEEDS.get, asked):
+        needs, those = NEEDS[name]
+        if values[needs] not in those if those else not values[needs]:
+            such = f" {' or '.join(those)}" if those else ""
+            raise ConfigError(
+                f"--{name.replace('_', '-')} does nothing without --{needs.replace('_', '-')}{such}"
+                "; add that, or leave it out"
+            )
 
 
 def run_train(

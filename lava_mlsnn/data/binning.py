@@ -162,7 +162,7 @@ def _exact(value: Any) -> Any:
 def _numbers(name: str, values: Any) -> np.ndarray:
     """An array of numbers; DataError for anything else."""
     try:
-        array = np.asarray(values)
+        array = np.asarray(None if np.ma.is_masked(values) else values)
     except ValueError:  # lists in lists, of different lengths
         array = np.asarray(None)
     if array.dtype.kind not in "biuf":

@@ -58,7 +58,8 @@ def match_classes(
 def names_of(model: Any) -> tuple[str, ...]:
     """Class names that a model carries (``model.class_names``); () if it has none."""
     inner = getattr(model, "module", model)  # inside DataParallel
-    return tuple(getattr(inner, "class_names", None) or ())
+    names = getattr(inner, "class_names", None)
+    return () if names is None else tuple(map(str, names))
 
 
 class NamesWarning(UserWarning):

@@ -12,7 +12,10 @@ from lava_mlsnn.checks import check_number, check_whole, shown
 from lava_mlsnn.data.class_names import match_classes
 from lava_mlsnn.errors import ConfigError, DataError, at
 
-__all__ = ["Dataset", "as_labels", "as_samples", "check_fits", "check_labels"]
+__all__ = ["HELD_OUT", "Dataset", "as_labels", "as_samples", "check_fits", "check_labels"]
+
+
+HELD_OUT = " (validation)"  # after the name of a dataset whose test samples are of the training
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,7 @@ class Dataset:
             held[rng.permutation(places)[:count]] = True
         return replace(
             self,
-            name=f"{self.name} (validation)",
+            name=f"{self.name}{HELD_OUT}",
             x_train=self.x_train[~held],
             y_train=self.y_train[~held],
             x_test=self.x_train[held],
@@ -149,6 +152,8 @@ def as_labels(values: Any) -> np.ndarray:
 
 
 def _array(what: str, values: Any) -> np.ndarray:
+    if np.ma.is_masked(values):
+        raise DataError(f"{what} must be whole, got a masked array; fill in what is masked")
     try:
         return np.asarray(values)
     except (TypeError, ValueError, RuntimeError) as error:  # ragged lists, tensors of a GPU

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import os
 from contextlib import suppress
+from itertools import chain
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -14,9 +16,9 @@ from lava_mlsnn.export.forward import trace, trace_block
 from lava_mlsnn.export.graph import build
 from lava_mlsnn.export.modules import inner
 from lava_mlsnn.population.population import Population
-from lava_mlsnn.population.sample_length import sample_length
+from lava_mlsnn.population.sample_length import sample_length, trained_lengths
 from netx_export.builder import Builder, Links, ScaleLoss
-from netx_export.errors import ConfigError
+from netx_export.errors import ConfigError, UnsupportedLayerError
 from netx_export.exact_settings import exact_settings
 from netx_export.file.writer import write, write_block
 from netx_export.spec import NetworkSpec
@@ -45,8 +47,8 @@ def to_spec(
         is what is exported (:mod:`lava_mlsnn.export.forward` says what can be followed).
         Its attribute ``class_names``, if it has one, names the outputs in the file.
     timesteps : int, optional
-        T of one sample; default: the model's ``timesteps``, else the T that its blocks
-        were trained with, else the one that they were run with.
+        T of one sample; default: the model's ``timesteps`` (unless its blocks were trained
+        with others), else the T of that training, else the one that they were run with.
     provenance : dict, optional
         Anything JSON-able that says where the network comes from.
 
@@ -80,18 +82,39 @@ def to_spec(
         raise unknown
     for loss in builder.losses:
         LOG.warning("%s", loss)
-    names = getattr(inner(model), "class_names", ())
-    return NetworkSpec(tuple(builder.layers), timesteps, provenance or {}, names)
+    names = getattr(inner(model), "class_names", None)
+    return NetworkSpec(
+        tuple(builder.layers), timesteps, provenance or {}, () if names is None else names
+    )
+
+
+def _check_weights(model: torch.nn.Module) -> None:
+    if any(t.is_meta for t in chain(inner(model).parameters(), inner(model).buffers())):
+        raise UnsupportedLayerError(
+            "a model on the meta device has shapes and no weights; build it on a device, or load "
+            "its weights with load_state_dict(weights, assign=True)"
+        )
 
 
 def _timesteps(model: torch.nn.Module) -> int:
+    """T that the model says, where its training does not say another."""
     root = inner(model)
+    _check_weights(root)
     own = getattr(root, "timesteps", None)
-    return own if isinstance(own, int) else sample_length(root)
+    if isinstance(own, bool) or not isinstance(own, Integral):
+        return sample_length(root)
+    trained = trained_lengths(root)
+    if trained - {own}:
+        raise ConfigError(
+            f"the model says timesteps = {own}, but its blocks were trained with others; give "
+            "timesteps=T, the T that the network is meant for"
+        )
+    return int(own)
 
 
 def walk(model: torch.nn.Module, timesteps: int | None = None) -> Builder:
     """The layers of what a model's forward computes; raises as :func:`to_spec`."""
+    _check_weights(model)
     graph = trace(model, _timesteps(model) if timesteps is None else timesteps)
     with exact_settings():
         return build(graph, Builder())

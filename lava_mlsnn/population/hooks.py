@@ -24,6 +24,7 @@ from lava_mlsnn.errors import UnsupportedLayerError
 __all__ = ["call_with_weight", "check_hooks", "evaluating", "run_weight_hooks"]
 
 WEIGHT_HOOKS = (BasePruningMethod, SpectralNorm, WeightNorm)
+COMPUTES = ("forward", "apply_weight")
 
 
 def run_weight_hooks(module: torch.nn.Module) -> None:
@@ -43,17 +44,26 @@ def call_with_weight(module: torch.nn.Module, *arguments: Any) -> Any:
     return module(*arguments)
 
 
-def check_hooks(module: torch.nn.Module, what: str) -> None:
-    """Raise UnsupportedLayerError for a hook that may change what ``module`` computes."""
+def check_hooks(module: torch.nn.Module, what: str, described: str = "forward") -> None:
+    """Raise UnsupportedLayerError for what may change what ``module`` computes in training.
+
+    A hook, or a method of the forward (``COMPUTES``) that was replaced: on the module, or in a
+    class that comes after the one whose method ``described`` says what is exported.
+    """
     hooks = [*module._forward_pre_hooks.values(), *module._forward_hooks.values()]
-    for hook in hooks:
-        if not isinstance(hook, WEIGHT_HOOKS):
-            name = getattr(hook, "__name__", type(hook).__name__)
-            raise UnsupportedLayerError(
-                f"the forward hook {name!r} on {what} runs in training alone, the integer network "
-                "cannot hold it; remove it, or use pre_hook_fx or torch.nn.utils.parametrize to "
-                "change a weight"
-            )
+    foreign = [hook for hook in hooks if not isinstance(hook, WEIGHT_HOOKS)]
+    replaced = [name for name in COMPUTES if name in vars(module)]
+    for kind in type(module).__mro__:
+        if described in vars(kind):
+            break
+        replaced += [f"{kind.__name__}.{name}" for name in COMPUTES if name in vars(kind)]
+    if foreign or replaced:
+        name = getattr(foreign[0], "__name__", type(foreign[0]).__name__) if foreign else ""
+        culprit = f"forward hook {name!r}" if foreign else f"replaced {replaced[0]}"
+        raise UnsupportedLayerError(
+            f"the {culprit} on {what} is no part of the integer network; remove it, or use "
+            "pre_hook_fx or torch.nn.utils.parametrize to change a weight"
+        )
 
 
 @contextmanager

@@ -31,7 +31,7 @@ from lava_mlsnn.population.sample_length import SampleLength
 from lava_mlsnn.population.synapse import Statistics, Synapse
 from netx_export.builder import Builder
 from netx_export.exact_settings import exact_settings
-from netx_export.spec.neurons.step import multilevel_step
+from netx_export.spec.neurons.step import initial_state, multilevel_step
 
 __all__ = ["Population"]
 
@@ -207,7 +207,8 @@ class Population(Exported):
         UnsupportedLayerError for a norm or a hook that has no integer form.
         """
         if self.neuron is not None:
-            check_hooks(self.neuron, "the neuron")
+            check_hooks(self.neuron, "the neuron", "threshold")
+            initial_state(1.0, self.neuron.v0)  # checks the word
         for index, synapse in enumerate(self._synapses()):
             with at(f"synapse {index}"):
                 synapse.check_exportable()

@@ -13,7 +13,7 @@ import torch
 
 from lava_mlsnn.errors import ConfigError
 
-__all__ = ["SampleLength", "sample_length"]
+__all__ = ["SampleLength", "sample_length", "trained_lengths"]
 
 SEVERAL = -1
 
@@ -65,6 +65,11 @@ class SampleLength(torch.nn.Module):
         super()._load_from_state_dict(state_dict, prefix, *rest, **named)
 
 
+def trained_lengths(model: torch.nn.Module) -> set[int]:
+    """Every T that parts of a model were trained with."""
+    return {m.trained for m in model.modules() if isinstance(m, SampleLength)} - {0}
+
+
 def sample_length(model: torch.nn.Module) -> int:
     """T of a model's samples; 1 where nothing in it keeps a state.
 
@@ -76,8 +81,7 @@ def sample_length(model: torch.nn.Module) -> int:
     lengths = [m for m in model.modules() if isinstance(m, SampleLength)]
     if not lengths:
         return 1
-    trained = {length.trained for length in lengths} - {0}
-    found = trained or {length.seen for length in lengths} - {0}
+    found = trained_lengths(model) or {length.seen for length in lengths} - {0}
     if len(found) == 1 and SEVERAL not in found:
         return found.pop()
     if not found:

@@ -167,7 +167,7 @@ class Synapse(torch.nn.Module):
 
     def check_exportable(self) -> None:
         """Raise UnsupportedLayerError for hooks that integers cannot hold, else as below."""
-        check_hooks(self, "the synapse")
+        check_hooks(self, "the synapse", "exported")
         if self.norm is not None:
             check_hooks(self.norm, "its norm")
             self.statistics()

@@ -14,7 +14,7 @@ from typing import Any
 
 from netx_export.errors import ConfigError
 
-__all__ = ["as_path", "discard_temporaries", "make_folder", "write_atomic"]
+__all__ = ["as_path", "discard_temporaries", "make_folder", "not_over", "write_atomic"]
 
 TEMPORARY = re.compile(r"\.mlsnn-[0-9a-f]{16}\.tmp")
 ACL = "system.posix_acl_access"
@@ -29,6 +29,15 @@ def as_path(value: Any) -> Path:
         raise ConfigError(
             f"a path must be text or a Path, got {type(value).__name__}; give the path of a file"
         ) from None
+
+
+def not_over(path: Path | None, source: Path) -> None:
+    """ConfigError if a result would replace the file that it is made from."""
+    with contextlib.suppress(OSError):  # there is no such file: nothing is replaced
+        if path is not None and os.path.samefile(path, source):
+            raise ConfigError(
+                "this is the file that is read; name another for the result", str(path)
+            )
 
 
 def make_folder(path: Path, option: str = "--out") -> None:

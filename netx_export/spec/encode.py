@@ -65,6 +65,8 @@ def encode(spec: NetworkSpec, data: np.ndarray) -> np.ndarray:
 
 def as_array(values: Any) -> np.ndarray:
     """Samples as an array; a torch tensor without its gradient. DataError for what is none."""
+    if np.ma.is_masked(values):
+        raise DataError("samples must be whole, got a masked array; fill in what is masked")
     try:
         return np.asarray(values.detach().cpu() if hasattr(values, "detach") else values)
     except (TypeError, ValueError, RuntimeError):  # ragged lists, tensors of a GPU

@@ -84,7 +84,8 @@ def _checked(names: Any, outputs: int) -> tuple[str, ...]:
     """The class names, if they are none or one for each output."""
     found = tuple(names) if isinstance(names, list | tuple) else None
     if found is None or not all(isinstance(name, str) for name in found):
-        raise FormatError(f"it must be a list of names, got {type(names).__name__}", "class_names")
+        what = type(names).__name__ + ("" if found is None else " with more than text in it")
+        raise FormatError(f"it must be a list of names, got {what}", "class_names")
     if found and not len(found) == len(set(found)) == outputs:
         raise FormatError(
             f"it must name each of the {outputs} outputs once, got {len(found)} names, "

@@ -15,6 +15,7 @@ from small_models import images, small_model
 from lava_mlsnn.cli.console import Console
 from lava_mlsnn.cli.data import test_samples as samples_for  # no test of its own
 from lava_mlsnn.data import Dataset, match_classes
+from lava_mlsnn.data.class_names import names_of
 from lava_mlsnn.errors import ConfigError, DataError, FormatError
 from lava_mlsnn.models import ModelConfig
 from lava_mlsnn.training import TrainConfig, accuracy, load_model, train
@@ -104,13 +105,22 @@ def test_names_travel_through_training_checkpoint_and_file(trained, tmp_path):
         (("a", "b"), "name each of the 3 outputs once, got 2 names"),
         (("a", "b", "b"), "got 3 names, 2 of them different"),
         ("abc", "must be a list of names, got str"),
-        ((1, 2, 3), "must be a list of names"),
+        ((1, 2, 3), "must be a list of names, got tuple with more than text"),
     ],
 )
 def test_names_that_name_no_outputs_are_refused(names, says):
     spec = to_spec(small_model(steps=1))
     with pytest.raises(FormatError, match=f"class_names: .*{says}"):
         NetworkSpec(spec.layers, 1, {}, names)
+
+
+@pytest.mark.parametrize("none", [None, (), []])
+def test_a_model_that_names_nothing_has_no_names(none):
+    model = small_model(steps=1)
+    model.class_names = none
+    assert to_spec(model).class_names == names_of(model) == ()
+    model.class_names = np.array(NAMES)  # of another type, not of other words
+    assert names_of(model) == NAMES
 
 
 @pytest.mark.parametrize("text", [b"[1, 2, 3]", b"{", b'["a"]', b'"abc"', b"null"])

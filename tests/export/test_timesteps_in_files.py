@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import h5py
+import numpy as np
 import pytest
 import torch
 
-from lava_mlsnn.errors import ConfigError, FormatError, RangeError
-from lava_mlsnn.export import export_model
+from lava_mlsnn.errors import ConfigError, FormatError, RangeError, UnsupportedLayerError
+from lava_mlsnn.export import export_model, to_spec
 from lava_mlsnn.slayer import block
 from netx_export import read
 
@@ -37,6 +38,21 @@ def model():
     made = blocks().train()
     made(torch.randint(0, 5, (4, 2, 4, 4, 6)).float())
     return made.eval()
+
+
+def test_a_model_that_says_another_t_than_it_was_trained_with_is_asked(model):
+    for said, exported in ((6, 6), (np.int64(6), 6), ("5", 6), (True, 6)):
+        model.timesteps = said
+        assert to_spec(model).timesteps == exported
+    model.timesteps = np.int64(5)
+    with pytest.raises(ConfigError, match=r"says timesteps = 5.*give timesteps=T"):
+        to_spec(model)
+    assert to_spec(model, timesteps=5).timesteps == 5
+
+
+def test_a_model_without_weights_is_refused(model):
+    with pytest.raises(UnsupportedLayerError, match="meta device"):
+        to_spec(model.to("meta"))
 
 
 def test_a_block_writes_the_t_it_was_trained_with(model, tmp_path):

@@ -223,6 +223,7 @@ NOT_DATA = {
     "a sparse tensor": torch.ones(1, 2).to_sparse(),
     "NaN": np.full((1, 2), np.nan),
     "infinity": np.full((1, 2), -np.inf),
+    "a masked array": np.ma.array([[1, 2]], mask=[[1, 0]]),
     "a generator": (i for i in range(2)),
     "another shape": np.ones((1, 3)),
 }

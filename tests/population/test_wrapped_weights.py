@@ -171,6 +171,59 @@ def test_a_hook_that_runs_in_training_alone_is_not_exported():
         to_spec(network)
 
 
+class Doubled(torch.nn.Module):
+    def forward(self, *args):
+        return super().forward(*args) * 2
+
+
+def replaced(module):
+    module.__class__ = type("Changed", (Doubled, type(module)), {})
+
+
+def patched(module):
+    own = module.forward
+    module.forward = lambda *args: own(*args) * 2
+
+
+@pytest.mark.parametrize("change", [replaced, patched])
+@pytest.mark.parametrize("part", ["synapse", "norm", "neuron"])
+def test_a_part_whose_forward_was_replaced_is_not_exported(part, change):
+    made = conv()
+    made(torch.rand(4, *IN, 1) * 4)
+    change(made.synapse.norm if part == "norm" else getattr(made, part))
+    network = torch.nn.Sequential(block.Input(IN, 4), made).eval()
+    with pytest.raises(
+        UnsupportedLayerError, match=r"layer .1.*(Changed|replaced (Doubled\.)?forward)"
+    ):
+        to_spec(network)
+
+
+def test_a_synapse_that_computes_otherwise_says_what_it_exports_as():
+    made = conv()
+    made(torch.rand(4, *IN, 1) * 4)
+    kind = type(made.synapse)
+    network = torch.nn.Sequential(block.Input(IN, 4), made).eval()
+    wrong = {"apply_weight": lambda self, x, w: kind.apply_weight(self, x, w) * 2}
+    made.synapse.__class__ = type("Louder", (kind,), wrong)
+    with pytest.raises(UnsupportedLayerError, match=r"Louder\.apply_weight"):
+        to_spec(network)
+    made.synapse.__class__ = type("Louder", (kind,), {**wrong, "exported": kind.exported})
+    to_spec(network)  # taken at its word; parity tells
+
+
+def test_scores_that_a_hook_changes_are_not_exported():
+    model = network("integrating", 0)
+    model(torch.rand(4, *IN, 1))
+    handle = model[-1].population.register_forward_hook(lambda m, x, y: -y)
+    with pytest.raises(UnsupportedLayerError, match="<lambda>.* on its population"):
+        to_spec(model.eval())
+    handle.remove()
+    to_spec(model)
+    patched(model[-1].population)
+    with pytest.raises(UnsupportedLayerError, match="replaced forward on its population"):
+        to_spec(model)
+
+
 def network(barrier, seed):
     torch.manual_seed(seed)
     ms = barrier == "ms"

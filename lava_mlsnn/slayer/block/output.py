@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from lava_mlsnn.population.hooks import check_hooks
 from lava_mlsnn.population.population import Population
 from lava_mlsnn.population.quantise import Scaling
 from lava_mlsnn.population.synapse import DenseSynapse, Hook
@@ -57,6 +58,9 @@ class Output(PopulationBlock):
 
     def layers(self, builder: Builder, name: str, source: int) -> int:
         """Add the readout to an export."""
+        check_hooks(
+            self.population, "its population", "layers"
+        )  # called by forward, not by the builder
         return builder.population(name, self.population, source)
 
     def forward(self, x: torch.Tensor) -> Any:
