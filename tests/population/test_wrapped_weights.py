@@ -215,7 +215,7 @@ def test_scores_that_a_hook_changes_are_not_exported():
     model = network("integrating", 0)
     model(torch.rand(4, *IN, 1))
     handle = model[-1].population.register_forward_hook(lambda m, x, y: -y)
-    with pytest.raises(UnsupportedLayerError, match="<lambda>.* on its population"):
+    with pytest.raises(UnsupportedLayerError, match=r"<lambda>.* on its population"):
         to_spec(model.eval())
     handle.remove()
     to_spec(model)

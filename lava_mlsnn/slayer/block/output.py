@@ -58,9 +58,7 @@ class Output(PopulationBlock):
 
     def layers(self, builder: Builder, name: str, source: int) -> int:
         """Add the readout to an export."""
-        check_hooks(
-            self.population, "its population", "layers"
-        )  # called by forward, not by the builder
+        check_hooks(self.population, "its population", "layers")  # forward runs them
         return builder.population(name, self.population, source)
 
     def forward(self, x: torch.Tensor) -> Any:
