@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import netx_export
 from netx_export import spec
 
 pytest.importorskip("grimp")
@@ -42,6 +43,12 @@ def knows(path: Path, kinds: set[str]) -> bool:
 def test_the_table_of_rooms_is_that_of_the_imports():
     assert PAGE.count(TOOL["START"]) == PAGE.count(TOOL["END"]) == 1
     assert TOOL["renewed"](PAGE) == PAGE, "run tools/architecture.py"
+
+
+def test_the_names_that_the_face_hands_on_are_on_the_page():
+    (said,) = re.findall(r"hands six names on(.*?)\n2\. ", PAGE, re.S)
+    homes = netx_export._HOMES.items()
+    assert set(re.findall(r"`(\w+)`", said)) == {n for n, m in homes if m.startswith("lava_mlsnn")}
 
 
 def test_the_figure_is_drawn_and_every_arrow_runs_down(tmp_path):
