@@ -62,7 +62,7 @@ def demo(
     fresh: Annotated[bool, typer.Option("--fresh", help="Train again from the start.")] = False,
     as_json: o.Json = False,
 ) -> None:
-    """Train on digits, export, run in the integer runner and in Lava, compare, report.
+    """Train on digits, export, run, run in Lava, compare, report.
 
     A stopped demo goes on where it was; writes demo.net, model.pt, activity.png and
     summary.json into the folder.
@@ -107,9 +107,10 @@ def train(
     ] = False,
     as_json: o.Json = False,
 ) -> None:
-    """Train a network; writes model.pt into the folder after every epoch.
+    """Train a network.
 
-    Options of training that are left out come from the recipe ("plain": 60 epochs of AdamW).
+    Writes model.pt into the folder after every epoch. Options of training that are left out come
+    from the recipe ("plain": 60 epochs of AdamW).
     """
     from lava_mlsnn.cli.train import check_idle, run_train
     from lava_mlsnn.training import recipes
@@ -175,7 +176,7 @@ def run(
     ] = None,
     as_json: o.Json = False,
 ) -> None:
-    """Run test samples through a network file: accuracy and activity.
+    """Run test samples through a file: accuracy and activity.
 
     On Loihi 2 (needs Lava's closed extension) also how many integers differ from the runner's.
     """
@@ -227,7 +228,9 @@ def check(
     ] = None,
     as_json: o.Json = False,
 ) -> None:
-    """Check a file: 24-bit ranges, and the same integers in every layer on every side.
+    """Check a file: ranges, and the same integers on every side.
+
+    Every sum and state must fit 24 bits, and every layer have the same integers.
 
     With --target loihi2 instead: per layer what the chip must hold, whether it fits and why
     not, where it could lie, and an estimate of its speed.
@@ -259,7 +262,10 @@ def program(
     ] = None,
     as_json: o.Json = False,
 ) -> None:
-    """List the neuron programs that a network needs on Loihi 2, instruction by instruction."""
+    """List the neuron programs of a network on Loihi 2.
+
+    Instruction by instruction, one program for each kind of neuron that it has.
+    """
     from lava_mlsnn.cli.chip import list_programs
 
     list_programs(Console(as_json), file, out)
@@ -268,7 +274,7 @@ def program(
 @app.command()
 @guarded
 def info(file: o.FileArgument, as_json: o.Json = False) -> None:
-    """Show the layers of a network file, their latencies, integers and ranges."""
+    """Show a file's layers, their latencies, integers and ranges."""
     from lava_mlsnn.cli.file import run_info
 
     run_info(Console(as_json), file)
@@ -297,9 +303,9 @@ def energy(
     ] = False,
     as_json: o.Json = False,
 ) -> None:
-    """Estimate the energy of a sample, memory included, beside the same network as an ANN.
+    """Estimate the energy of a sample, beside the network as an ANN.
 
-    An analytical model (arXiv:2210.13107, 45 nm), not a measurement.
+    Memory accesses are included. An analytical model (arXiv:2210.13107, 45 nm), not a measurement.
     """
     from lava_mlsnn.cli.energy import run_energy
     from lava_mlsnn.energy import Design
@@ -333,7 +339,10 @@ def reproduce(
     show: Annotated[bool, typer.Option("--list", help="Show the experiments.")] = False,
     as_json: o.Json = False,
 ) -> None:
-    """Measure the paper's claims: train, export, count events and energy, write a report."""
+    """Measure the paper's claims and write a report.
+
+    Trains, exports, and counts events and energy, experiment by experiment.
+    """
     from lava_mlsnn.cli.reproduce import list_experiments, run_reproduce
 
     if show:

@@ -13,6 +13,7 @@ from lava_mlsnn.cli.console import Console
 from lava_mlsnn.data import check_fits, draw_samples, load_dataset
 from lava_mlsnn.data.class_names import UNNAMED, NamesWarning
 from lava_mlsnn.data.dataset import HELD_OUT
+from lava_mlsnn.data.load import is_here
 from lava_mlsnn.errors import ConfigError, DataError
 from netx_export.spec import NetworkSpec
 
@@ -52,7 +53,7 @@ def test_samples(
         If the data cannot be read, or has another shape or other classes.
     """
     with console.progress("reading images") as follow:
-        name = data or str(spec.provenance.get("dataset", "digits")).removesuffix(HELD_OUT)
+        name = data or _trained_with(spec)
         try:
             dataset = load_dataset(name, follow, timesteps=spec.timesteps)
             check_fits(dataset, spec.input.shape, spec.output.shape[0], spec.timesteps)
@@ -60,7 +61,7 @@ def test_samples(
         except (DataError, ConfigError) as error:
             if data is None:
                 raise DataError(
-                    f"the file was trained with {name}, but {error.message}; name data with --data"
+                    f"the file was trained with {name}: {error}; name data with --data"
                 ) from None
             raise
     chosen = draw_samples(dataset.y_test, samples, SEED)
@@ -72,3 +73,17 @@ def test_samples(
     if not spec.class_names:
         console.say(f"the file {UNNAMED}")
     return dataset.x_test[chosen], dataset.y_test[chosen]
+
+
+def _trained_with(spec: NetworkSpec) -> str:
+    """The dataset that a file names; DataError if it names none, or a folder that is not here."""
+    name = spec.provenance.get("dataset")
+    if not isinstance(name, str):
+        raise DataError("the file does not say what it was trained with; name data with --data")
+    name = name.removesuffix(HELD_OUT)
+    if not is_here(name):
+        raise DataError(
+            f"the file was trained with {name!r}, and there is no such folder here; name it with "
+            "--data"
+        )
+    return name

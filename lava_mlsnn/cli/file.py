@@ -95,6 +95,7 @@ def run_network(
             "backend": backend,
             "accuracy": accuracy,
             "seconds": seconds,
+            "classes": [spec.class_names[c] for c in classes] if spec.class_names else classes,
             **activity.to_dict(),
         }
     )

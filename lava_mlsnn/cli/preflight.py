@@ -59,7 +59,7 @@ def run_preflight(
 def _payload(
     console: Console, spec: NetworkSpec, data: str | None, samples: int
 ) -> np.ndarray | None:
-    """Calibration samples; None where no dataset is named and the usual one does not fit."""
+    """Calibration samples; None where no dataset is named and the file's own does not do."""
     try:
         x, _ = test_samples(console, spec, data, samples)
     except MLSNNError as error:

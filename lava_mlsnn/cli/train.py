@@ -19,6 +19,7 @@ from netx_export.file.atomic import make_folder
 __all__ = ["check_idle", "run_train"]
 
 CHECKPOINT = "model.pt"
+FEW = 10  # steps of an epoch below which whole batches alone matter
 NEEDS = {  # options that nothing looks at, unless another has one of these values
     "barrier_threshold": ("barrier", ("respiking",)),
     "shortcut_neuron": ("barrier", ("integrating",)),
@@ -93,6 +94,7 @@ def run_train(
             **settings,
         }
     )
+    _say_few_steps(console, len(dataset.x_train), recipe.batch_size)
     start = time.perf_counter()
     with said(console), console.progress("training") as follow:
 
@@ -134,3 +136,13 @@ def run_train(
             "seconds": seconds,
         }
     )
+
+
+def _say_few_steps(console: Console, samples: int, batch_size: int) -> None:
+    """A line where an epoch is of a few steps, and of whole batches only."""
+    steps = max(1, samples // batch_size)
+    left = samples - steps * min(batch_size, samples)
+    if steps < FEW:
+        word = "step" if steps == 1 else "steps"
+        out = f": {left} of {samples} samples are left out of each, drawn anew" if left else ""
+        console.say(f"{steps} {word} an epoch{out}; a smaller --batch-size takes more")

@@ -13,7 +13,7 @@ from lava_mlsnn.data.recordings import RECORDINGS, load_recordings
 from lava_mlsnn.data.vision import VISION, load_vision
 from lava_mlsnn.errors import DataError
 
-__all__ = ["ROOT_VARIABLE", "load_dataset"]
+__all__ = ["ROOT_VARIABLE", "is_here", "load_dataset"]
 
 ROOT_VARIABLE = "LAVA_MLSNN_DATA"
 EVENTS = "-events"
@@ -65,8 +65,7 @@ def load_dataset(
     if os.path.isdir(path):  # unlike the Path methods, no error for a name that cannot be
         return load_folder(path, progress)
     images = name.rstrip("/").removesuffix(EVENTS)
-    known = images == "digits" or images in VISION or os.path.isdir(os.path.expanduser(images))
-    if images != name and known:
+    if images != name and _still(images):
         source = load_dataset(images, progress, root=root, download=download)
         return simulated(source, name, timesteps, progress)
     names = ", ".join(repr(n) for n in ("digits", *VISION, *RECORDINGS))
@@ -74,3 +73,13 @@ def load_dataset(
         f"a dataset is {names} or a folder with train/<class>/ and test/<class>/ images "
         f"(images also with '-events'); there is no folder {name!r}"
     )
+
+
+def is_here(name: str) -> bool:
+    """Whether a name is that of a known set, fetched or not, or of a folder that exists."""
+    images = name.rstrip("/").removesuffix(EVENTS)
+    return name in RECORDINGS or _still(name) or _still(images)
+
+
+def _still(name: str) -> bool:
+    return name == "digits" or name in VISION or os.path.isdir(os.path.expanduser(name))

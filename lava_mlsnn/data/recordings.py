@@ -104,8 +104,9 @@ def _careful(kind: Any, name: str, root: Path, download: bool) -> Any:
         if any(f.suffix in endings for f in folder.rglob("*")):
             return True
         raise DataError(
-            f"{name} was not found in {folder}; name its folder with --data-root or "
-            "LAVA_MLSNN_DATA, or let tonic fetch it with --download"
+            f"{name} was not found in {folder}; name its folder in the environment "
+            "variable LAVA_MLSNN_DATA ('mlsnn train' also takes --data-root, and --download lets "
+            "tonic fetch it)"
         )
 
     return type(kind.__name__, (kind,), {"_check_exists": check})

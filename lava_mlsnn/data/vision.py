@@ -55,8 +55,8 @@ def load_vision(name: str, root: Path, download: bool = False) -> Dataset:
         first = " ".join(str(error).split())[:150]
         raise DataError(
             f"{name} was not found whole in {root} ({first or type(error).__name__}); name its "
-            "folder with --data-root or LAVA_MLSNN_DATA, or let torchvision fetch it with "
-            "--download"
+            "folder in the environment variable LAVA_MLSNN_DATA ('mlsnn train' also takes "
+            "--data-root, and --download lets torchvision fetch it)"
         ) from None
     x_train, y_train, x_test, y_test = arrays
     return Dataset(name, x_train, y_train, x_test, y_test, tuple(classes), 127)

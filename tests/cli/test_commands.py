@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
+
+from lava_mlsnn.data import draw_samples, load_dataset
 
 COMMANDS = {
     "demo": ("--out", "--epochs", "--levels", "--timesteps", "--lava-samples", "--fresh"),
@@ -17,6 +21,13 @@ COMMANDS = {
     "check": ("--model", "--lava-samples"),
     "info": ("--json",),
 }
+
+
+def test_no_sentence_of_the_help_is_cut_at_80_columns(mlsnn, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = mlsnn("--help").out.partition("Commands:")[2].split("\n")[1:]
+    assert len([line for line in lines if line.strip()]) > len(COMMANDS)
+    assert [line for line in lines if "..." in line] == []
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -49,6 +60,7 @@ def test_the_version_is_that_of_the_package(mlsnn):
 
 
 def test_train_and_export_answer_programs(trained):
+    assert "an epoch" not in trained[1].err  # enough steps
     folder, train, export = trained
     assert set(train.json) >= {
         "checkpoint",
@@ -90,6 +102,11 @@ def test_run_gives_accuracy_and_activity(mlsnn, trained):
     done = sum(s["operations"]["events"] for a in found["layers"] for s in a["synapses"])
     assert found["operations"]["events"] == pytest.approx(done) and done > total
     assert [b["stage"] for b in found["blocks"]] == [1, 2, 3]
+    data = load_dataset("digits")
+    right = np.array(found["classes"]) == [
+        data.classes[c] for c in data.y_test[draw_samples(data.y_test, 50, 0)]
+    ]
+    assert right.mean() == found["accuracy"]
     other = mlsnn("run", file, "--samples", 50, "--batch-size", 7, "--json").json
     assert other["layers"] == found["layers"] and other["accuracy"] == found["accuracy"]
     answer = mlsnn("run", file, "--samples", 5)
@@ -224,7 +241,13 @@ def test_training_on_images_of_a_folder(mlsnn, tmp_path):
                     tmp_path / "data" / part / c / f"{i}.png"
                 )
     options = ("--data", "data", "--width", 2, "--epochs", 1, "--json", "--out", "new/run")
-    assert mlsnn("train", *options, "--batch-size", 4).code == 0
+    answer = mlsnn("train", *options, "--batch-size", 4)
+    assert answer.code == 0 and "2 steps an epoch; a smaller --batch-size takes more" in answer.err
+    answer = mlsnn("train", *options, "--out", "few", "--batch-size", 5)
+    says = (
+        "1 step an epoch: 3 of 8 samples are left out of each, drawn anew; a smaller --batch-size"
+    )
+    assert answer.code == 0 and says in answer.err
     content = torch.load(tmp_path / "new/run/model.pt", weights_only=True)
     assert content["config"]["input_shape"] == (3, 5, 6) and content["config"]["classes"] == 2
     assert mlsnn("export", "new/run/model.pt").code == 0
@@ -232,7 +255,25 @@ def test_training_on_images_of_a_folder(mlsnn, tmp_path):
     assert mlsnn("run", "network.net", "--json").json["samples"] == 8  # the file's own data
     assert "(3, 5, 6)" in mlsnn("run", "network.net", "--data", "digits").error
     (tmp_path / "data").rename(tmp_path / "moved")
-    assert "the file was trained with data, but" in mlsnn("run", "network.net").error
+    said = "the file was trained with 'data', and there is no such folder here; name it with --data"
+    for command in ("run", "check"):
+        assert mlsnn(command, "network.net", "--json").error.endswith(said)
+
+
+def test_a_file_that_does_not_say_its_data(mlsnn, trained):
+    """No dataset is guessed, and one that does not fit is said in one plain sentence."""
+    from netx_export import read, write
+
+    spec = read(trained[0] / "network.net")
+    write(replace(spec, provenance={}), "unsaid.net")
+    write(replace(spec, provenance={"dataset": "digits-events"}), "other.net")
+    for command in ("run", "check", "energy"):
+        says = "the file does not say what it was trained with; name data with --data"
+        assert mlsnn(command, "unsaid.net").error.endswith(says)
+        assert mlsnn(command, "other.net").error.count(" but ") == 1
+    write(replace(spec, provenance={}, class_names=()), "unsaid.net")
+    found = mlsnn("run", "unsaid.net", "--data", "digits", "--samples", 2, "--json").json
+    assert len(found["classes"]) == 2 and set(found["classes"]) <= set(range(10))
 
 
 def test_the_programs_for_loihi_2_are_listed(mlsnn, trained, tmp_path):
