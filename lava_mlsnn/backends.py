@@ -13,6 +13,7 @@ import numpy as np
 
 from lava_mlsnn.checks import shown
 from lava_mlsnn.errors import ConfigError
+from lava_mlsnn.onnx_run import run_onnx
 from lava_mlsnn.runner import IntegerRunner
 from lava_mlsnn.trace import Trace
 from netx_export.spec import NetworkSpec
@@ -85,6 +86,7 @@ BACKENDS = {
     for row in (
         Backend("runner", "the runner", _runner, RUNS),
         Backend("reference", "the 64-bit reference", _reference, RUNS),
+        Backend("onnx", "onnxruntime", run_onnx, ("batch_size", "progress", "threads")),
         Backend(
             "lava",
             "Lava",

@@ -32,7 +32,8 @@ def python(code: str, blocked: tuple[str, ...] = ()) -> str:
 LOADED = (
     "import sys\n"
     "print(sorted({m.split('.')[0] for m in sys.modules} & "
-    "{'torch', 'lava', 'h5py', 'scipy', 'sklearn', 'matplotlib', 'PIL', 'typer', 'rich'}))"
+    "{'torch', 'lava', 'h5py', 'scipy', 'sklearn', 'matplotlib', 'PIL', 'typer', 'rich', "
+    "'onnx', 'onnxruntime'}))"
 )
 
 

@@ -139,14 +139,21 @@ def train(
 @app.command()
 @guarded
 def export(
-    checkpoint: Annotated[Path, typer.Argument(help="model.pt of 'mlsnn train'.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="File to write.")] = Path("network.net"),
+    source: Annotated[
+        Path, typer.Argument(help="model.pt of 'mlsnn train'; with --to onnx a network file, too.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="File to write (default: network.<format>).")
+    ] = None,
+    to: Annotated[
+        str, typer.Option("--to", help="net: a NetX file of integers; onnx: an ONNX model.")
+    ] = "net",
     as_json: o.Json = False,
 ) -> None:
-    """Write a trained network as a NetX file of integers."""
+    """Write a trained network as a NetX file of integers, or as an ONNX model of the same."""
     from lava_mlsnn.cli.file import run_export
 
-    run_export(Console(as_json), checkpoint, out)
+    run_export(Console(as_json), source, out, to)
 
 
 @app.command()
@@ -157,9 +164,7 @@ def run(
     backend: Annotated[str, typer.Option("--backend", help=f"{', '.join(BACKENDS)}.")] = "runner",
     samples: o.Samples = 0,
     batch_size: Annotated[int, typer.Option("--batch-size", help="Samples at a time.")] = BATCH,
-    threads: Annotated[
-        int, typer.Option("--threads", min=0, help="CPU threads of the runner (0: all).")
-    ] = 0,
+    threads: Annotated[int, typer.Option("--threads", min=0, help="CPU threads (0: all).")] = 0,
     per_layer: Annotated[
         bool,
         typer.Option("--per-layer", help="Lava: one process per synapse and population (slow)."),

@@ -14,11 +14,12 @@ from lava_mlsnn.backends import backend_of, traces_of
 from lava_mlsnn.checks import shown
 from lava_mlsnn.cli.console import Console, Failed
 from lava_mlsnn.cli.data import test_samples
-from lava_mlsnn.errors import DataError
+from lava_mlsnn.errors import ConfigError, DataError
 from lava_mlsnn.parity import ParityReport
 from lava_mlsnn.runner import encode
-from netx_export import latency, lava_available, read, stock_reasons, worst_case
+from netx_export import export_onnx, latency, lava_available, read, stock_reasons, worst_case
 from netx_export.file.atomic import not_over
+from netx_export.spec import NetworkSpec
 from netx_export.spec.describe import describe
 
 __all__ = [
@@ -29,22 +30,51 @@ __all__ = [
     "show_activity",
 ]
 
+FORMATS = ("net", "onnx")
 
-def run_export(console: Console, checkpoint: Path, out: Path) -> None:
-    """Checkpoint to file."""
-    from lava_mlsnn.export import export_model, scale_losses
+
+def run_export(console: Console, source: Path, out: Path | None, to: str) -> None:
+    """Checkpoint to file, or checkpoint or file to a format of others."""
+    if to not in FORMATS:
+        raise ConfigError(f"--to must be one of {', '.join(FORMATS)}, got {shown(to)}")
+    out = out or Path(f"network.{to}")
+    if to == "net":
+        _export_net(console, source, out)
+        return
+    import h5py
+
+    from lava_mlsnn.export import to_spec
     from lava_mlsnn.training.checkpoint import load_checkpoint, load_model
 
-    not_over(out, checkpoint)
-    content = load_checkpoint(checkpoint)
-    model = load_model(checkpoint)
-    spec = export_model(model, out, provenance=provenance(content))
-    losses = [str(loss) for loss in scale_losses(model)]
-    reasons = stock_reasons(spec)
+    if h5py.is_hdf5(source):
+        spec = read(source)
+    else:
+        content = load_checkpoint(source)
+        spec = to_spec(load_model(source), provenance=provenance(content))
+    not_over(out, source)
+    export_onnx(spec, out)
+    _say_written(console, spec, out)
+    console.result({"file": out, "bytes": out.stat().st_size})
+
+
+def _say_written(console: Console, spec: NetworkSpec, out: Path) -> None:
     console.say(
         f"wrote {out}: {len(spec.populations)} layers of neurons, T = {spec.timesteps}, "
         f"{out.stat().st_size} bytes"
     )
+
+
+def _export_net(console: Console, checkpoint: Path, out: Path) -> None:
+    from lava_mlsnn.export import export_model, scale_losses
+    from lava_mlsnn.training.checkpoint import load_checkpoint, load_model
+
+    content = load_checkpoint(checkpoint)
+    model = load_model(checkpoint)
+    not_over(out, checkpoint)
+    spec = export_model(model, out, provenance=provenance(content))
+    losses = [str(loss) for loss in scale_losses(model)]
+    reasons = stock_reasons(spec)
+    _say_written(console, spec, out)
     console.result(
         {
             "file": out,

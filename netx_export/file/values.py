@@ -12,7 +12,7 @@ from netx_export.file import schema
 if TYPE_CHECKING:
     import h5py
 
-__all__ = ["put_array", "put_fields", "put_text", "put_type"]
+__all__ = ["printable", "put_array", "put_fields", "put_text", "put_type"]
 
 COMPRESS_FROM = 1024  # elements; chunks cost more than they save below
 
@@ -52,9 +52,14 @@ def put_text(handle: h5py.Group, name: str, text: str) -> None:
     """A fixed-length UTF-8 string."""
     import h5py
 
-    if not text or not text.isprintable():  # surrogates and NUL are not printable either
-        raise FormatError(f"{name} must be printable text, got {text!r}", name)
-    data = text.encode("utf-8")
+    data = printable(name, text).encode("utf-8")
     handle.create_dataset(
         name, data=data, dtype=h5py.string_dtype("utf-8", len(data)), track_times=False
     )
+
+
+def printable(name: str, text: str) -> str:
+    """The text, if every format can hold it; FormatError names the field."""
+    if not text or not text.isprintable():  # surrogates and NUL are not printable either
+        raise FormatError(f"{name} must be printable text, got {text!r}", name)
+    return text

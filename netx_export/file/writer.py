@@ -34,7 +34,7 @@ from netx_export.spec.checks import check_timesteps
 if TYPE_CHECKING:
     import h5py
 
-__all__ = ["file_image", "version_of", "write", "write_block", "write_layer"]
+__all__ = ["file_image", "provenance_json", "version_of", "write", "write_block", "write_layer"]
 
 
 def write(spec: NetworkSpec, path: str | os.PathLike[str], *, overwrite: bool = True) -> Path:
@@ -77,7 +77,7 @@ def file_image(spec: NetworkSpec) -> bytes:
         file.attrs[schema.A_FORMAT] = np.bytes_(schema.FORMAT)
         file.attrs[schema.A_VERSION] = np.int64(version_of(spec))
         file.attrs[schema.A_TIMESTEPS] = np.int64(spec.timesteps)
-        file.attrs[schema.A_PROVENANCE] = np.bytes_(_json(spec.provenance))
+        file.attrs[schema.A_PROVENANCE] = np.bytes_(provenance_json(spec.provenance))
         if spec.class_names:
             file.attrs[schema.A_CLASS_NAMES] = np.bytes_(json.dumps(spec.class_names))
         layers = file.create_group(schema.LAYER)
@@ -217,7 +217,8 @@ def _bias(handle: h5py.Group, bias: np.ndarray | None) -> None:
         handle[schema.BIAS] = bias.astype(np.int32)
 
 
-def _json(provenance: dict[str, Any]) -> str:
+def provenance_json(provenance: dict[str, Any]) -> str:
+    """The provenance as text, keys in order; FormatError if it is not what JSON can hold."""
     try:
         text = json.dumps(provenance, sort_keys=True, allow_nan=False, ensure_ascii=True)
     except (TypeError, ValueError, RecursionError) as error:

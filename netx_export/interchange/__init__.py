@@ -1,1 +1,1 @@
-"""Other formats of the same network, one module each that reads or writes a spec; none yet."""
+"""Other formats of the same network, one module each that reads or writes a spec."""

@@ -15,7 +15,7 @@ from lava_mlsnn.data import draw_samples, load_dataset
 COMMANDS = {
     "demo": ("--out", "--epochs", "--levels", "--timesteps", "--lava-samples", "--fresh"),
     "train": ("--data", "--arch", "--barrier", "--resume", "--weight-bits", "--device"),
-    "export": ("--out", "--json"),
+    "export": ("--out", "--to", "--json"),
     "run": ("--data", "--backend", "--samples", "--batch-size", "--threads", "--per-layer"),
     "program": ("--out", "--json"),
     "check": ("--model", "--lava-samples"),
@@ -148,6 +148,32 @@ def test_check_ends_with_1_and_names_the_layer_when_integers_differ(mlsnn, copy)
     assert answer.json["per_layer"][0]["layer"] == "stage2_block1.conv1"
 
 
+def test_an_onnx_model_of_a_checkpoint_is_that_of_its_file(mlsnn, trained, tmp_path):
+    folder, *_ = trained
+    answers = [
+        mlsnn("export", folder / source, "--to", "onnx", "--out", out, "--json")
+        for source, out in (("model.pt", "a.onnx"), ("network.net", "b.onnx"))
+    ]
+    assert [a.code for a in answers] == [0, 0], [a.err for a in answers]
+    assert (tmp_path / "a.onnx").read_bytes() == (tmp_path / "b.onnx").read_bytes()
+    assert answers[0].json == {"file": "a.onnx", "bytes": (tmp_path / "a.onnx").stat().st_size}
+    assert mlsnn("export", folder / "network.net", "--to", "onnx").code == 0
+    assert (tmp_path / "network.onnx").exists()
+
+
+def test_onnxruntime_is_a_backend_of_run_and_check(mlsnn, trained):
+    folder, *_ = trained
+    common = (folder / "network.net", "--samples", 12, "--json")
+    run = [
+        mlsnn("run", *common, "--backend", name, "--threads", 1).json for name in ("onnx", "runner")
+    ]
+    for found in run:
+        del found["seconds"], found["backend"]
+    assert run[0] == run[1]
+    check = mlsnn("check", *common, "--lava-samples", 0, "--backend", "onnx")
+    assert check.code == 0 and check.json["samples"] == {"onnx": 12}
+
+
 @pytest.mark.lava
 @pytest.mark.timeout(180)
 def test_check_runs_in_lava_where_it_is_installed(mlsnn, trained):
@@ -166,6 +192,11 @@ ERRORS = {
     "checkpoint is something else": (("export", "FILE"), "not a checkpoint"),
     "missing checkpoint": (("export", "gone.pt"), "no checkpoint gone.pt"),
     "export into a missing folder": (("export", "MODEL", "--out", "no/where.net"), "no/where.net"),
+    "export to an unknown format": (
+        ("export", "MODEL", "--to", "nir"),
+        "one of net, onnx",
+    ),
+    "export to ONNX of neither": (("export", "gone.net", "--to", "onnx"), "no checkpoint gone.net"),
     "export over a folder": (("export", "MODEL", "--out", "."), "folder"),
     "wrong data path": (("run", "FILE", "--data", "no/images"), "no folder 'no/images'"),
     "unknown backend": (("run", "FILE", "--backend", "loihi"), "loihi"),

@@ -127,6 +127,7 @@ CONSUMERS = {
     "runner.IntegerRunner, general": lambda spec: runner(spec, "general"),
     "runner.IntegerRunner, reference": lambda spec: runner(spec, "reference"),
     "file.stock.stock_reasons": lambda spec: netx_export.stock_reasons(spec),
+    "interchange.onnx.onnx_model": lazily("netx_export.interchange.onnx", "onnx_model"),
     "file.writer.file_image": lazily("netx_export.file.writer", "file_image"),
     "spec.ranges.worst_case": lambda spec: netx_export.worst_case(spec),
     "spec.ranges.check_ranges": lambda spec: netx_export.check_ranges(spec),
@@ -161,12 +162,14 @@ THROUGH = {
     "energy.neurobench.neurobench_model": "energy.twin.Twin",
     "engine.reference.Reference": "engine.plan.plan_layers",
     "file.writer.write": "file.writer.file_image",
+    "interchange.onnx.export_onnx": "interchange.onnx.onnx_model",
     "lava.chip.run_loihi2": "runner.IntegerRunner",
     "loihi2.fit.activity.operations": "loihi2.fit.demand.demand_of",
     "loihi2.fit.activity.row_events": "loihi2.fit.demand.demand_of",
     "loihi2.fit.layers.findings_of": "loihi2.fit.preflight.preflight",
     "loihi2.fit.remedies.ways_to_fit": "loihi2.fit.demand.demand_of",
     "loihi2.fit.traffic.traffic_of": "loihi2.fit.demand.demand_of",
+    "onnx_run.run_onnx": "interchange.onnx.onnx_model",
     "parity.check.training_trace": "parity.check.check_parity",
 }
 # a kind of the other sort is none of their business

@@ -1,0 +1,90 @@
+"""A network as its ONNX model, in onnxruntime."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+
+from lava_mlsnn.checks import check_threads, check_whole
+from lava_mlsnn.errors import RunError
+from lava_mlsnn.trace import Trace
+from netx_export.interchange.onnx import need, onnx_model
+from netx_export.spec import NetworkSpec
+from netx_export.spec.encode import as_array, check_payload, check_shape
+
+__all__ = ["run_onnx"]
+
+
+def run_onnx(
+    spec: NetworkSpec,
+    x: np.ndarray,
+    layers: Sequence[str] | None = None,
+    *,
+    batch_size: int = 64,
+    threads: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> Iterator[Trace]:
+    """Payloads of the output and of ``layers`` (None: all that have neurons), batch by batch.
+
+    Parameters
+    ----------
+    spec : NetworkSpec
+        What :func:`netx_export.interchange.onnx.export_onnx` writes.
+    x : ndarray of int
+        Payloads (N, C, H, W) or (N, F), shown in every timestep, or with a last axis T.
+    batch_size : int
+        Samples at a time.
+    threads : int
+        Of onnxruntime; 0: its own number.
+    progress : callable, optional
+        ``progress(done, total)`` after every batch.
+
+    Raises
+    ------
+    RunError
+        If onnxruntime fails.
+    """
+    batch_size = check_whole("batch_size", batch_size, 1, 1 << 31)
+    threads = check_threads(threads)
+    x = as_array(x)
+    timed = check_shape(spec.input, x)
+    names = [p.name for _, p in spec.populations] if layers is None else list(layers)
+    model = onnx_model(spec, layers=names, timed=timed)
+    ort = need("onnxruntime")
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3
+
+    with _ours():
+        session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    outputs = [value.name for value in session.get_outputs()]
+
+    def traces() -> Iterator[Trace]:
+        for start in range(0, len(x), batch_size):
+            part = check_payload(spec, x[start : start + batch_size])
+            payload = part if timed and spec.timesteps > 1 else part[..., 0]
+            with _ours():
+                arrays = session.run(outputs, {spec.input.name: payload.astype(np.int32)})
+            found = {
+                name: (z if spec.timesteps > 1 else z[..., None]).astype(np.int64)
+                for name, z in zip(outputs, arrays, strict=True)
+            }
+            yield Trace(found[spec.output.name], {name: found[name] for name in names})
+            if progress is not None:
+                progress(start + len(part), len(x))
+
+    return traces()
+
+
+@contextmanager
+def _ours() -> Iterator[None]:
+    """What onnxruntime raises, plain Exceptions, as one of our errors."""
+    try:
+        yield
+    except MemoryError:
+        raise
+    except Exception as error:
+        text = " ".join(str(error).split())[:200]
+        raise RunError(f"onnxruntime could not run the network ({text})") from None
