@@ -31,7 +31,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "IntegerRunner": "lava_mlsnn.runner",
     "ModelConfig": "lava_mlsnn.models",
-    "MultiLevelIF": "lava_mlsnn.proc.mlif.process",  # needs Lava
+    "MultiLevelIF": "lava_mlsnn.proc",  # needs Lava
     "MultiLevelNeuron": "lava_mlsnn.neuron",  # needs torch
     "ParityReport": "lava_mlsnn.parity",
     "build_model": "lava_mlsnn.models",

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import reprlib
+import sys
 from numbers import Integral, Real
 from typing import Any
 
-from lava_mlsnn.errors import ConfigError, DataError
+from lava_mlsnn.errors import ConfigError, DataError, MissingError
 from netx_export.spec.limits import memory
 
-__all__ = ["check_flag", "check_memory", "check_number", "check_threads", "check_whole", "shown"]
-
+__all__ = [
+    "check_flag",
+    "check_memory",
+    "check_number",
+    "check_threads",
+    "check_whole",
+    "lava_available",
+    "need_lava",
+    "shown",
+]
 
 BRIEF = reprlib.Repr()  # a list in lists, each twice, would take for ever in full
 BRIEF.maxlevel = 4
@@ -72,3 +82,22 @@ def check_memory(what: str, needed: int) -> None:
         raise DataError(
             f"{what} need {needed / 1e9:,.0f} GB of memory, this machine has {there / 1e9:,.0f} GB"
         )
+
+
+def lava_available() -> bool:
+    """Whether the Lava simulator is installed here; nothing of it is imported."""
+    return (
+        importlib.util.find_spec("lava") is not None
+        and importlib.util.find_spec("lava.magma") is not None
+    )
+
+
+def need_lava(what: str) -> None:
+    """MissingError, which is an ImportError, where Lava is not installed."""
+    if not lava_available():
+        error = MissingError(
+            f"{what} needs Python 3.10 with lava-nc 0.10.0 installed, and this is "
+            f"Python {sys.version_info.major}.{sys.version_info.minor} without it"
+        )
+        error.name = "lava"
+        raise error

@@ -16,6 +16,7 @@ __all__ = [
     "DataError",
     "FormatError",
     "MLSNNError",
+    "MissingError",
     "ParityError",
     "RangeError",
     "RunError",
@@ -66,6 +67,10 @@ class CalibrationError(MLSNNError):
 
 class UnsupportedLayerError(MLSNNError):
     """A layer, neuron or module has no exact counterpart on the other side."""
+
+
+class MissingError(MLSNNError, ModuleNotFoundError):
+    """A package that this name needs is not installed; ``try: import`` takes it too."""
 
 
 class ParityError(MLSNNError):

@@ -8,6 +8,8 @@ import sys
 import numpy as np
 import pytest
 
+import lava_mlsnn.proc
+
 pytestmark = pytest.mark.timeout(120)
 
 BLOCK = """
@@ -131,12 +133,40 @@ def test_looking_at_a_file_from_the_command_line_needs_no_torch(network):
     assert "conv" in python(code, ("torch", "lava"))
 
 
+NO_LAVA = (
+    "import importlib.util as u\n"
+    "real = u.find_spec\n"
+    "u.find_spec = lambda name, *a: None if name.split('.')[0] == 'lava' else real(name, *a)\n"
+)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "netx_export.Network",
+        "lava_mlsnn.MultiLevelIF",
+        "lava_mlsnn.lava.network.Network",
+        *(f"lava_mlsnn.proc.{name}" for name in sorted(lava_mlsnn.proc.__all__)),
+    ],
+)
+def test_a_name_that_needs_lava_is_an_import_error_of_one_sentence(name):
+    module, _, name = name.rpartition(".")
+    code = (
+        f"{NO_LAVA}"
+        "from lava_mlsnn import MLSNNError\n"
+        f"try: from {module} import {name}\n"
+        "except ImportError as error:\n"
+        "    assert isinstance(error, MLSNNError) and error.name == 'lava'\n"
+        "    print(error)\n"
+    )
+    says = python(code, ("lava",))
+    assert f"{name} needs Python 3.10 with lava-nc 0.10.0 installed, and this is Python" in says
+
+
 def test_what_needs_lava_says_so_when_it_is_missing(network):
     folder, _ = network
     code = (
-        "import importlib.util as u\n"
-        "real = u.find_spec\n"
-        "u.find_spec = lambda name, *a: None if name.split('.')[0] == 'lava' else real(name, *a)\n"
+        f"{NO_LAVA}"
         "import numpy as np\n"
         "from netx_export import lava_available, read, run_lava\n"
         "from lava_mlsnn import MLSNNError\n"

@@ -81,10 +81,8 @@ def run_demo(
             "    Lava needs Python 3.10 and is not installed here: the run in it is left out"
         )
         n = 0
-    console.say(
-        f"4/5 compare training, runner and Lava ({n} digits, drawn over all classes), integer by "
-        "integer"
-    )
+    sides = f"training, runner and Lava ({n} digits, drawn over all classes)"
+    console.say(f"4/5 compare {sides if n else 'training and runner'}, integer by integer")
     with console.progress("comparing") as follow:
         report = check_parity(
             spec,

@@ -10,7 +10,6 @@ failure they are ended instead of asked.
 
 from __future__ import annotations
 
-import importlib.util
 import multiprocessing
 import queue
 import sys
@@ -19,6 +18,7 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from lava_mlsnn.checks import lava_available, need_lava
 from lava_mlsnn.errors import MLSNNError, RunError
 from lava_mlsnn.lava.forks import SharedMemory, alone, forking, signals_later
 
@@ -29,21 +29,9 @@ POLL = 0.01  # seconds between two looks at the children
 GRACE = 2.0  # seconds that children get to end on their own
 
 
-def lava_available() -> bool:
-    """Whether the Lava simulator is installed here; nothing of it is imported."""
-    return (
-        importlib.util.find_spec("lava") is not None
-        and importlib.util.find_spec("lava.magma") is not None
-    )
-
-
 def require_lava() -> None:
-    """Make Lava importable, or raise MLSNNError that says what it needs."""
-    if not lava_available():
-        raise MLSNNError(
-            "the Lava simulator needs Python 3.10 with lava-nc 0.10.0 installed, and this is "
-            f"Python {sys.version_info.major}.{sys.version_info.minor} without it"
-        )
+    """Make Lava importable, or raise MissingError that says what it needs."""
+    need_lava("the Lava simulator")
     # Lava sets the start method to fork when imported, which raises once another
     # library (a data loader, say) has used multiprocessing.
     if "lava.magma.runtime.message_infrastructure.multiprocessing" not in sys.modules:

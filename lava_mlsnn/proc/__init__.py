@@ -5,8 +5,9 @@ these folders hold nothing that needs torch. Names are loaded when asked for:
 ``from lava_mlsnn.proc import MultiLevelIF`` imports Lava, this package does not.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from lava_mlsnn.checks import need_lava
 from netx_export.lazy import lazy
 
 if TYPE_CHECKING:
@@ -32,4 +33,10 @@ _HOMES = {
 
 __all__ = sorted(_HOMES)
 
-__getattr__, __dir__ = lazy(__name__, _HOMES)
+_load, __dir__ = lazy(__name__, _HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        need_lava(f"the Process {name}")
+    return _load(name)

@@ -189,7 +189,7 @@ ERRORS = {
     "missing file": (("info", "gone.net"), r"gone.net: cannot be opened"),
     "file is a folder": (("info", "."), "folder"),
     "file is something else": (("run", "MODEL"), "not an HDF5 file"),
-    "checkpoint is something else": (("export", "FILE"), "not a checkpoint"),
+    "checkpoint is something else": (("export", "FILE", "--out", "x"), "not a checkpoint"),
     "missing checkpoint": (("export", "gone.pt"), "no checkpoint gone.pt"),
     "export into a missing folder": (("export", "MODEL", "--out", "no/where.net"), "no/where.net"),
     "export to an unknown format": (

@@ -23,6 +23,7 @@ def test_the_demo_writes_what_it_promises_and_resumes(mlsnn, tmp_path):
     options = ("demo", "--out", "out", "--epochs", 1, "--lava-samples", 0, "--json")
     first = mlsnn(*options)
     assert first.code == 0, first.err
+    assert "compare training and runner, integer by integer" in first.err
     out = tmp_path / "out"
     assert {p.name for p in out.iterdir()} == FILES
     summary = json.loads((out / "summary.json").read_text())

@@ -4,8 +4,9 @@ Lava imports every module of this folder when it compiles, so nothing here needs
 torch. ``from lava_mlsnn.lava.network import Network`` imports Lava, this package does not.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from lava_mlsnn.checks import need_lava
 from netx_export.lazy import lazy
 
 if TYPE_CHECKING:
@@ -13,4 +14,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Network"]
 
-__getattr__, __dir__ = lazy(__name__, {"Network": ".process"})
+_load, __dir__ = lazy(__name__, {"Network": ".process"})
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        need_lava("the Process Network")
+    return _load(name)
