@@ -20,7 +20,7 @@ from typing import Any
 
 import torch
 
-from lava_mlsnn.errors import ConfigError, at
+from lava_mlsnn.errors import ConfigError, UnsupportedLayerError, at
 from lava_mlsnn.neuron.module import MultiLevelNeuron
 from lava_mlsnn.population.exported import Exported
 from lava_mlsnn.population.hooks import call_with_weight, check_hooks, evaluating
@@ -209,6 +209,11 @@ class Population(Exported):
         if self.neuron is not None:
             check_hooks(self.neuron, "the neuron", "threshold")
             initial_state(1.0, self.neuron.v0)  # checks the word
+            if self.neuron.relu:
+                raise UnsupportedLayerError(
+                    "the neurons are ReLUs inside as_relu(); convert() makes them spike, export "
+                    "behind it"
+                )
         for index, synapse in enumerate(self._synapses()):
             with at(f"synapse {index}"):
                 synapse.check_exportable()

@@ -78,9 +78,16 @@ def load_model(path: Path) -> MultiLevelNetwork:
     ------
     FormatError
         If the file is no checkpoint, or its weights are not those of its configuration;
-        shapes are compared before a network of that size is made.
+        shapes are compared before a network of that size is made. If its training has not
+        come to spikes yet.
     """
     content = load_checkpoint(path)
+    done, relus = content.get("epoch"), _relu_epochs(content)
+    if isinstance(done, int) and done < relus:
+        raise FormatError(
+            f"{path} holds ReLUs, not spikes yet, after {done} of the {relus} epochs of its ANN "
+            "start; go on with --resume"
+        )
     with trusted(path, "parameters"):
         config = ModelConfig.from_stored(content["config"])
         with torch.device("meta"):  # shapes without memory
@@ -90,6 +97,12 @@ def load_model(path: Path) -> MultiLevelNetwork:
         load_weights(model, content["model"])
         model.class_names = stored_names(content, config.classes)
     return model.eval()
+
+
+def _relu_epochs(content: dict[str, Any]) -> int:
+    options = content.get("train_config")
+    epochs = options.get("ann_epochs") if isinstance(options, dict) else 0
+    return epochs if isinstance(epochs, int) else 0
 
 
 def stored_names(content: dict[str, Any], classes: int) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ from lava_mlsnn.data.class_names import match_classes, names_of, warn_unnamed
 from lava_mlsnn.data.dataset import as_labels, as_samples, check_labels
 from lava_mlsnn.errors import DataError
 from lava_mlsnn.models import MultiLevelNetwork
+from lava_mlsnn.population.hooks import evaluating
 from lava_mlsnn.slayer import precision
 
 __all__ = ["accuracy"]
@@ -45,9 +47,13 @@ def accuracy(
     Raises
     ------
     DataError
-        For what are no such samples and labels, and for other class names.
+        For what are no such samples and labels, for none, and for other class names.
     """
     x, y = as_samples(x), as_labels(y)
+    if not len(x):
+        raise DataError("an accuracy needs at least one sample, got none")
+    if not (math.isfinite(x.min()) and math.isfinite(x.max())):
+        raise DataError("samples must be finite, got NaN or infinity")
     if y.shape != (len(x),):
         raise DataError(f"{len(x)} images need as many labels, got {y.shape}")
     number = match_classes(names_of(model), class_names)
@@ -57,12 +63,11 @@ def accuracy(
     elif len(class_names):
         warn_unnamed("the network")
     device = next(model.parameters()).device
-    model.eval()
     right = 0
-    with torch.no_grad(), precision(model, kind):
+    with torch.no_grad(), evaluating(model), precision(model, kind):
         for start in range(0, len(x), BATCH):
             labels = y[start : start + BATCH]
             scores = model(torch.tensor(x[start : start + BATCH], device=device))
             check_labels(len(labels), labels, scores.shape[1])
             right += int((scores.argmax(1).cpu().numpy() == labels).sum())
-    return right / max(1, len(x))
+    return right / len(x)

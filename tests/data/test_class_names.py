@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from dataclasses import replace
 
@@ -251,6 +252,22 @@ def test_labels_and_samples_of_other_types_and_strides_are_the_same(trained, kin
         torch.equal(a, b)
         for a, b in zip(first.state_dict().values(), second.state_dict().values(), strict=True)
     )
+
+
+def test_accuracy_leaves_the_model_in_training_and_takes_no_empty_or_infinite_samples(trained):
+    data = dataset()
+    model = copy.deepcopy(trained).train()
+    model.blocks[1].eval()
+    before = [m.training for m in model.modules()]
+    assert accuracy(model, data.x_test, data.y_test) == accuracy(trained, data.x_test, data.y_test)
+    assert [m.training for m in model.modules()] == before
+    for x, y, says in (
+        (data.x_test[:0], [], "at least one sample"),
+        (data.x_test * np.nan, data.y_test, "finite"),
+        (data.x_test + np.inf, data.y_test, "finite"),
+    ):
+        with pytest.raises(DataError, match=says):
+            accuracy(model, x, y)
 
 
 @pytest.mark.parametrize("labels", [[0], [0, 1, 2, 3] * 10, [-1] * 40, [[0]] * 40, ["a"] * 40])

@@ -9,11 +9,11 @@ import torch
 from small_models import assert_same_integers, images
 from test_training_loop import dataset
 
-from lava_mlsnn.errors import ConfigError, DataError
-from lava_mlsnn.export import connections
+from lava_mlsnn.errors import ConfigError, DataError, FormatError, UnsupportedLayerError
+from lava_mlsnn.export import connections, to_spec
 from lava_mlsnn.models import ModelConfig, build_model
 from lava_mlsnn.slayer import precision
-from lava_mlsnn.training import TrainConfig, accuracy, as_relu, convert, train
+from lava_mlsnn.training import TrainConfig, accuracy, as_relu, convert, load_model, train
 
 SHAPE = (1, 8, 8)
 NETWORKS = {
@@ -96,6 +96,30 @@ def test_conversion_looks_and_leaves_modes_and_hooks_as_they_were():
     tracked = [k for k in before if "num_batches" in k]
     assert all(torch.equal(before[k], model.state_dict()[k]) for k in tracked)
     assert not any(getattr(m, "relu", False) for m in model.modules())
+
+
+def test_relus_are_no_spiking_network_yet(tmp_path):
+    """What is stopped before the conversion would be evaluated and exported as something else."""
+
+    class StopError(Exception):
+        pass
+
+    def stop(report):
+        raise StopError
+
+    recipe = TrainConfig(epochs=4, batch_size=16, ann_epochs=2)
+    config = ModelConfig(width=4, input_shape=(1, 6, 5), classes=2, input_levels=15)
+    path = tmp_path / "model.pt"
+    for done in (1, 2):
+        with pytest.raises(StopError):
+            train(config, dataset(32), recipe, checkpoint=path, report=stop, resume=True)
+        if done == 1:
+            with pytest.raises(FormatError, match=r"pt .*ReLUs.* 1 of the 2 epochs.*--resume"):
+                load_model(path)
+    model = load_model(path)
+    to_spec(model)
+    with as_relu(model), pytest.raises(UnsupportedLayerError, match=r"ReLUs inside as_relu"):
+        to_spec(model)
 
 
 @pytest.mark.parametrize("timesteps", [1, 3])
