@@ -13,8 +13,6 @@ import numpy as np
 
 from lava_mlsnn.checks import shown
 from lava_mlsnn.errors import ConfigError
-from lava_mlsnn.onnx_run import run_onnx
-from lava_mlsnn.runner import IntegerRunner
 from lava_mlsnn.trace import Trace
 from netx_export.spec import NetworkSpec
 
@@ -59,6 +57,8 @@ def _runner(
     threads: int = 0,
     **options: Any,
 ) -> Iterator[Trace]:
+    from lava_mlsnn.runner import IntegerRunner
+
     runner = IntegerRunner(spec, on_overflow, threads=threads, kind=kind)
     names = None if layers is None else tuple(layers)
     return runner.iter_traces(x, names, **options)
@@ -66,6 +66,12 @@ def _runner(
 
 def _reference(spec: NetworkSpec, x: np.ndarray, layers: Layers, **options: Any) -> Iterator[Trace]:
     return _runner(spec, x, layers, kind="reference", **options)
+
+
+def _onnx(spec: NetworkSpec, x: np.ndarray, layers: Layers, **options: Any) -> Iterator[Trace]:
+    from lava_mlsnn.onnx_run import run_onnx
+
+    return run_onnx(spec, x, layers, **options)
 
 
 def _lava(spec: NetworkSpec, x: np.ndarray, layers: Layers, **options: Any) -> Iterator[Trace]:
@@ -86,7 +92,7 @@ BACKENDS = {
     for row in (
         Backend("runner", "the runner", _runner, RUNS),
         Backend("reference", "the 64-bit reference", _reference, RUNS),
-        Backend("onnx", "onnxruntime", run_onnx, ("batch_size", "progress", "threads")),
+        Backend("onnx", "onnxruntime", _onnx, ("batch_size", "progress", "threads")),
         Backend(
             "lava",
             "Lava",

@@ -14,6 +14,7 @@ PACKAGES = ("lava_mlsnn", "netx_export")
 LARGE = {"torch", "lava", "h5py", "matplotlib", "sklearn", "PIL", "rich", "typer", "jinja2"}
 LARGE |= {"torchvision", "tonic", "neurobench", "multiprocessing"}
 LATE = {
+    "lava_mlsnn.backends": "a row loads what it runs, a list of their names none of it",
     "lava_mlsnn.cli": "Ctrl-C is handled before anything else is imported",
     "lava_mlsnn.cli.app": "a command loads what it runs, help loads none of them",
 }
