@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from netx_export.errors import at
+from netx_export.errors import ConfigError, at
 from netx_export.spec import Flatten, Layer, Population
 from netx_export.spec.ranges import Bounds, payload_bounds
 
@@ -78,6 +78,11 @@ class Builder:
 
     def add(self, layer: Layer) -> int:
         """Append a layer, return its index."""
+        if not isinstance(layer, Layer):
+            raise ConfigError(
+                f"builder.add takes a layer of netx_export.spec, got {type(layer).__name__}; add "
+                "the population of a block with builder.population"
+            )
         self.layers.append(layer)
         index = len(self.layers) - 1
         sources = self._sources(layer.sources)
@@ -92,6 +97,12 @@ class Builder:
 
     def population(self, name: str, population: Exports, *sources: int) -> int:
         """Append a population as its exported integers, one source per synapse."""
+        if not hasattr(population, "exported"):
+            raise ConfigError(
+                "builder.population takes the population of a block, such as block.population, "
+                f"got {type(population).__name__}; add integers of your own with builder.add",
+                f"layer {name!r}",
+            )
         fresh = all(population is not known for known in self.populations.values())
         self.populations[name] = population
         with at(f"layer {name!r}"):

@@ -21,6 +21,9 @@ from netx_export.spec import Population as PopulationSpec
 
 __all__ = ["integer_payloads", "model_batches", "training_batches"]
 
+BLOCKWISE = (
+    "a file written block by block has other names: compare with to_spec(model) or export_model"
+)
 BATCH = 32  # samples at a time: bounds memory
 
 Layers = dict[str, np.ndarray]
@@ -113,8 +116,10 @@ def _uses(graph: Graph, spec: NetworkSpec) -> dict[torch.nn.Module, list[str]]:
     names = {p.name for _, p in spec.populations}
     if found != names:
         other = sorted(found ^ names)
+        bare = spec.provenance.get("source") == "lava-dl"  # a file without names
         raise ParityError(
             f"model and file must have the same layers, these are in one only: {other}"
+            + ("; " + BLOCKWISE if bare else "")
         )
     made = {id(node.module) for node in graph.nodes if node.made}
     uses: dict[torch.nn.Module, list[str]] = {}

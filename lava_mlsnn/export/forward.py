@@ -106,7 +106,10 @@ def trace_block(block: torch.nn.Module, builder: Builder, name: str) -> Builder:
 
 def _without_input(root: torch.nn.Module) -> list[Offence]:
     """Why a model of other modules is none of ours."""
-    missing = Offence(f"the model ({type(root).__name__})", "must begin with a block.Input")
+    missing = Offence(
+        f"the model ({type(root).__name__})",
+        "must begin with a block.Input, such as block.Input((C, H, W), levels=16, gain=16.0)",
+    )
     foreign = [
         Offence(f"layer {name!r}: {type(module).__name__}", cannot(module))
         for name, module in root.named_modules()

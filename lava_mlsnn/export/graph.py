@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from netx_export.builder import Builder
-from netx_export.errors import UnsupportedLayerError
+from netx_export.errors import ConfigError, UnsupportedLayerError
 from netx_export.spec import Flatten
 
 __all__ = [
@@ -155,7 +155,14 @@ def build(graph: Graph, builder: Builder, everything: bool = False) -> Builder:
     for k, node in enumerate(graph.nodes):
         if k in needed:
             sources = (index[s] for s in node.sources)
-            index[k] = node.module.layers(builder, node.name, *sources)  # type: ignore[operator]
+            last = node.module.layers(builder, node.name, *sources)  # type: ignore[operator]
+            if not isinstance(last, int) or last < 0:
+                raise ConfigError(
+                    "layers must return the index of the last layer that it adds, as builder.add "
+                    f"and builder.population do, got {last!r:.80}",
+                    f"layer {node.name!r}",
+                )
+            index[k] = last
     return builder
 
 

@@ -54,7 +54,8 @@ WHY = {
     "avg_pool": "has no exact counterpart; use block.Pool",
     "": "has no exact counterpart; do it outside the model, or in a block",
 }
-WHY |= {"sub": WHY["add"], "div": WHY["mul"], "mean": WHY["sum"], "stack": WHY["cat"]}
+WHY |= {"sub": "subtracts; only sums of two blocks' spikes, a + b, can be exported"}
+WHY |= {"div": WHY["mul"], "mean": WHY["sum"], "stack": WHY["cat"]}
 WHY |= {"argmax": WHY["softmax"], "concat": WHY["cat"], "cumsum": WHY["sum"]}
 BEFORE = (
     "changes the samples before block.Input; do it outside the model, or put a factor into its gain"

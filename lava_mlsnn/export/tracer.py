@@ -16,6 +16,8 @@ from lava_mlsnn.export.traced import OWN, StopError, Traced, here
 from lava_mlsnn.population.population import Population
 from lava_mlsnn.population.quantise import Scaling
 from lava_mlsnn.population.synapse import IdentitySynapse
+from netx_export.errors import UnsupportedLayerError
+from netx_export.spec.checks import check_shape
 from netx_export.spec.neurons.step import message_bits
 
 __all__ = ["SAMPLES", "Tracer"]
@@ -167,7 +169,10 @@ class Tracer:
         what = f"layer {block!r}: {type(self.model.get_submodule(block)).__name__}"
         if role_of(module) == "input":
             return module.logged(self._input(module, name, what, values))
-        shape: tuple[int, ...] = module.shape  # type: ignore[assignment]
+        try:
+            shape = check_shape(getattr(module, "shape", None), UnsupportedLayerError)
+        except UnsupportedLayerError as error:
+            raise self.stop(Offence(what, f"must say what it sends: its {error.message}")) from None
         sources = tuple(self.source(x, what) for x in values)
         if DATA in sources and not self.alone:
             self._note(what, "gets the model's input; put a block.Input before it")

@@ -77,12 +77,13 @@ def check_parity(
     report = ParityReport()
     runner = IntegerRunner(spec, on_overflow="wrap")
     x = encode(spec, data)
-    report.layers = [spec.input.name, *(p.name for _, p in spec.populations)]
+    compared: set[str] = set()
     found: dict[tuple[str, str], Any] = {}
 
     def note(
         side: str, traced: dict[str, np.ndarray], other: dict[str, np.ndarray], places: Any
     ) -> None:
+        compared.update(other)
         for layer, values in other.items():
             report.compared += values.size
             difference = compare(layer, side, traced[layer], values)
@@ -123,6 +124,7 @@ def check_parity(
             layers = trace.layers or {spec.output.name: trace.output}
             note(side, _runner_trace(runner, x[part]), layers, part)
             done += len(part)
+    report.layers = [layer.name for layer in spec.layers if layer.name in compared]
     report.differences = _merge(found, spec)
     return report
 

@@ -18,7 +18,7 @@ AT_A_TIME = 1 << 22  # values that are float64 at one time
 
 GRADED = (
     "a file of lava-dl does not say that more enters it; give its input_message_bits to read(), "
-    "run_lava() or Network()"
+    "run_lava() or Network(); for a network of these blocks, begin with block.Input"
 )
 
 
