@@ -10,7 +10,8 @@ import numpy as np
 from lava_mlsnn.checks import check_threads, check_whole
 from lava_mlsnn.errors import RunError
 from lava_mlsnn.trace import Trace
-from netx_export.interchange.onnx import need, onnx_model
+from netx_export.interchange.graph import need
+from netx_export.interchange.onnx import onnx_model
 from netx_export.spec import NetworkSpec
 from netx_export.spec.encode import as_array, check_payload, check_shape
 

@@ -20,9 +20,7 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -31,6 +29,7 @@ from netx_export.errors import ConfigError, at
 from netx_export.file.atomic import as_path, write_atomic
 from netx_export.file.values import printable
 from netx_export.file.writer import provenance_json
+from netx_export.interchange.graph import Graph
 from netx_export.spec import (
     Conv,
     ConvTranspose,
@@ -51,9 +50,8 @@ from netx_export.spec.kernels import Pair
 from netx_export.spec.kinds import of_kind
 from netx_export.spec.ranges import check_ranges
 
-__all__ = ["MOST_TIMESTEPS", "OPSET", "export_onnx", "need", "onnx_model"]
+__all__ = ["MOST_TIMESTEPS", "export_onnx", "onnx_model"]
 
-OPSET, IR_VERSION = 17, 8  # of 2022: what runtimes have read for years
 MOST_TIMESTEPS = 256  # each has nodes of its own
 DIVIDES = 1 << 21  # see the module
 
@@ -115,28 +113,13 @@ def onnx_model(
         )
     names = {p.name: i for i, p in spec.populations}
     for name in layers:
-        if name not in names:
+        if not isinstance(name, str) or name not in names:
             raise ConfigError(f"no layer is called {name!r}; there are {', '.join(names)}")
     outputs = sorted({names[name] for name in layers} | {len(spec.layers) - 1}, reverse=True)
-    onnx = need("onnx")
-    writer = _Writer(onnx, spec, highest, timed, encode)
+    writer = _Writer(spec, highest, timed, encode)
     for index in order(spec.layers):
         writer.layer(index)
-    model = writer.model([writer.output(index) for index in outputs])
-    onnx.checker.check_model(model, full_check=True)
-    data: bytes = model.SerializeToString(deterministic=True)
-    return data
-
-
-def need(name: str) -> ModuleType:
-    """A package of the extra ``onnx``; ConfigError says how to install it."""
-    try:
-        return import_module(name)
-    except ImportError:
-        raise ConfigError(
-            f"ONNX models need the package {name}, which is not installed: "
-            "pip install 'lava-mlsnn[onnx]'"
-        ) from None
+    return writer.finish([writer.output(index) for index in outputs])
 
 
 def _check_layers(spec: NetworkSpec) -> None:
@@ -158,46 +141,19 @@ class _Tensor:
     timed: bool
 
 
-class _Writer:
-    """Nodes and constants so far, and the payloads of every layer."""
+class _Writer(Graph):
+    """The payloads of every layer."""
 
     def __init__(
-        self, onnx: Any, spec: NetworkSpec, highest: dict[int, int], timed: bool, encode: bool
+        self, spec: NetworkSpec, highest: dict[int, int], timed: bool, encode: bool
     ) -> None:
-        self.onnx, self.spec, self.highest, self.encode = onnx, spec, highest, encode
+        super().__init__(layer.name for layer in spec.layers)
+        self.spec, self.highest, self.encode = spec, highest, encode
         self.steps = spec.timesteps
         self.timed = timed and self.steps > 1
-        self.nodes: list[Any] = []
-        self.constants: list[Any] = []
-        self.taken = {layer.name for layer in spec.layers}  # kept for inputs and outputs
         self.payloads: dict[int, _Tensor] = {}
-        self.place = ""
 
     # -- parts --------------------------------------------------------------------
-    def fresh(self, hint: str) -> str:
-        """A name below the layer's that nothing has yet."""
-        name, k = f"{self.place}/{hint}", 1
-        while name in self.taken:
-            name, k = f"{self.place}/{hint}{k}", k + 1
-        self.taken.add(name)
-        return name
-
-    def constant(self, values: Any, hint: str, dtype: type = np.float32) -> str:
-        name = self.fresh(hint)
-        array: np.ndarray = np.ascontiguousarray(values, dtype)
-        self.constants.append(self.onnx.numpy_helper.from_array(array, name))
-        return name
-
-    def nodes_of(self, kind: str, outputs: list[str], *inputs: str, **attributes: Any) -> None:
-        name = self.fresh(kind.lower())
-        node = self.onnx.helper.make_node(kind, list(inputs), outputs, name, **attributes)
-        self.nodes.append(node)
-
-    def node(self, kind: str, *inputs: str, **attributes: Any) -> str:
-        output = self.fresh(f"{kind.lower()}_out")
-        self.nodes_of(kind, [output], *inputs, **attributes)
-        return output
-
     def channels(self, values: np.ndarray, hint: str, shape: Shape) -> str:
         return self.constant(values.reshape(-1, *[1] * (len(shape) - 1)), hint)
 
@@ -206,7 +162,7 @@ class _Writer:
         if not tensor.timed:
             return [tensor.name] * self.steps
         parts = [self.fresh(f"t{t}") for t in range(self.steps)]
-        self.nodes_of("Split", parts, tensor.name, axis=0)
+        self.add("Split", parts, tensor.name, axis=0)
         return parts
 
     def joined(self, parts: list[str]) -> _Tensor:
@@ -240,24 +196,13 @@ class _Writer:
             sizes = self.constant([self.steps, -1, *shape], "shape", np.int64)
             name = self.node("Reshape", name, sizes)
             name = self.node("Transpose", name, perm=[*range(1, len(shape) + 2), 0])
-        self.nodes_of("Cast", [layer.name], name, to=self.onnx.TensorProto.INT32)
+        self.add("Cast", [layer.name], name, to=self.onnx.TensorProto.INT32)
         return self.value(layer.name, self.onnx.TensorProto.INT32, [*shape, *time])
 
-    def value(self, name: str, kind: int, shape: list[int]) -> Any:
-        return self.onnx.helper.make_tensor_value_info(name, kind, ["N", *shape])
-
-    def model(self, outputs: list[Any]) -> Any:
-        spec, proto, helper = self.spec, self.onnx.TensorProto, self.onnx.helper
-        kind = proto.DOUBLE if self.encode else proto.INT32
+    def finish(self, outputs: list[Any]) -> bytes:
+        spec, proto = self.spec, self.onnx.TensorProto
         shape = [*spec.input.shape, *([self.steps] if self.timed else [])]
-        inputs = [self.value(spec.input.name, kind, shape)]
-        graph = helper.make_graph(self.nodes, "network", inputs, outputs, self.constants)
-        model = helper.make_model(
-            graph,
-            producer_name="netx_export",
-            opset_imports=[helper.make_opsetid("", OPSET)],
-            ir_version=IR_VERSION,
-        )
+        enters = self.value(spec.input.name, proto.DOUBLE if self.encode else proto.INT32, shape)
         low, high = spec.input.payload
         facts: dict[str, Any] = {
             "timesteps": spec.timesteps,
@@ -268,8 +213,7 @@ class _Writer:
         }
         texts = {name: json.dumps(value) for name, value in facts.items()}
         texts["provenance"] = provenance_json(spec.provenance)
-        helper.set_model_props(model, texts)
-        return model
+        return self.model([enters], outputs, texts)
 
     # -- layers -------------------------------------------------------------------
     def layer(self, index: int) -> None:

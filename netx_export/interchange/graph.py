@@ -1,0 +1,95 @@
+"""Nodes and constants of an ONNX model, under the names of their layers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from netx_export.errors import ConfigError
+
+__all__ = ["Graph", "need"]
+
+OPSET, IR_VERSION = 17, 8  # of 2022: what runtimes have read for years
+
+
+def need(name: str) -> ModuleType:
+    """A package of the extra ``onnx``; ConfigError says how to install it."""
+    try:
+        return import_module(name)
+    except ImportError:
+        raise ConfigError(
+            f"ONNX models need the package {name}, which is not installed: "
+            "pip install 'lava-mlsnn[onnx]'"
+        ) from None
+
+
+class Graph:
+    """A model that grows.
+
+    Parameters
+    ----------
+    taken : iterable of str
+        Names that are kept for inputs and outputs.
+
+    Attributes
+    ----------
+    place : str
+        Layer whose nodes are added.
+    """
+
+    def __init__(self, taken: Iterable[str]) -> None:
+        self.onnx: Any = need("onnx")
+        self.nodes: list[Any] = []
+        self.constants: list[Any] = []
+        self.taken = set(taken)
+        self.place = ""
+
+    def fresh(self, hint: str) -> str:
+        """A name below the layer's that nothing has yet."""
+        name, k = f"{self.place}/{hint}", 1
+        while name in self.taken:
+            name, k = f"{self.place}/{hint}{k}", k + 1
+        self.taken.add(name)
+        return name
+
+    def constant(self, values: Any, hint: str, dtype: type = np.float32) -> str:
+        """The name of new numbers."""
+        name = self.fresh(hint)
+        array: np.ndarray = np.ascontiguousarray(values, dtype)
+        self.constants.append(self.onnx.numpy_helper.from_array(array, name))
+        return name
+
+    def add(self, kind: str, outputs: list[str], *inputs: str, **attributes: Any) -> None:
+        """A node whose outputs have names."""
+        name = self.fresh(kind.lower())
+        node = self.onnx.helper.make_node(kind, list(inputs), outputs, name, **attributes)
+        self.nodes.append(node)
+
+    def node(self, kind: str, *inputs: str, **attributes: Any) -> str:
+        """The output of a new node."""
+        output = self.fresh(f"{kind.lower()}_out")
+        self.add(kind, [output], *inputs, **attributes)
+        return output
+
+    def value(self, name: str, kind: int, shape: list[int]) -> Any:
+        """An input or output of any number of samples."""
+        return self.onnx.helper.make_tensor_value_info(name, kind, ["N", *shape])
+
+    def model(self, inputs: list[Any], outputs: list[Any], facts: dict[str, str]) -> bytes:
+        """The bytes of the checked model; ``facts`` become its metadata."""
+        helper = self.onnx.helper
+        graph = helper.make_graph(self.nodes, "network", inputs, outputs, self.constants)
+        model = helper.make_model(
+            graph,
+            producer_name="netx_export",
+            opset_imports=[helper.make_opsetid("", OPSET)],
+            ir_version=IR_VERSION,
+        )
+        helper.set_model_props(model, facts)
+        self.onnx.checker.check_model(model, full_check=True)
+        data: bytes = model.SerializeToString(deterministic=True)
+        return data
