@@ -150,7 +150,7 @@ def export(
     ] = "net",
     as_json: o.Json = False,
 ) -> None:
-    """Write a trained network as a NetX file of integers, or as an ONNX model of the same."""
+    """Write a trained network as a NetX file of integers, or as ONNX."""
     from lava_mlsnn.cli.file import run_export
 
     run_export(Console(as_json), source, out, to)
