@@ -1,6 +1,6 @@
 """From trained models to a :class:`netx_export.NetworkSpec`: what their forward computes.
 
-A block says what it is by a method ``layers(builder, name, *sources)``, which adds its
+A block says what it is by a method ``layers(builder, name, source)``, which adds its
 layers to a :class:`Builder` and returns the index of the last.
 """
 

@@ -1,7 +1,7 @@
 """Reads what a model's ``forward`` computes, as uses of blocks.
 
 The forward runs once in ``eval()`` on :class:`~lava_mlsnn.export.traced.Traced` tensors.
-Modules with a method ``layers(builder, name, *sources)`` (populations, ``Input``,
+Modules with a method ``layers(builder, name, source)`` (populations, ``Input``,
 ``Flatten``, ``Output``, or a block of a user) are the leaves: they are noted, not run.
 Everything between them runs as it is written.
 

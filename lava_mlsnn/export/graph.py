@@ -61,7 +61,7 @@ class Node:
     name : str
         Unique; the layer's name in the file, or the stem of its names.
     module : Module
-        Has a method ``layers(builder, name, *sources)``.
+        Has a method ``layers(builder, name, source)``; a population takes several sources.
     sources : tuple of int
         Nodes that feed it, or ``DATA``.
     shape : tuple of int

@@ -20,7 +20,7 @@ KINDS = {
     base.__name__.lower(): {kind.__name__ for kind in base.__subclasses__()}
     for base in (spec.Synapse, spec.Neuron)
 }
-MOST = {"synapse": 12, "neuron": 15, "backend": 3, "file format": 4}
+MOST = {"synapse": 12, "neuron": 15, "block": 3, "backend": 3, "file format": 4}
 
 
 def lists(what: str) -> list[list[str]]:
