@@ -221,7 +221,10 @@ print(
     subprocess.run([*shell, "info", str(file)], capture_output=True, text=True, check=True).stdout
 )
 done = subprocess.run(
-    [*shell, "run", str(file), "--json"], capture_output=True, text=True, check=True
+    [*shell, "run", str(file), "--data", "digits", "--json"],
+    capture_output=True,
+    text=True,
+    check=True,
 )
 result = json.loads(done.stdout)
 print(result["samples"], "samples, accuracy", result["accuracy"])
