@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import math
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -19,6 +21,7 @@ from netx_export.spec.widths import OVERFLOWS
 __all__ = ["IntegerRunner", "Trace", "encode"]
 
 Progress = Callable[[int, int], None]
+HOME = os.getpid()
 
 
 class IntegerRunner:
@@ -37,7 +40,8 @@ class IntegerRunner:
         What leaving 24 bits does: an error that names the layer, or what the
         Lava Process would do (counted in :attr:`Trace.overflows`).
     threads : int
-        CPU threads of torch while it runs; 0 leaves torch's own number.
+        CPU threads of torch while it runs; 0 leaves torch's own number (one in a process
+        that was forked, where torch's threads may be gone).
     kind : {"auto", "general", "reference"}
         Fastest exact form of every layer; without the 8-bit neurons; plain 64-bit
         integers (slow, to compare with).
@@ -81,9 +85,15 @@ class IntegerRunner:
         self.spec = spec
         self.on_overflow = on_overflow
         self.threads = threads
+        self.kind = kind
         with self._threads():
             mode = "wrap" if on_overflow == "raise" else on_overflow
             self._engine = Engine(spec, kind, mode)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Made anew in another process."""
+        made = functools.partial(type(self), threads=self.threads, kind=self.kind)
+        return made, (self.spec, self.on_overflow)
 
     def run(self, x: np.ndarray, batch_size: int = 64, progress: Progress | None = None) -> Trace:
         """Run samples and keep only the output.
@@ -205,10 +215,12 @@ class IntegerRunner:
         import torch
 
         before = torch.get_num_threads()
-        if not self.threads or self.threads == before:
+        # threads do not survive a fork: the child would wait for those of its parent for ever
+        wanted = self.threads or (before if os.getpid() == HOME else 1)
+        if wanted == before:
             yield
             return
-        torch.set_num_threads(self.threads)
+        torch.set_num_threads(wanted)
         try:
             yield
         finally:

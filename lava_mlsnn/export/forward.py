@@ -33,12 +33,15 @@ from lava_mlsnn.export.graph import DATA, Graph, Offence, build, refuse, role_of
 from lava_mlsnn.export.modules import asked, cannot, inner, opaque
 from lava_mlsnn.export.tracer import SAMPLES, Tracer
 from lava_mlsnn.neuron.module import MultiLevelNeuron
+from lava_mlsnn.population.hooks import check_hooks
 from lava_mlsnn.population.population import Population
 from lava_mlsnn.population.synapse import Synapse
 from netx_export.builder import Builder
 from netx_export.errors import UnsupportedLayerError
 
 __all__ = ["trace", "trace_block"]
+
+STEPS = 3  # of a block alone: timesteps that change places are seen
 
 
 def trace(model: torch.nn.Module, timesteps: int) -> Graph:
@@ -90,17 +93,23 @@ def trace(model: torch.nn.Module, timesteps: int) -> Graph:
 def trace_block(block: torch.nn.Module, builder: Builder, name: str) -> Builder:
     """The layers of one block alone, whose source is -1; raises as :func:`trace`."""
     if asked(block):
+        check_hooks(block, "the block", "layers")  # nothing runs them here
         block.layers(builder, name, DATA)  # type: ignore[operator]
         return builder
     first = next((m for m in block.modules() if isinstance(m, Population)), None)
     if first is None:
         raise refuse([Offence(f"layer {name!r}: {type(block).__name__}", cannot(block))])
     shape = next(first._synapses()).in_shape
-    tracer = Tracer(block, (SAMPLES, *shape, 1), 1)
+    tracer = Tracer(block, (SAMPLES, *shape, STEPS), STEPS)
     tracer.alone = True
     graph = tracer.follow()
     if graph is None:
         raise refuse(tracer.problems())
+    if graph.last or graph.factor != 1:
+        raise UnsupportedLayerError(
+            "a block by itself must send what its last neurons send, not a part or a multiple "
+            "of them"
+        )
     return build(graph, builder)
 
 

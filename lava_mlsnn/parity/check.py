@@ -12,7 +12,7 @@ import numpy as np
 from lava_mlsnn.backends import backend_of, traces_of
 from lava_mlsnn.data.dataset import as_labels, check_labels
 from lava_mlsnn.data.samples import draw_samples
-from lava_mlsnn.errors import DataError
+from lava_mlsnn.errors import ConfigError, DataError
 from lava_mlsnn.parity.report import ParityReport, compare
 from lava_mlsnn.runner import IntegerRunner, encode
 from netx_export.spec import NetworkSpec
@@ -68,6 +68,8 @@ def check_parity(
 
     Raises
     ------
+    ConfigError
+        If there is nothing to compare with.
     ParityError
         If the model has other layers than the file.
     """
@@ -77,6 +79,11 @@ def check_parity(
     report = ParityReport()
     runner = IntegerRunner(spec, on_overflow="wrap")
     x = encode(spec, data)
+    if model is None and not lava_samples and not backends:
+        raise ConfigError(
+            "a parity check needs a side to compare the runner with: give model, lava_samples or "
+            "backends"
+        )
     compared: set[str] = set()
     found: dict[tuple[str, str], Any] = {}
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netx_export.errors import FormatError, at
+from netx_export.errors import ConfigError, FormatError, at
 from netx_export.file import schema
 from netx_export.file.atomic import as_path, write_atomic
 from netx_export.file.neurons import write_neuron
@@ -179,6 +179,13 @@ def write_block(
     type ``residual`` that holds them, with ``inputs`` counted inside the block and
     -1 for the layer before it. T stands in each layer whose neurons keep a state.
     """
+    import h5py
+
+    if not isinstance(handle, h5py.Group) or len(handle) or handle.file.mode == "r":
+        raise ConfigError(
+            f"a block is written into an empty group of an h5py file that is open for writing, got "
+            f"{handle!r}; make one with file.create_group('layer/0')"
+        )
     if timesteps is not None:
         timesteps = check_timesteps(timesteps)
     if len(layers) == 1:

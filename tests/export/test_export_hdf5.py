@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from lava_mlsnn import IntegerRunner, ModelConfig, build_model, encode
-from lava_mlsnn.errors import CalibrationError, FormatError, UnsupportedLayerError
+from lava_mlsnn.errors import CalibrationError, ConfigError, FormatError, UnsupportedLayerError
 from lava_mlsnn.export import to_spec
 from lava_mlsnn.slayer import block
 from netx_export import read
@@ -97,3 +97,63 @@ def test_dropout_is_nothing_outside_training() -> None:
     pool = block.Pool(None, (1, 4, 4), 2, payload_max=127)
     blocks = torch.nn.Sequential(block.Input((1, 4, 4)), torch.nn.Dropout(0.5), pool)
     assert [layer.name for layer in to_spec(blocks).layers] == ["0", "2"]
+
+
+class Twice(block.Conv):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x) * 2
+
+
+class Backwards(block.Conv):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x.flip(-1))
+
+
+class Last(block.Conv):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x)[..., -1]
+
+
+@pytest.mark.parametrize("kind", [block.Conv, Twice, Backwards, Last])
+def test_a_block_that_computes_more_than_its_neurons_is_refused(tmp_path: Path, kind: type) -> None:
+    made = kind({"levels": 4}, 2, 3, 3, padding=1, input_size=(7, 5), norm=False)
+    with h5py.File(tmp_path / "a.net", "w") as file:
+        group = file.create_group("layer/1")
+        if kind is block.Conv:
+            made.export_hdf5(group, timesteps=3)
+        else:
+            with pytest.raises(UnsupportedLayerError):
+                made.export_hdf5(group, timesteps=3)
+            assert not len(group)
+
+
+@pytest.mark.parametrize("place", range(5))
+def test_a_hook_that_changes_a_block_is_refused(tmp_path: Path, place: int) -> None:
+    p = {"levels": 4}
+    blocks = torch.nn.Sequential(
+        block.Input((2, 7, 5), 15),
+        block.Conv(p, 2, 3, 3, padding=1, input_size=(7, 5), norm=False),
+        block.Flatten((3, 7, 5)),
+        block.Dense(p, 105, 4, norm=False),
+        block.Output(4, 2),
+    )
+    handle = blocks[place].register_forward_hook(lambda m, x, y: y * 2)
+    with pytest.raises(UnsupportedLayerError):
+        write_groups(blocks, tmp_path / "a.net")
+    handle.remove()
+    write_groups(blocks, tmp_path / "a.net")
+
+
+def test_where_a_block_cannot_be_written_is_said(tmp_path: Path) -> None:
+    made = block.Dense({"levels": 4}, 3, 2, norm=False)
+    with h5py.File(tmp_path / "a.net", "w") as file:
+        made.export_hdf5(file.create_group("layer/0"))
+        for place in (file["layer/0"], file, "layer/0", None, file["layer/0/weight"]):
+            with pytest.raises(ConfigError, match="empty group"):
+                made.export_hdf5(place)
+        file.create_group("layer/1")
+    with (
+        h5py.File(tmp_path / "a.net") as file,
+        pytest.raises(ConfigError, match="open for writing"),
+    ):
+        made.export_hdf5(file["layer/1"])

@@ -11,7 +11,7 @@ import pytest
 import torch
 from small_models import images, small_model, warm
 
-from lava_mlsnn.errors import DataError, ParityError
+from lava_mlsnn.errors import ConfigError, DataError, ParityError
 from lava_mlsnn.export import to_spec
 from lava_mlsnn.parity import check_parity
 from lava_mlsnn.parity.check import training_trace
@@ -179,3 +179,9 @@ def test_unusable_samples_are_a_data_error(model, spec):
         check_parity(spec, np.zeros((1, 1, 5, 5)), model=model)
     with pytest.raises(DataError, match="NaN"):
         check_parity(spec, np.full((1, 1, 6, 5), np.nan), model=model)
+
+
+def test_a_check_with_nothing_to_compare_with_finds_no_difference_to_report():
+    spec = to_spec(small_model(steps=1))
+    with pytest.raises(ConfigError, match="a side to compare"):
+        check_parity(spec, images(spec.input.shape, 2))
