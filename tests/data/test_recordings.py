@@ -61,7 +61,9 @@ def test_dvs_gesture_is_read_and_downsampled(tmp_path):
 def test_recordings_that_are_missing_or_damaged_are_named(tmp_path):
     pytest.importorskip("tonic")
     for name in ("n-mnist", "dvs-gesture", "cifar10-dvs"):
-        with pytest.raises(DataError, match=rf"{name} was not found in .*--download"):
+        with pytest.raises(
+            DataError, match=rf"{name} was not found in .*LAVA_MLSNN_DATA .*--download"
+        ):
             load_dataset(name, root=tmp_path)
     for part in ("Train", "Test"):
         file = tmp_path / "NMNIST" / part / "3" / "1.bin"

@@ -126,7 +126,8 @@ def test_labels_of_cifar_that_do_not_go_with_its_images_are_named(cifar, monkeyp
 
 
 def test_files_that_are_missing_or_damaged_are_named(cifar, tmp_path):
-    with pytest.raises(DataError, match=r"cifar10 was not found whole in .*gone.*--download"):
+    advice = r"LAVA_MLSNN_DATA \('mlsnn train' also takes --data-root, and --download"
+    with pytest.raises(DataError, match=rf"cifar10 was not found whole in .*gone.*{advice}"):
         load_dataset("cifar10", root=tmp_path / "gone")
     file = cifar[0] / "cifar-10-batches-py" / "b2"
     file.write_bytes(file.read_bytes()[:-20])
