@@ -61,11 +61,11 @@ def is_misread(spec: NetworkSpec) -> bool:
     """Whether OpenVINO 2026.4 may compute a convolution of it wrongly, see docs/onnx.md."""
     for _, layer in spec.populations:
         for synapse in layer.synapses:
-            if isinstance(synapse, Conv):
-                narrow = layer.shape[2] == 1 and synapse.stride[1] > synapse.stride[0]
-                if synapse.weight.shape[1] == 1 and narrow:
-                    return True
-                if layer.shape[0] == 1 and len(layer.synapses) > 1:
+            if isinstance(synapse, Conv | ConvTranspose):
+                shapes = spec.layers[synapse.source].shape, layer.shape
+                channels, _, widths = zip(*shapes, strict=True)
+                summed = layer.shape[0] == 1 and len(layer.synapses) > 1
+                if summed or min(channels) == min(widths) == 1:
                     return True
     return False
 
