@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lava_mlsnn.cli.console import Console, Failed
-from lava_mlsnn.cli.data import test_samples
+from lava_mlsnn.cli.data import by_name, test_samples
 from lava_mlsnn.lava.chip import choose_host, run_loihi2
 from lava_mlsnn.loihi2 import programs_of
 from lava_mlsnn.runner import encode
@@ -42,6 +42,7 @@ def run_on_chip(
             "backend": "loihi2",
             "samples": len(y),
             "accuracy": accuracy,
+            "classes": by_name(spec, result.classes),
             "different": result.different,
             "delay": result.delay,
             "timesteps": result.timesteps,

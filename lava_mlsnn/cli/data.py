@@ -17,7 +17,7 @@ from lava_mlsnn.data.load import is_here
 from lava_mlsnn.errors import ConfigError, DataError
 from netx_export.spec import NetworkSpec
 
-__all__ = ["said", "test_samples"]
+__all__ = ["by_name", "said", "test_samples"]
 
 SEED = 0
 
@@ -87,3 +87,9 @@ def _trained_with(spec: NetworkSpec) -> str:
             "--data"
         )
     return name
+
+
+def by_name(spec: NetworkSpec, classes: np.ndarray) -> list[Any]:
+    """Names of predicted classes, or their numbers where the file has no names."""
+    found: list[int] = classes.tolist()
+    return [spec.class_names[c] for c in found] if spec.class_names else found

@@ -13,7 +13,7 @@ from lava_mlsnn.activity import Activity, ActivityMeter
 from lava_mlsnn.backends import backend_of, traces_of
 from lava_mlsnn.checks import shown
 from lava_mlsnn.cli.console import Console, Failed
-from lava_mlsnn.cli.data import test_samples
+from lava_mlsnn.cli.data import by_name, test_samples
 from lava_mlsnn.errors import ConfigError, DataError
 from lava_mlsnn.parity import ParityReport
 from lava_mlsnn.runner import encode
@@ -125,7 +125,7 @@ def run_network(
             "backend": backend,
             "accuracy": accuracy,
             "seconds": seconds,
-            "classes": [spec.class_names[c] for c in classes] if spec.class_names else classes,
+            "classes": by_name(spec, classes),
             **activity.to_dict(),
         }
     )
