@@ -42,7 +42,7 @@ def run_on_chip(
             "backend": "loihi2",
             "samples": len(y),
             "accuracy": accuracy,
-            "classes": by_name(spec, result.classes),
+            "classes": by_name(spec.class_names, result.classes),
             "different": result.different,
             "delay": result.delay,
             "timesteps": result.timesteps,

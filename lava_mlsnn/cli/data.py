@@ -89,7 +89,7 @@ def _trained_with(spec: NetworkSpec) -> str:
     return name
 
 
-def by_name(spec: NetworkSpec, classes: np.ndarray) -> list[Any]:
+def by_name(names: tuple[str, ...], classes: np.ndarray) -> list[Any]:
     """Names of predicted classes, or their numbers where the file has no names."""
     found: list[int] = classes.tolist()
-    return [spec.class_names[c] for c in found] if spec.class_names else found
+    return [names[c] for c in found] if names else found

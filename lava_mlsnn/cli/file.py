@@ -125,7 +125,7 @@ def run_network(
             "backend": backend,
             "accuracy": accuracy,
             "seconds": seconds,
-            "classes": by_name(spec, classes),
+            "classes": by_name(spec.class_names, classes),
             **activity.to_dict(),
         }
     )
