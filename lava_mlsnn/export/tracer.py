@@ -182,6 +182,8 @@ class Tracer:
             sources = (NOWHERE,)
         if any(id(t) not in self._own for t in (*module.parameters(), *module.buffers())):
             self._note(what, "is called with other parameters than its own; set them before")
+        if any(m.training for m in module.modules()):
+            self._note(what, "is set to training by the forward; leave modes to the caller")
         if NOWHERE in sources:
             out = self._nowhere(*shape)
         else:

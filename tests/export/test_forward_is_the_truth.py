@@ -503,6 +503,27 @@ def test_wrapped_and_changed_models_are_what_they_compute():
         to_spec(model)
 
 
+def test_a_forward_that_sets_a_block_to_training_is_refused():
+    class Trains(torch.nn.Module):
+        def __init__(self, part):
+            super().__init__()
+            self.blocks = torch.nn.Sequential(
+                block.Input((3,), 4),
+                block.Dense({"levels": 4}, 3, 2, norm=False),
+                block.Output(2, 2),
+            )
+            self.part = part
+
+        def forward(self, x):
+            self.blocks[self.part].train(self.part > 0)
+            return self.blocks(x)
+
+    to_spec(Trains(0), 1)
+    for part in (1, 2):
+        with pytest.raises(UnsupportedLayerError, match=rf"blocks.{part}'.*set to training"):
+            to_spec(Trains(part).eval(), 1)
+
+
 def test_rates_beside_the_payload():
     class Rated(torch.nn.Module):
         def __init__(self):
