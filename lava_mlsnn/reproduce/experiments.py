@@ -232,14 +232,17 @@ def _start() -> Experiment:
     binary: dict[str, Any] = {**twenty, "levels": 1, "timesteps": 4}
     ours = BARRIERS["integrating"]
     groups = (
-        _group("integrating", f"20 layers, {ours}", DEEP, seeds=2, **twenty, **START,
+        _group("integrating", f"20 layers, {ours}", DEEP, seeds=3, **twenty, **START,
                barrier="integrating"),
-        _group("sew", "20 layers, SEW-ADD", DEEP, seeds=2, **twenty, **START, barrier="sew"),
+        _group("sew", "20 layers, SEW-ADD", DEEP, seeds=3, **twenty, **START, barrier="sew"),
         _group("integrating-former", f"20 layers, {ours}, former start", DEEP, **twenty,
                barrier="integrating"),
         _group("sew-former", "20 layers, SEW-ADD, former start", DEEP, **twenty, barrier="sew"),
         _group("deep", f"34 layers, {ours}", DEEP, seeds=1, **deep, **START,
                barrier="integrating"),
+        _group("deep-sew", "34 layers, SEW-ADD", DEEP, seeds=1, **deep, **START, barrier="sew"),
+        _group("deep-plain", f"34 layers, {ours}, images not shifted", RECIPES["plain"], seeds=1,
+               **deep, **START, barrier="integrating"),
         _group("deep-former", f"34 layers, {ours}, former start", DEEP, seeds=2, **deep,
                barrier="integrating"),
         _group("deep-sew-former", "34 layers, SEW-ADD, former start", DEEP, seeds=2, **deep,
@@ -263,6 +266,8 @@ def _start() -> Experiment:
             fewer(r, "integrating", "sew-former", ENTERING, 0.75,
                   "25 % fewer than in SEW-ADD with the former start"),
             reaches(r, "deep", 97, "34 layers"),
+            reaches(r, "deep-plain", 97, "34 layers, images not shifted (the default recipe),"),
+            not_below(r, "deep", "deep-sew", "34 layers are not below SEW-ADD"),
             reaches(r, "t4", 96, "20 layers at T = 4, N = 1"),
         ]  # fmt: skip
 
