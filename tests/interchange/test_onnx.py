@@ -64,7 +64,8 @@ def is_misread(spec: NetworkSpec) -> bool:
             if isinstance(synapse, Conv | ConvTranspose):
                 shapes = spec.layers[synapse.source].shape, layer.shape
                 channels, _, widths = zip(*shapes, strict=True)
-                summed = layer.shape[0] == 1 and len(layer.synapses) > 1
+                thin = layer.shape[0] == 1 or synapse.geometry.inner == 1
+                summed = thin and len(layer.synapses) > 1
                 if summed or min(channels) == min(widths) == 1:
                     return True
     return False
