@@ -52,7 +52,7 @@ def test_the_gain_is_one_over_the_number_of_identity_shortcuts(arch):
         assert torch.equal(norm.weight, torch.full_like(norm.weight, wanted))
 
 
-@settings(max_examples=20)
+@settings(deadline=None, max_examples=20)
 @given(
     barrier=st.sampled_from(BARRIERS),
     gain=st.none() | st.floats(0.01, 2),
