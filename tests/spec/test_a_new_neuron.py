@@ -86,6 +86,7 @@ REFUSE = {
     "energy.structure.structure",
     "energy.twin.Twin",
     "file.writer.file_image",
+    "interchange.onnx.onnx_model",
     "lava.run.run_lava, floating",
     "lava.run.run_lava, per layer",
     "loihi2.program.programs.allocations_of",

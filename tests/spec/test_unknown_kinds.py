@@ -122,7 +122,9 @@ CONSUMERS = {
     "loihi2.program.programs.programs_of": lazily(
         "lava_mlsnn.loihi2.program.programs", "programs_of"
     ),
-    "parity.check.check_parity": lambda spec: lava_mlsnn.check_parity(spec, X),
+    "parity.check.check_parity": lambda spec: lava_mlsnn.check_parity(
+        spec, X, backends=["reference"]
+    ),
     "runner.IntegerRunner": lambda spec: runner(spec, "auto"),
     "runner.IntegerRunner, general": lambda spec: runner(spec, "general"),
     "runner.IntegerRunner, reference": lambda spec: runner(spec, "reference"),
