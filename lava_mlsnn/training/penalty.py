@@ -54,7 +54,9 @@ class EventPenalty:
         assert isinstance(synapse, Synapse)
         work = synapse.products
         self._synapses += work
-        self._terms.append(x.clamp(max=1).sum() * (work / math.prod(synapse.in_shape)))
+        # not clamp: since torch 2.14 it has no gradient at its ends
+        events = x.where(x <= 1, torch.ones_like(x))
+        self._terms.append(events.sum() * (work / math.prod(synapse.in_shape)))
 
     def take(self, samples: int) -> torch.Tensor:
         """The penalty of the forward since the last call, for a batch of so many samples.

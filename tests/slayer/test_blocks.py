@@ -206,6 +206,13 @@ def test_weight_bits_and_scaling_reach_the_integers():
     assert len(made.population.integers().weights[0].unique()) <= 7
 
 
+def test_black_and_white_pixels_have_a_gradient():
+    """Whatever torch's clamp gives at its ends."""
+    x = torch.tensor([[-0.5, 0.0, 1.0, 1.5]])[..., None].requires_grad_()
+    block.Input((4,), levels=15, gain=15.0)(x).sum().backward()
+    assert x.grad.flatten().tolist() == [0, 15, 15, 0]
+
+
 def test_input_rounds_clips_and_passes_the_gradient_where_it_does_not_saturate():
     made = block.Input((4,), 3, 2.0, signed=True)
     x = torch.tensor([[-9.0, -0.25, 0.26, 9.0]])[..., None].requires_grad_()

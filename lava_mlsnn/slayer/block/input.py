@@ -77,6 +77,8 @@ class Input(Block):
         scaled = x.detach().double() * self.gain
         z = scaled.add_(0.5).floor_().clamp_(low, self.levels).to(torch.float32)
         if x.requires_grad:
-            soft = (x * self.gain).clamp(low, self.levels)
+            # not clamp: since torch 2.14 it has no gradient at its ends, where black and white are
+            soft = x * self.gain
+            soft = soft.where((low <= soft) & (soft <= self.levels), z.to(soft.dtype))
             z = soft + (z - soft).detach()
         return self.logged(z.expand(*z.shape[:-1], timesteps) if static else z)
