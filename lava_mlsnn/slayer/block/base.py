@@ -11,12 +11,13 @@ from lava_mlsnn.errors import ConfigError
 from lava_mlsnn.export import export_block
 from lava_mlsnn.neuron.module import MultiLevelNeuron
 from lava_mlsnn.population.population import Population
-from lava_mlsnn.population.synapse import Synapse
+from lava_mlsnn.population.quantise import Scaling
+from lava_mlsnn.population.synapse import Hook, Synapse
 
 if TYPE_CHECKING:
     import h5py
 
-__all__ = ["Block", "PopulationBlock", "make_neuron"]
+__all__ = ["Block", "PopulationBlock", "SpikingBlock", "make_neuron"]
 
 NEURON_KEYS = (
     "threshold",
@@ -109,3 +110,20 @@ class PopulationBlock(Block):
     def forward(self, x: torch.Tensor) -> Any:
         """NC[HW]T in, NC[HW]T out."""
         return self.logged(self.population(x))
+
+
+class SpikingBlock(PopulationBlock):
+    """A block of one synapse into multi-level neurons."""
+
+    def __init__(
+        self,
+        synapse: Synapse,
+        neuron_params: Mapping[str, Any],
+        pre_hook_fx: Hook | None,
+        scaling: Scaling | None,
+        count_log: bool,
+    ) -> None:
+        synapse.pre_hook_fx = pre_hook_fx
+        neuron = make_neuron(neuron_params)
+        super().__init__(Population([synapse], neuron, scaling or Scaling()), count_log)
+        self.payload_max = neuron.levels

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lava_mlsnn.population.population import Population
 from lava_mlsnn.population.quantise import Scaling
 from lava_mlsnn.population.synapse import ConvSynapse, ConvTSynapse, Hook, pair
-from lava_mlsnn.slayer.block.base import PopulationBlock, make_neuron
+from lava_mlsnn.slayer.block.base import SpikingBlock
 from netx_export.spec.kernels import Pair
 
 __all__ = ["Conv", "ConvT"]
 
 
-class Conv(PopulationBlock):
+class Conv(SpikingBlock):
     """Convolution, BatchNorm and multi-level neuron: (N, C, H, W, T) to (N, C', H', W', T).
 
     Parameters
@@ -55,13 +54,10 @@ class Conv(PopulationBlock):
         synapse = ConvSynapse(
             shape, out_features, kernel_size, stride, padding, dilation, groups, weight_scale, norm
         )
-        synapse.pre_hook_fx = pre_hook_fx
-        neuron = make_neuron(neuron_params)
-        super().__init__(Population([synapse], neuron, scaling or Scaling()), count_log)
-        self.payload_max = neuron.levels
+        super().__init__(synapse, neuron_params, pre_hook_fx, scaling, count_log)
 
 
-class ConvT(PopulationBlock):
+class ConvT(SpikingBlock):
     """Transposed convolution, BatchNorm and multi-level neuron, as torch's ``ConvTranspose2d``.
 
     Parameters
@@ -110,7 +106,4 @@ class ConvT(PopulationBlock):
             norm,
             output_padding=output_padding,
         )
-        synapse.pre_hook_fx = pre_hook_fx
-        neuron = make_neuron(neuron_params)
-        super().__init__(Population([synapse], neuron, scaling or Scaling()), count_log)
-        self.payload_max = neuron.levels
+        super().__init__(synapse, neuron_params, pre_hook_fx, scaling, count_log)

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lava_mlsnn.population.population import Population
 from lava_mlsnn.population.quantise import Scaling
 from lava_mlsnn.population.synapse import DenseSynapse, Hook
-from lava_mlsnn.slayer.block.base import PopulationBlock, make_neuron
+from lava_mlsnn.slayer.block.base import SpikingBlock
 
 __all__ = ["Dense"]
 
 
-class Dense(PopulationBlock):
+class Dense(SpikingBlock):
     """Dense synapse, BatchNorm and multi-level neuron: (N, F_in, T) to (N, F_out, T).
 
     Parameters
@@ -47,7 +46,4 @@ class Dense(PopulationBlock):
         scaling: Scaling | None = None,
     ) -> None:
         synapse = DenseSynapse(in_neurons, out_neurons, weight_scale, norm)
-        synapse.pre_hook_fx = pre_hook_fx
-        neuron = make_neuron(neuron_params)
-        super().__init__(Population([synapse], neuron, scaling or Scaling()), count_log)
-        self.payload_max = neuron.levels
+        super().__init__(synapse, neuron_params, pre_hook_fx, scaling, count_log)
