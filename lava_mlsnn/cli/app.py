@@ -15,6 +15,7 @@ from lava_mlsnn.cli.fields import Fields, with_fields
 from lava_mlsnn.models.config import ModelConfig
 from lava_mlsnn.training.config import TrainConfig
 from lava_mlsnn.training.recipes import RECIPES
+from lava_mlsnn.zoo import network_file
 
 __all__ = ["app"]
 
@@ -140,7 +141,12 @@ def train(
 @guarded
 def export(
     source: Annotated[
-        Path, typer.Argument(help="model.pt of 'mlsnn train'; with --to onnx a network file, too.")
+        Path,
+        typer.Argument(
+            metavar="SOURCE",
+            parser=network_file,
+            help="model.pt of 'mlsnn train'; with --to onnx a network file or zoo:NAME, too.",
+        ),
     ],
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="File to write (default: network.<format>).")
@@ -283,6 +289,24 @@ def info(file: o.FileArgument, as_json: o.Json = False) -> None:
     from lava_mlsnn.cli.file import run_info
 
     run_info(Console(as_json), file)
+
+
+@app.command()
+@guarded
+def zoo(
+    name: Annotated[str, typer.Argument(help="A network; none: list all.")] = "",
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Copy the network to this file.")
+    ] = None,
+    as_json: o.Json = False,
+) -> None:
+    """List trained networks, or show the card of one.
+
+    'mlsnn run zoo:NAME' runs one; they come with a checkout of the source code.
+    """
+    from lava_mlsnn.cli.zoo import run_zoo
+
+    run_zoo(Console(as_json), name, out)
 
 
 @app.command()

@@ -7,10 +7,18 @@ from typing import Annotated
 
 import typer
 
+from lava_mlsnn.zoo import network_file
+
 __all__ = ["Data", "DataRoot", "Download", "FileArgument", "FileData", "Json", "Out", "Samples"]
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
-FileArgument = Annotated[Path, typer.Argument(help="A NetX network file (.net).")]
+FileArgument = Annotated[
+    Path,
+    typer.Argument(
+        parser=network_file,
+        help="A NetX network file (.net), or zoo:NAME ('mlsnn zoo' lists the names).",
+    ),
+]
 Out = Annotated[Path, typer.Option("--out", help="Folder for the results.")]
 Data = Annotated[
     str,

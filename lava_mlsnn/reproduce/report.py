@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from lava_mlsnn.errors import ConfigError
+from lava_mlsnn.models import ModelConfig
 from lava_mlsnn.reproduce.figures import draw
 from lava_mlsnn.reproduce.page import page
 from lava_mlsnn.reproduce.records import finished, network_of
+from lava_mlsnn.reproduce.run import structure_of
 from lava_mlsnn.reproduce.tables import COLUMNS, ROWS, markdown
 from lava_mlsnn.reproduce.trial import Claim, Experiment, Results
+from lava_mlsnn.zoo import LARGEST, add_network, write_index
 from netx_export.file.atomic import make_folder, write_atomic
 
 __all__ = ["results_of", "write_report"]
@@ -22,7 +25,6 @@ TITLES = {
     "activity": "Activity, per sample",
     "energy": "Energy, nJ per sample (analytical model)",
 }
-LARGEST = 5_000_000  # bytes of a network that is kept
 
 
 def results_of(experiment: Experiment, work: Path) -> Results:
@@ -38,9 +40,7 @@ def complete(experiment: Experiment, results: Results) -> bool:
     return all(len(results[g.name]) == g.seeds for g in experiment.groups)
 
 
-def write_report(
-    experiments: Sequence[Experiment], work: Path, out: Path, keep_networks: bool = True
-) -> Path:
+def write_report(experiments: Sequence[Experiment], work: Path, out: Path) -> Path:
     """Write what is finished; an experiment without any record is left out.
 
     Parameters
@@ -74,7 +74,6 @@ def write_report(
         )
     make_folder(out / "networks")
     parts = []
-    kept: list[tuple[str, Mapping[str, Any]]] = []
     for experiment, results in found:
         whole = complete(experiment, results)
         claims = experiment.judge(results) if whole else []
@@ -89,10 +88,8 @@ def write_report(
             out / f"{experiment.name}.md", _markdown(experiment, results, claims, whole).encode()
         )
         parts.append((experiment, results, claims, whole, plots))
-        if keep_networks:
-            kept += _keep(experiment, results, work, out / "networks")
-    if kept:
-        write_atomic(out / "networks" / "README.md", _card(kept).encode())
+        _keep(experiment, results, work, out / "networks")
+    write_index(out / "networks")
     return write_atomic(out / "report.html", page(parts).encode())
 
 
@@ -134,11 +131,8 @@ def _markdown(experiment: Experiment, results: Results, claims: list[Claim], who
     return "\n".join(lines) + "\n"
 
 
-def _keep(
-    experiment: Experiment, results: Results, work: Path, out: Path
-) -> list[tuple[str, Mapping[str, Any]]]:
-    """Copy networks of first seeds that the experiment keeps; (file name, record) of each."""
-    found = []
+def _keep(experiment: Experiment, results: Results, work: Path, folder: Path) -> None:
+    """Copy networks of first seeds that the experiment keeps, each with its card."""
     for group in experiment.groups:
         trial = group.trials()[0]
         record = next((r for r in results[group.name] if r["key"] == trial.key), None)
@@ -146,36 +140,5 @@ def _keep(
             continue
         content = network_of(trial, record, work)
         if len(content) <= LARGEST:
-            name = f"{experiment.name}-{group.name}.net"
-            write_atomic(out / name, content)
-            found.append((name, record))
-    return found
-
-
-def _card(kept: list[tuple[str, Mapping[str, Any]]]) -> str:
-    rows = [
-        [
-            name,
-            record["data"],
-            f"{100 * record['accuracy']['integer']:.2f}",
-            str(record["samples"]),
-            f"{record['parameters']:,}",
-            record["commit"],
-            record["network"]["sha256"][:16],
-        ]
-        for name, record in kept
-    ]
-    table = markdown(
-        ["file", "data", "accuracy, %", "test samples", "parameters", "commit", "sha256"], rows
-    )
-    return f"""# Networks of the report
-
-Exported integers of seed 0. `mlsnn run FILE` gives the accuracy in the table again, `mlsnn info
-FILE --json` prints configuration and recipe from the file's provenance. Trained to be compared with
-each other, not for the best accuracy, and of no use for decisions about people.
-
-Digits: 450 held-out images of scikit-learn's 1,797. CIFAR-10: the 8,000 test images of the
-re-encoded JPEG files, so `--data FOLDER`. License: BSD-3-Clause, as the project.
-
-{table}
-"""
+            named = structure_of(ModelConfig.from_stored(record["model"]))
+            add_network(folder, f"{experiment.name}-{group.name}", content, {**named, **record})

@@ -25,7 +25,7 @@ from lava_mlsnn.reproduce.trial import Trial
 from lava_mlsnn.runner import IntegerRunner, encode
 from netx_export.file.atomic import make_folder, write_atomic
 
-__all__ = ["run_trial"]
+__all__ = ["measure", "run_trial", "structure_of", "where"]
 
 CHECKPOINT = "model.pt"
 Progress = Callable[[int, int], None]
@@ -54,7 +54,6 @@ def run_trial(
         whole test split, activity per sample, energy in nJ per sample and machine, and
         where all this comes from.
     """
-    from lava_mlsnn.training.evaluate import accuracy
     from lava_mlsnn.training.loop import train
     from netx_export import export_model
 
@@ -96,34 +95,62 @@ def run_trial(
     }
     path = folder / NETWORK
     spec = export_model(model, path, provenance=provenance)
-    right, activity, energy = _measure(spec, dataset)
     record = {
         "key": trial.key,
         "data": trial.data,
-        "data_sha256": fingerprint(dataset),
         "model": trial.model,
         "recipe": asdict(trial.recipe),
         "seed": trial.recipe.seed,
-        "samples": len(dataset.y_test),
-        "accuracy": {
-            "integer": right,
-            "float": accuracy(model, dataset.x_test, dataset.y_test, "float"),
-        },
-        "activity": activity,
-        "energy_nj": energy,
-        "parameters": sum(p.numel() for p in model.parameters()),
         "training_seconds": seconds,
-        "network": {
-            "bytes": path.stat().st_size,
-            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-        },
+        **measure(model, spec, path, dataset),
         **origin,
     }
     write_atomic(folder / RECORD, (json.dumps(record, indent=1) + "\n").encode())
     return record
 
 
-def _measure(spec: Any, dataset: Dataset) -> tuple[float, dict[str, Any], dict[str, float]]:
+def structure_of(config: ModelConfig) -> dict[str, Any]:
+    """What a card says of a network's structure."""
+    return {"architecture": config.arch, "levels": config.levels, "timesteps": config.timesteps}
+
+
+def measure(model: Any, spec: Any, path: Path, dataset: Dataset) -> dict[str, Any]:
+    """What a record says of a network: accuracies, activity, energy, size and SHA-256.
+
+    Parameters
+    ----------
+    model : MultiLevelNetwork
+        Trained.
+    spec : NetworkSpec
+        Its exported integers.
+    path : Path
+        The file that they lie in.
+    dataset : Dataset
+        Its whole test split is run.
+    """
+    from lava_mlsnn.training.evaluate import accuracy
+
+    right, activity, energy = _of_integers(spec, dataset)
+    return {
+        "data_sha256": fingerprint(dataset),
+        "samples": len(dataset.y_test),
+        "accuracy": {
+            "integer": right,
+            "float": accuracy(
+                model, dataset.x_test, dataset.y_test, "float", class_names=dataset.classes
+            ),
+        },
+        "activity": activity,
+        "energy_nj": energy,
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "network": {
+            "bytes": path.stat().st_size,
+            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        },
+    }
+
+
+def _of_integers(spec: Any, dataset: Dataset) -> tuple[float, dict[str, Any], dict[str, float]]:
     """Accuracy, activity and energy of the exported integers over the test split."""
     payload = encode(spec, dataset.x_test)
     runner, meter, right, done = IntegerRunner(spec, threads=1), ActivityMeter(spec), 0, 0

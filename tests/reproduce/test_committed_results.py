@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from lava_mlsnn.data import load_dataset
 from lava_mlsnn.reproduce import EXPERIMENTS
 from lava_mlsnn.runner import IntegerRunner, encode
+from lava_mlsnn.zoo import cards, write_index
 from netx_export import read
 
 RESULTS = Path(__file__).parents[2] / "results"
@@ -19,14 +21,15 @@ pytestmark = pytest.mark.timeout(240)
 
 
 def record_of(file):
-    """The record of a kept network: seed 0 of its group."""
+    """The card of a network; of an experiment's also the record of seed 0 of its group."""
+    card = json.loads(file.with_suffix(".json").read_text())
     for experiment in EXPERIMENTS.values():
         for group in experiment.groups:
             if file.name == f"{experiment.name}-{group.name}.net":
                 content = json.loads((RESULTS / f"{experiment.name}.json").read_text())
                 found = next(g for g in content["groups"] if g["name"] == group.name)
-                return found["trials"][0]
-    raise AssertionError(f"{file.name} belongs to no experiment")
+                assert card == {**card, **found["trials"][0]}
+    return card
 
 
 @pytest.mark.parametrize("name", sorted(EXPERIMENTS))
@@ -58,6 +61,13 @@ def test_kept_networks_have_the_reported_accuracy(file):
     assert abs(found - record["accuracy"]["integer"]) <= allowed
 
 
-def test_networks_are_small_and_on_their_card():
-    card = (RESULTS / "networks" / "README.md").read_text()
-    assert NETWORKS and all(f.name in card and f.stat().st_size < 5_000_000 for f in NETWORKS)
+def test_networks_are_small_and_have_a_card():
+    assert NETWORKS and all(f.stat().st_size < 5_000_000 for f in NETWORKS)
+    assert [f.stem for f in NETWORKS] == list(cards())
+
+
+def test_the_table_of_networks_is_that_of_their_cards(tmp_path):
+    for file in NETWORKS:
+        shutil.copy(file.with_suffix(".json"), tmp_path)
+    table = (RESULTS / "networks" / "README.md").read_text()
+    assert write_index(tmp_path).read_text() == table, "write_index of lava_mlsnn.zoo"

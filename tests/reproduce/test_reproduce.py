@@ -189,7 +189,7 @@ def test_the_report_is_whole_self_contained_and_escaped(work, tmp_path):
     assert shown in (tmp_path / "out" / "tiny.md").read_text() and shown in html
     card = (tmp_path / "out" / "networks" / "README.md").read_text()
     kept = sorted(p.name for p in (tmp_path / "out" / "networks").glob("*.net"))
-    assert kept == ["tiny-a.net", "tiny-b.net"] and all(name in card for name in kept)
+    assert kept == ["tiny-a.net", "tiny-b.net"] and all(f"| {n[:-4]} |" in card for n in kept)
     assert read(tmp_path / "out" / "networks" / "tiny-b.net").timesteps == 1
 
 
