@@ -172,5 +172,9 @@ def export_block(block: torch.nn.Module, handle_: h5py.Group, timesteps: int | N
     if timesteps is None:
         with suppress(ConfigError):  # not known: readers ask for it
             timesteps = sample_length(block)
+    elif timesteps > 1 and any(isinstance(m, Population) and m.takes for m in block.modules()):
+        raise UnsupportedLayerError(
+            f"{type(block).__name__} is exact at T = 1 alone, got T = {timesteps}"
+        )
     layers = [(layer.name.removeprefix(f"{name}."), layer) for layer in builder.layers]
     write_block(handle_, layers, timesteps)

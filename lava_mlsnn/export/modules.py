@@ -22,7 +22,7 @@ from netx_export.errors import UnsupportedLayerError
 __all__ = ["WRAPPERS", "asked", "cannot", "inner", "opaque", "set_aside"]
 
 HINTS = {
-    "MaxPool2d": "max pooling has no exact synapse in Lava; use block.Pool or a stride",
+    "MaxPool2d": "use block.MaxPool, exact at T = 1, or block.Pool",
     "ReLU": "use a block with a multi-level neuron, which is a quantised ReLU at T = 1",
     "Conv2d": "use block.Conv, which folds BatchNorm and rounds to 8 bits",
     "Linear": "use block.Dense, or block.Output for the scores",

@@ -50,7 +50,7 @@ WHY = {
     "sum": "has no exact counterpart; block.Output adds up over T, block.Pool over windows",
     "softmax": "has no exact counterpart; apply it outside the model, to the scores",
     "pad": "has no exact counterpart; use the padding of block.Conv",
-    "max_pool": "has no exact counterpart in Lava; use block.Pool or a stride",
+    "max_pool": "has no exact counterpart; use block.MaxPool, exact at T = 1, or block.Pool",
     "avg_pool": "has no exact counterpart; use block.Pool",
     "": "has no exact counterpart; do it outside the model, or in a block",
 }

@@ -220,10 +220,27 @@ class Tracer:
         population = _neurons(module)
         if population is None:
             return
+        if population.takes is not None and not self.alone:
+            self._takes(population.takes, sources[0])
         for synapse, source in zip(population._synapses(), sources, strict=True):
             got = self._shape(source)[1:-1]
             if got != tuple(synapse.in_shape):
                 self._note(what, f"is built for a source of shape {synapse.in_shape}, gets {got}")
+
+    def _takes(self, takes: tuple[int, int], source: int) -> None:
+        """Note what a block that computes on payloads alone cannot take."""
+        name = self.path[-1]
+        what = f"layer {name!r}: {type(self.model.get_submodule(name)).__name__}"
+        payload = self.nodes[source].payload
+        if self.timesteps > 1:
+            self._note(what, f"is exact at T = 1 alone, got T = {self.timesteps}; use block.Pool")
+        if payload is None:
+            self._note(what, "gets membranes, not spikes; put it behind neurons")
+        elif payload[0] < takes[0] or payload[1] > takes[1]:
+            low, high = payload
+            self._note(
+                what, f"is built for payloads in 0..{takes[1]} (payload_max), gets {low}..{high}"
+            )
 
     def _payload(self, module: torch.nn.Module, sources: tuple[int, ...]) -> tuple[int, int] | None:
         if DATA in sources:

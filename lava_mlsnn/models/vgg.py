@@ -14,7 +14,7 @@ __all__ = ["vgg_blocks"]
 def vgg_blocks(config: ModelConfig) -> OrderedDict[str, b.Block]:
     """3x3 convolutions with 2x2 pooling, then one hidden dense layer and scores.
 
-    Max pooling has no exact synapse in Lava: ``pool="avg"`` averages and fires
+    Max pooling is exact at T = 1 alone: ``pool="avg"`` averages and fires
     again, ``pool="stride"`` gives the convolution before it a stride of 2. Pools
     that the image is too small for are left out.
     """

@@ -33,6 +33,8 @@ class Exported(torch.nn.Module):
     num_message_bits: int
     shape: tuple[int, ...]
     ceiling: tuple[float, ...] | None
+    # payloads that its first source may send, at T = 1 alone; None: any, at every T
+    takes: tuple[int, int] | None = None
 
     @abstractmethod
     def integers(self) -> Integers:

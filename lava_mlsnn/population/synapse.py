@@ -30,6 +30,7 @@ __all__ = [
     "ConvTSynapse",
     "DenseSynapse",
     "IdentitySynapse",
+    "PickSynapse",
     "PoolSynapse",
     "Synapse",
     "pair",
@@ -405,3 +406,35 @@ class PoolSynapse(Synapse):
         """A convolution of each channel by itself, constant weight; see :class:`Synapse`."""
         kernel = np.broadcast_to(weight.reshape(-1, 1, 1, 1), (self.groups, 1, *self.kernel_size))
         return Conv(source, kernel.copy(), exponent, self.stride, groups=self.groups)
+
+
+class PickSynapse(Synapse):
+    """Sums and differences of pixels, each channel by itself: no weight that is trained.
+
+    ``taps`` is a kernel (kH, kW) of -1, 0 and 1.
+    """
+
+    taps: torch.Tensor
+
+    def __init__(self, in_shape: Shape, taps: torch.Tensor, stride: Pair, padding: Pair) -> None:
+        self.stride, self.padding = stride, padding
+        size = (in_shape[1], in_shape[2])
+        kernel = (taps.shape[0], taps.shape[1])
+        out = conv_output_size(size, kernel, stride, padding, (1, 1))
+        super().__init__(in_shape, (in_shape[0], *out))
+        self.register_buffer("taps", taps, persistent=False)
+        self.area = int(taps.abs().sum())  # pixels that are summed
+
+    def apply_weight(self, x: torch.Tensor, weight: torch.Tensor | None) -> torch.Tensor:
+        """Cross-correlation with the taps, times a weight per channel if given."""
+        kernel = self.taps.to(x.dtype).expand(self.shape[0], 1, *self.taps.shape)
+        if any(self.padding):  # not the convolution's: windows may lie in the padding
+            (rows, columns) = self.padding
+            x = F.pad(x, (columns, columns, rows, rows))
+        y = F.conv2d(x, kernel, None, self.stride, groups=self.shape[0])
+        return y if weight is None else y * weight.reshape(-1, 1, 1)
+
+    def exported(self, source: int, weight: np.ndarray, exponent: int) -> SynapseSpec:
+        """A convolution of each channel by itself; see :class:`Synapse`."""
+        kernel = weight.reshape(-1, 1, 1, 1) * self.taps.cpu().numpy()
+        return Conv(source, kernel, exponent, self.stride, self.padding, groups=self.shape[0])

@@ -188,7 +188,7 @@ LAYERS: dict[str, Callable[[Node, Place], Layer]] = {
 }
 
 REFUSED = {
-    "pool": "stock Lava cannot run it either; train with block.Pool or a strided convolution",
+    "pool": "stock Lava cannot run it either; train with block.Pool or block.MaxPool",
     "convT": "stock Lava cannot run transposed convolutions either",
     "unpool": "stock Lava cannot run it either",
     "average": "Lava has no averaging layer; leave it out and average the output afterwards",

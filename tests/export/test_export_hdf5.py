@@ -77,7 +77,7 @@ def test_a_residual_block_reads_only_itself_and_its_input(tmp_path: Path, source
 @pytest.mark.parametrize(
     ("module", "hint"),
     [
-        (torch.nn.MaxPool2d(2), "use block.Pool or a stride"),
+        (torch.nn.MaxPool2d(2), "use block.MaxPool"),
         (torch.nn.ReLU(), "multi-level neuron"),
         (torch.nn.Conv2d(1, 1, 1), "use block.Conv"),
         (torch.nn.GRU(1, 1), "use the blocks of"),

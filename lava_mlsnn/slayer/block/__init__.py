@@ -5,6 +5,7 @@ from lava_mlsnn.slayer.block.conv import Conv, ConvT
 from lava_mlsnn.slayer.block.dense import Dense
 from lava_mlsnn.slayer.block.flatten import Flatten
 from lava_mlsnn.slayer.block.input import Input
+from lava_mlsnn.slayer.block.max_pool import MaxPool
 from lava_mlsnn.slayer.block.output import Output
 from lava_mlsnn.slayer.block.pool import Pool
 from lava_mlsnn.slayer.block.residual import BARRIERS, Residual
@@ -18,6 +19,7 @@ __all__ = [
     "Dense",
     "Flatten",
     "Input",
+    "MaxPool",
     "Output",
     "Pool",
     "PopulationBlock",
