@@ -1,6 +1,7 @@
 # make setup   an environment in .venv (once; at once when it is up to date)
 # make demo    train, export, run in Lava, compare; results in OUT (default: demo)
 # make test    lint, types and tests, also on a newer Python without Lava (make test-newer)
+# make docs    the documentation as a site, tutorials run and rendered, into docs/_build/html
 # make bench   speed and memory beside other libraries, into benchmarks/results
 # Variables: PYTHON (a Python 3.10), PYTHON_NEWER (3.11 to 3.13), VENV (default .venv),
 #   UV (a uv, or "no" for pip alone), OUT, PYTEST_ARGS, BENCH_ARGS
@@ -12,7 +13,7 @@ OUT ?= demo
 PYTEST_ARGS ?= -n 2 --dist loadfile
 
 # not ".": scripts that users put into the checkout are their own
-SOURCES := benchmarks lava_mlsnn netx_export tests tools tutorials
+SOURCES := benchmarks docs lava_mlsnn netx_export tests tools tutorials
 BIN := $(VENV)/bin
 
 export VENV
@@ -20,7 +21,9 @@ ifdef PYTHON
 export PYTHON
 endif
 
-.PHONY: help setup demo test test-newer bench lint clean
+.PHONY: help setup demo test test-newer docs docs-check bench lint clean
+
+SITE := $(BIN)/python -m sphinx -q -W --keep-going -b html -d docs/_build/doctrees docs docs/_build/html
 
 help:
 	@sed -n 's/^# \{0,1\}//p;/^$$/q' Makefile
@@ -39,10 +42,17 @@ lint: setup
 
 test: lint
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
-	@$(MAKE) --no-print-directory test-newer
+	@$(MAKE) --no-print-directory docs-check test-newer
 
 test-newer:
 	@PYTEST_ARGS="$(PYTEST_ARGS)" PYTHON_NEWER="$(PYTHON_NEWER)" bash tools/test_newer.sh
+
+docs: setup
+	$(SITE)
+	@echo "docs/_build/html/index.html"
+
+docs-check: setup     # the tutorials were run by the tests
+	MLSNN_DOCS_RUN=no $(SITE)
 
 # The other libraries get environments of their own; one that cannot be made is listed.
 bench: setup
@@ -50,5 +60,5 @@ bench: setup
 	@$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
 clean:
-	rm -rf .venv .venv-bench .venv-newer .bench demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-bench .venv-newer .bench demo build dist docs/_build docs/reference docs/tutorials .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find benchmarks lava_mlsnn netx_export tests tools -type d -name __pycache__ -prune -exec rm -rf {} +

@@ -14,8 +14,8 @@ cd "$root"
 venv=${VENV:-.venv}
 case $venv in /*) ;; *) venv=$root/$venv ;; esac
 stamp=$venv/.setup-stamp mine=$venv/.made-by-setup log=$venv/setup.log
-versions=3.10 modules="'lava', " held="-c constraints.txt" build="-b constraints.txt"
-[ "${NEWER:-}" = yes ] && versions="3.13 3.12 3.11" modules="" held="--upgrade" build=""
+versions=3.10 modules="'lava', 'sphinx', " held="-c constraints.txt" build="-b constraints.txt" extras=test,docs
+[ "${NEWER:-}" = yes ] && versions="3.13 3.12 3.11" modules="" held="--upgrade" build="" extras=test
 needed="venv, ensurepip, ssl, zlib, ctypes, bz2, lzma"
 uv=${UV:-$(command -v uv || true)}
 
@@ -105,7 +105,7 @@ get_uv() {
 
 install_by_uv() {
     get_uv "$venv/bin/python" &&
-        "$uv" pip install --python "$venv/bin/python" --compile-bytecode $held $build -e '.[test]' </dev/null
+        "$uv" pip install --python "$venv/bin/python" --compile-bytecode $held $build -e ".[$extras]" </dev/null
 }
 
 install_by_pip() {      # the build backend first, held too, so that no second, unheld one is fetched

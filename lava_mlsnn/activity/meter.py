@@ -29,7 +29,7 @@ T = TypeVar("T", bound="Trace")
 class ActivityMeter:
     """Adds up the activity of traced batches.
 
-    For a layer with payloads z(n, i, t) of n samples, neurons i and timesteps t
+    For a layer with payloads z(n, i, t) of n samples, neurons i and timesteps t::
 
         events[i]  = sum over n, t of [z != 0]
         payload[i] = sum over n, t of |z|

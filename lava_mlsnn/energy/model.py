@@ -83,14 +83,13 @@ def zero_skip_energy(
 
     A neuron's activation is not 0 if it sends in any timestep: exactly the ANN's at
     T = 1, and for T > 1 an approximation, since the ANN of N T levels is another function.
+    Other parameters, errors and source as :func:`snn_energy`. ``as_published`` is
+    refused: the original has no such machine.
 
     Parameters
     ----------
     activity : Activity or None
         None: no zero is skipped (the dense ANN of N T levels).
-
-    Other parameters, errors and source as :func:`snn_energy`. ``as_published`` is
-    refused: the original has no such machine.
     """
     c, chosen = _choices(constants, design)
     if chosen.as_published:

@@ -146,7 +146,7 @@ def test_second_run_does_nothing_but_what_other_dependencies_ask(ready: Machine)
 def test_who_installs_and_what_holds_it(machine: Machine) -> None:
     asked = machine.root / "calls"
     machine.setup()
-    assert "-c constraints.txt -b constraints.txt -e .[test]" in asked.read_text()
+    assert "-c constraints.txt -b constraints.txt -e .[test,docs]" in asked.read_text()
     assert machine.calls() == BY_UV
     assert machine.setup(UV="no", VENV=str(machine.here / "env 2"))[0] == 0
     assert asked.read_text().count("-c constraints.txt") == 2 and machine.calls() == BY_PIP
