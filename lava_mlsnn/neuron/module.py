@@ -42,6 +42,8 @@ class MultiLevelNeuron(torch.nn.Module):
     detach_reset : bool
         Keep the gradient out of the soft reset. Default False: the reset's
         gradient makes that of the spike count over T the straight-through one.
+    dropout : Module, optional
+        What the input goes through in training, such as lava-dl's ``slayer.neuron.Dropout``.
 
     Raises
     ------
@@ -63,6 +65,7 @@ class MultiLevelNeuron(torch.nn.Module):
         surrogate: str = "ste",
         alpha: float = 4.0,
         detach_reset: bool = False,
+        dropout: torch.nn.Module | None = None,
     ) -> None:
         super().__init__()
         for name, value in (("threshold", threshold), ("alpha", alpha)):
@@ -78,6 +81,9 @@ class MultiLevelNeuron(torch.nn.Module):
         self.surrogate = surrogate
         self.alpha = alpha
         self.detach_reset = detach_reset
+        if not (dropout is None or isinstance(dropout, torch.nn.Module)):
+            raise ConfigError(f"dropout must be a torch.nn.Module, got {dropout!r:.80}")
+        self.dropout = dropout
         self.relu = False  # lava_mlsnn.training.ann_start: no levels, no state
         start = torch.tensor(float(threshold))
         if train_threshold:
@@ -92,6 +98,8 @@ class MultiLevelNeuron(torch.nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Graded spikes of an input current, time last."""
+        if self.dropout is not None and self.training:
+            x = self.dropout(x)
         if self.relu:
             return torch.relu(x / self.threshold)
         a = x.movedim(-1, 0)

@@ -31,10 +31,14 @@ class Exported(torch.nn.Module):
     scaling: Scaling
     integrate: bool
     num_message_bits: int
-    shape: tuple[int, ...]
     ceiling: tuple[float, ...] | None
     # payloads that its first source may send, at T = 1 alone; None: any, at every T
     takes: tuple[int, int] | None = None
+
+    @property
+    @abstractmethod
+    def shape(self) -> tuple[int, ...]:
+        """Of the neurons, (C, H, W) or (F,)."""
 
     @abstractmethod
     def integers(self) -> Integers:

@@ -89,7 +89,7 @@ class Population(Exported):
         num_message_bits: int = 24,
     ) -> None:
         super().__init__()
-        shapes = {s.shape for s in synapses}
+        shapes = {s.shape for s in synapses} if len(synapses) != 1 else {()}
         if len(shapes) != 1:
             raise ConfigError(f"synapses into one population must agree in shape, got {shapes}")
         self.synapses = torch.nn.ModuleList(synapses)
@@ -97,7 +97,6 @@ class Population(Exported):
         self.scaling = scaling
         self.integrate = integrate
         self.num_message_bits = num_message_bits
-        self.shape: tuple[int, ...] = synapses[0].shape
         self.precision = "integer"
         # bounds of the scales from the last export, for channels of extreme gain; training
         # does without
@@ -112,6 +111,11 @@ class Population(Exported):
         """Copies and files hold no remembered results."""
         state = self.__dict__.copy()
         return {**state, "_cache": None, "_grid": None, "_held": None}
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the neurons; ConfigError where the first source decides it and none came yet."""
+        return next(self._synapses()).shape
 
     @property
     def units(self) -> float:
@@ -223,6 +227,8 @@ class Population(Exported):
         """Sum the synapses of ``xs`` (one tensor each), then the neuron."""
         if len(xs) != len(self.synapses):
             raise ConfigError(f"expected {len(self.synapses)} inputs, got {len(xs)}")
+        for synapse, x in zip(self._synapses(), xs, strict=True):
+            synapse.take(tuple(x.shape[1:-1]))
         timesteps = xs[0].shape[-1]
         if self.length is not None and not (self.neuron is not None and self.neuron.relu):
             self.length.note(timesteps, self.training)

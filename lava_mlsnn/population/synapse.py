@@ -17,6 +17,8 @@ import torch.nn.functional as F
 from lava_mlsnn.checks import check_whole, shown
 from lava_mlsnn.errors import CalibrationError, ConfigError, UnsupportedLayerError
 from lava_mlsnn.population.hooks import check_hooks, run_weight_hooks
+from lava_mlsnn.population.normed import NormedWeight
+from lava_mlsnn.population.sized import Sized
 from netx_export.spec import Conv, ConvTranspose, Dense, Identity
 from netx_export.spec import Synapse as SynapseSpec
 from netx_export.spec.checks import check_shape
@@ -29,6 +31,7 @@ __all__ = [
     "ConvSynapse",
     "ConvTSynapse",
     "DenseSynapse",
+    "GroupSynapse",
     "IdentitySynapse",
     "PickSynapse",
     "PoolSynapse",
@@ -53,13 +56,15 @@ def pair(value: int | tuple[int, int], name: str, low: int) -> Pair:
     return first, second
 
 
-class Synapse(torch.nn.Module):
+class Synapse(Sized, NormedWeight):
     """Base: what a population needs of each of its synapses.
 
     Attributes
     ----------
     in_shape, shape : tuple of int
         Source and target shape, (C, H, W) or (F,).
+    mask : Tensor or None
+        Factor of the weight, before ``pre_hook_fx``.
     gain : float
         Value of one unit of training for synapses without a weight.
     in_scale : float
@@ -69,16 +74,16 @@ class Synapse(torch.nn.Module):
 
     weight: torch.nn.Parameter | None
     bias: torch.nn.Parameter | None
+    mask: torch.Tensor | None
     gain: float = 1.0
     in_scale: float = 1.0
 
-    def __init__(self, in_shape: Shape, shape: Shape) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.in_shape = check_shape(in_shape, ConfigError)
-        self.shape = check_shape(shape, ConfigError)
         self.norm: torch.nn.BatchNorm1d | torch.nn.BatchNorm2d | None = None
         self.register_parameter("weight", None)
         self.register_parameter("bias", None)
+        self.register_buffer("mask", None)
         self.pre_hook_fx: Hook | None = None
 
     def apply_weight(self, x: torch.Tensor, weight: torch.Tensor | None) -> torch.Tensor:
@@ -104,7 +109,9 @@ class Synapse(torch.nn.Module):
         return self._weight()
 
     def _weight(self) -> torch.Tensor | None:
-        weight = self.weight
+        weight: torch.Tensor | None = self.weight
+        if weight is not None and self.mask is not None:
+            weight = weight * self.mask
         return weight if weight is None or not self.pre_hook_fx else self.pre_hook_fx(weight)
 
     def statistics(self) -> Statistics | None:
@@ -200,16 +207,15 @@ class Synapse(torch.nn.Module):
     def _init_weight(self, shape: Shape, weight_scale: float, norm: bool, bias: bool) -> None:
         weight = torch.nn.init.kaiming_normal_(torch.empty(shape), nonlinearity="relu")
         self.weight = torch.nn.Parameter(weight.mul_(weight_scale))
-        channels = self.shape[0]
         if norm:
-            kind = torch.nn.BatchNorm2d if len(self.shape) == 3 else torch.nn.BatchNorm1d
-            self.norm = kind(channels)
+            kind = torch.nn.BatchNorm2d if len(shape) == 4 else torch.nn.BatchNorm1d
+            self.norm = kind(shape[0])
         elif bias:
-            self.bias = torch.nn.Parameter(torch.zeros(channels))
+            self.bias = torch.nn.Parameter(torch.zeros(shape[0]))
 
 
 class ConvSynapse(Synapse):
-    """2D convolution (C_in, H, W) to (C_out, H', W')."""
+    """2D convolution (C_in, H, W) to (C_out, H', W'); (C_in,) alone leaves the size open."""
 
     def __init__(
         self,
@@ -230,21 +236,31 @@ class ConvSynapse(Synapse):
         self.dilation = pair(dilation, "dilation", 1)
         self.groups = groups
         in_shape = check_shape(in_shape, ConfigError)
-        check_whole("out_features", out_features, 1, MAX_NEURONS)
+        self.in_features = in_shape[0]
+        self.out_features = check_whole("out_features", out_features, 1, MAX_NEURONS)
         check_whole("groups", groups, 1, MAX_NEURONS)
-        if len(in_shape) != 3:
-            raise ConfigError(f"a convolution needs an input of shape (C, H, W), got {in_shape}")
         if in_shape[0] % groups or out_features % groups:
             raise ConfigError(
                 f"groups must divide {in_shape[0]} input and {out_features} output channels, "
                 f"got {groups}"
             )
+        super().__init__()
+        if len(in_shape) != 1:
+            self.take(in_shape)
+        weight = (out_features, in_shape[0] // groups, *self.kernel_size)
+        self._init_weight(weight, weight_scale, norm, bias)
+
+    def target(self, in_shape: Shape) -> Shape:
+        """See :class:`Sized`."""
+        if len(in_shape) != 3 or in_shape[0] != self.in_features:
+            raise ConfigError(
+                f"a convolution needs an input of shape (C, H, W), C = {self.in_features}, "
+                f"got {in_shape}"
+            )
         size = self._output_size((in_shape[1], in_shape[2]))
         if min(size) < 1:
             raise ConfigError(f"kernel {self.kernel_size} does not fit an input of {in_shape}")
-        super().__init__(in_shape, (out_features, *size))
-        weight = (out_features, in_shape[0] // groups, *self.kernel_size)
-        self._init_weight(weight, weight_scale, norm, bias)
+        return self.out_features, *size
 
     def _output_size(self, size: Pair) -> Pair:
         return conv_output_size(size, self.kernel_size, self.stride, self.padding, self.dilation)
@@ -339,8 +355,15 @@ class DenseSynapse(Synapse):
         norm: bool = True,
         bias: bool = True,
     ) -> None:
-        super().__init__((in_neurons,), (out_neurons,))
+        self.in_neurons = check_whole("in_neurons", in_neurons, 1, MAX_NEURONS)
+        self.out_neurons = check_whole("out_neurons", out_neurons, 1, MAX_NEURONS)
+        super().__init__()
+        self.take((in_neurons,))
         self._init_weight((out_neurons, in_neurons), weight_scale, norm, bias)
+
+    def target(self, in_shape: Shape) -> Shape:
+        """See :class:`Sized`."""
+        return (self.out_neurons,)
 
     def apply_weight(self, x: torch.Tensor, weight: torch.Tensor | None) -> torch.Tensor:
         """``x @ weight.T``."""
@@ -356,9 +379,14 @@ class IdentitySynapse(Synapse):
     """One-to-one; see :class:`Synapse` for ``gain`` and ``in_scale``."""
 
     def __init__(self, shape: Shape, gain: float = 1.0, in_scale: float = 1.0) -> None:
-        super().__init__(shape, shape)
+        super().__init__()
+        self.take(shape)
         self.gain = gain
         self.in_scale = in_scale
+
+    def target(self, in_shape: Shape) -> Shape:
+        """See :class:`Sized`."""
+        return in_shape
 
     def apply_weight(self, x: torch.Tensor, weight: torch.Tensor | None) -> torch.Tensor:
         """``weight * x`` per channel (ones times gain by default)."""
@@ -372,24 +400,36 @@ class IdentitySynapse(Synapse):
 
 
 class PoolSynapse(Synapse):
-    """Sum over windows, each channel by itself (average pooling without the division)."""
+    """Sum over windows, each channel by itself (average pooling without the division).
+
+    ``in_shape`` None: the first source decides it.
+    """
 
     def __init__(
-        self, in_shape: Shape, kernel_size: int | Pair, stride: int | Pair | None = None
+        self, in_shape: Shape | None, kernel_size: int | Pair, stride: int | Pair | None = None
     ) -> None:
         self.kernel_size = pair(kernel_size, "kernel_size", 1)
         self.stride = pair(kernel_size if stride is None else stride, "stride", 1)
         self.padding, self.dilation = (0, 0), (1, 1)
-        in_shape = check_shape(in_shape, ConfigError)
+        super().__init__()
+        if in_shape is not None:
+            self.take(in_shape)
+
+    def target(self, in_shape: Shape) -> Shape:
+        """See :class:`Sized`."""
         if len(in_shape) != 3:
             raise ConfigError(f"pooling needs an input of shape (C, H, W), got {in_shape}")
-        self.groups = in_shape[0]
         size = conv_output_size(
             (in_shape[1], in_shape[2]), self.kernel_size, self.stride, (0, 0), (1, 1)
         )
         if min(size) < 1:
             raise ConfigError(f"pool {self.kernel_size} does not fit an input of {in_shape}")
-        super().__init__(in_shape, (in_shape[0], *size))
+        return in_shape[0], *size
+
+    @property
+    def groups(self) -> int:
+        """One a channel."""
+        return self.in_shape[0]
 
     @property
     def area(self) -> int:
@@ -418,12 +458,15 @@ class PickSynapse(Synapse):
 
     def __init__(self, in_shape: Shape, taps: torch.Tensor, stride: Pair, padding: Pair) -> None:
         self.stride, self.padding = stride, padding
-        size = (in_shape[1], in_shape[2])
-        kernel = (taps.shape[0], taps.shape[1])
-        out = conv_output_size(size, kernel, stride, padding, (1, 1))
-        super().__init__(in_shape, (in_shape[0], *out))
+        super().__init__()
         self.register_buffer("taps", taps, persistent=False)
         self.area = int(taps.abs().sum())  # pixels that are summed
+        self.take(in_shape)
+
+    def target(self, in_shape: Shape) -> Shape:
+        """See :class:`Sized`."""
+        size, kernel = (in_shape[1], in_shape[2]), (self.taps.shape[0], self.taps.shape[1])
+        return in_shape[0], *conv_output_size(size, kernel, self.stride, self.padding, (1, 1))
 
     def apply_weight(self, x: torch.Tensor, weight: torch.Tensor | None) -> torch.Tensor:
         """Cross-correlation with the taps, times a weight per channel if given."""
@@ -438,3 +481,35 @@ class PickSynapse(Synapse):
         """A convolution of each channel by itself; see :class:`Synapse`."""
         kernel = weight.reshape(-1, 1, 1, 1) * self.taps.cpu().numpy()
         return Conv(source, kernel, exponent, self.stride, self.padding, groups=self.shape[0])
+
+
+class GroupSynapse(Synapse):
+    """Sum over equal groups of neighbours, (F,) to (groups,); the first source decides F."""
+
+    def __init__(self, groups: int) -> None:
+        super().__init__()
+        self.groups = check_whole("num_outputs", groups, 1, MAX_NEURONS)
+
+    def target(self, in_shape: Shape) -> Shape:
+        """See :class:`Sized`."""
+        if len(in_shape) != 1 or in_shape[0] % self.groups:
+            raise ConfigError(
+                f"an average of {self.groups} groups needs (F,) neurons, F a multiple of "
+                f"{self.groups}, got {in_shape}"
+            )
+        return (self.groups,)
+
+    @property
+    def area(self) -> int:
+        """Neurons summed into one."""
+        return self.in_shape[0] // self.groups
+
+    def apply_weight(self, x: torch.Tensor, weight: torch.Tensor | None) -> torch.Tensor:
+        """Sums, times a weight per group if given."""
+        y = x.unflatten(1, (self.groups, self.area)).sum(2)
+        return y if weight is None else y * weight
+
+    def exported(self, source: int, weight: np.ndarray, exponent: int) -> SynapseSpec:
+        """A dense synapse of blocks of ones; see :class:`Synapse`."""
+        blocks = np.kron(np.eye(self.groups, dtype=np.int64), np.ones(self.area, np.int64))
+        return Dense(source, weight.reshape(-1, 1) * blocks, exponent)

@@ -7,35 +7,19 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 
+from lava_mlsnn.checks import check_flag, shown
 from lava_mlsnn.errors import ConfigError
 from lava_mlsnn.export import export_block
 from lava_mlsnn.neuron.module import MultiLevelNeuron
 from lava_mlsnn.population.population import Population
 from lava_mlsnn.population.quantise import Scaling
 from lava_mlsnn.population.synapse import Hook, Synapse
+from lava_mlsnn.slayer.block.neuron_params import check_delays, make_neuron
 
 if TYPE_CHECKING:
     import h5py
 
-__all__ = ["Block", "PopulationBlock", "SpikingBlock", "make_neuron"]
-
-NEURON_KEYS = (
-    "threshold",
-    "levels",
-    "v0",
-    "train_threshold",
-    "surrogate",
-    "alpha",
-    "detach_reset",
-)
-
-
-def make_neuron(neuron_params: Mapping[str, Any], **replace: Any) -> MultiLevelNeuron:
-    """A neuron from SLAYER-style ``neuron_params``; ConfigError names an unknown key."""
-    unknown = sorted(set(neuron_params) - set(NEURON_KEYS))
-    if unknown:
-        raise ConfigError(f"neuron_params may hold {NEURON_KEYS}, got {unknown}")
-    return MultiLevelNeuron(**{**neuron_params, **replace})
+__all__ = ["Block", "PopulationBlock", "SpikingBlock", "make_neuron", "weighted"]
 
 
 class Block(torch.nn.Module):
@@ -44,7 +28,8 @@ class Block(torch.nn.Module):
     Attributes
     ----------
     shape : tuple of int
-        Output shape (C, H, W) or (F,), known from construction.
+        Output shape (C, H, W) or (F,). Known from construction, or from the first forward
+        where the size of the input was left out.
     payload_max : int
         Largest magnitude of an output payload (0: not bounded by the block).
     role : {"", "input", "view", "output"}
@@ -93,7 +78,11 @@ class PopulationBlock(Block):
     def __init__(self, population: Population, count_log: bool = False) -> None:
         super().__init__(count_log)
         self.population = population
-        self.shape = population.shape
+
+    @property
+    def shape(self) -> tuple[int, ...]:  # type: ignore[override]
+        """See :class:`Block`; ConfigError while it is not known."""
+        return self.population.shape
 
     @property
     def synapse(self) -> Synapse:
@@ -112,6 +101,26 @@ class PopulationBlock(Block):
         return self.logged(self.population(x))
 
 
+def weighted(
+    synapse: Synapse, weight_norm: Any, pre_hook_fx: Hook | None, mask: Any = None
+) -> Synapse:
+    """The synapse with what SLAYER's arguments make of its weight."""
+    if not (pre_hook_fx is None or callable(pre_hook_fx)):
+        raise ConfigError(f"pre_hook_fx must be a function of a weight, got {shown(pre_hook_fx)}")
+    synapse.pre_hook_fx = pre_hook_fx
+    if mask is not None:
+        assert synapse.weight is not None
+        wanted, mask = tuple(synapse.weight.shape), torch.as_tensor(mask)
+        if tuple(mask.shape) != wanted:
+            raise ConfigError(
+                f"mask must have the weight's shape {wanted}, got {tuple(mask.shape)}"
+            )
+        synapse.mask = mask.to(synapse.weight.dtype)
+    if check_flag("weight_norm", weight_norm):
+        synapse.enable_weight_norm()
+    return synapse
+
+
 class SpikingBlock(PopulationBlock):
     """A block of one synapse into multi-level neurons."""
 
@@ -119,11 +128,12 @@ class SpikingBlock(PopulationBlock):
         self,
         synapse: Synapse,
         neuron_params: Mapping[str, Any],
-        pre_hook_fx: Hook | None,
         scaling: Scaling | None,
+        delay: bool,
+        delay_shift: bool,
         count_log: bool,
     ) -> None:
-        synapse.pre_hook_fx = pre_hook_fx
+        check_delays(delay, delay_shift)
         neuron = make_neuron(neuron_params)
         super().__init__(Population([synapse], neuron, scaling or Scaling()), count_log)
         self.payload_max = neuron.levels

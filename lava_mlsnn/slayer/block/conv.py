@@ -7,10 +7,15 @@ from typing import Any
 
 from lava_mlsnn.population.quantise import Scaling
 from lava_mlsnn.population.synapse import ConvSynapse, ConvTSynapse, Hook, pair
-from lava_mlsnn.slayer.block.base import SpikingBlock
+from lava_mlsnn.slayer.block.base import SpikingBlock, weighted
 from netx_export.spec.kernels import Pair
 
 __all__ = ["Conv", "ConvT"]
+
+
+def _source(channels: int, size: int | Pair | None) -> tuple[int, ...]:
+    """(C, H, W), or (C,) alone where the first forward will say the size."""
+    return (channels,) if size is None else (channels, *pair(size, "input_size", 1))
 
 
 class Conv(SpikingBlock):
@@ -26,10 +31,11 @@ class Conv(SpikingBlock):
         In (H, W) order.
     groups : int
         Channel groups.
-    weight_scale, pre_hook_fx, count_log, norm, scaling
+    weight_scale, weight_norm, pre_hook_fx, delay, delay_shift, count_log, norm, scaling
         As for :class:`Dense`.
-    input_size : int or (int, int)
-        Height and width of the input: shapes are known without a first forward.
+    input_size : int or (int, int), optional
+        Height and width of the input; without it the first forward says them, and until
+        then the block has no shape.
     """
 
     def __init__(
@@ -43,18 +49,22 @@ class Conv(SpikingBlock):
         dilation: int | Pair = 1,
         groups: int = 1,
         weight_scale: float = 1.0,
+        weight_norm: bool = False,
         pre_hook_fx: Hook | None = None,
+        delay: bool = False,
+        delay_shift: bool = False,
         count_log: bool = False,
         *,
-        input_size: int | Pair,
+        input_size: int | Pair | None = None,
         norm: bool = True,
         scaling: Scaling | None = None,
     ) -> None:
-        shape = (in_features, *pair(input_size, "input_size", 1))
+        source = _source(in_features, input_size)
         synapse = ConvSynapse(
-            shape, out_features, kernel_size, stride, padding, dilation, groups, weight_scale, norm
+            source, out_features, kernel_size, stride, padding, dilation, groups, weight_scale, norm
         )
-        super().__init__(synapse, neuron_params, pre_hook_fx, scaling, count_log)
+        weighted(synapse, weight_norm, pre_hook_fx)
+        super().__init__(synapse, neuron_params, scaling, delay, delay_shift, count_log)
 
 
 class ConvT(SpikingBlock):
@@ -64,7 +74,9 @@ class ConvT(SpikingBlock):
     ----------
     neuron_params, in_features, out_features, kernel_size, stride, padding, dilation, groups
         As for :class:`Conv`; padding is taken off the output.
-    weight_scale, pre_hook_fx, count_log, input_size, norm, scaling
+    weight_scale, weight_norm, pre_hook_fx, delay, delay_shift, count_log
+        As for :class:`Conv`.
+    input_size, norm, scaling
         As for :class:`Conv`.
     output_padding : int or (int, int)
         Rows and columns added at the end of the output, below the stride or the dilation.
@@ -86,16 +98,19 @@ class ConvT(SpikingBlock):
         dilation: int | Pair = 1,
         groups: int = 1,
         weight_scale: float = 1.0,
+        weight_norm: bool = False,
         pre_hook_fx: Hook | None = None,
+        delay: bool = False,
+        delay_shift: bool = False,
         count_log: bool = False,
         *,
-        input_size: int | Pair,
+        input_size: int | Pair | None = None,
         output_padding: int | Pair = 0,
         norm: bool = True,
         scaling: Scaling | None = None,
     ) -> None:
         synapse = ConvTSynapse(
-            (in_features, *pair(input_size, "input_size", 1)),
+            _source(in_features, input_size),
             out_features,
             kernel_size,
             stride,
@@ -106,4 +121,5 @@ class ConvT(SpikingBlock):
             norm,
             output_padding=output_padding,
         )
-        super().__init__(synapse, neuron_params, pre_hook_fx, scaling, count_log)
+        weighted(synapse, weight_norm, pre_hook_fx)
+        super().__init__(synapse, neuron_params, scaling, delay, delay_shift, count_log)

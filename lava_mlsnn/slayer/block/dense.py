@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import torch
+
 from lava_mlsnn.population.quantise import Scaling
-from lava_mlsnn.population.synapse import DenseSynapse, Hook
-from lava_mlsnn.slayer.block.base import SpikingBlock
+from lava_mlsnn.population.synapse import DenseSynapse, Hook, Synapse
+from lava_mlsnn.slayer.block.base import SpikingBlock, weighted
 
 __all__ = ["Dense"]
 
@@ -23,8 +25,15 @@ class Dense(SpikingBlock):
         Sizes.
     weight_scale : float
         Factor on the initial weights.
+    weight_norm : bool
+        Train magnitude and direction of the weight, see
+        :class:`lava_mlsnn.population.normed.NormedWeight`.
     pre_hook_fx : callable, optional
-        Applied to the float weight before folding and 8-bit rounding (a mask, say).
+        Applied to the float weight before folding and 8-bit rounding.
+    delay, delay_shift : bool
+        Of lava-dl; True is refused.
+    mask : Tensor, (F_out, F_in), optional
+        Factor of the weight: what it sets to 0 stays 0 in the file.
     count_log : bool
         See :class:`Block`.
     norm : bool
@@ -39,11 +48,16 @@ class Dense(SpikingBlock):
         in_neurons: int,
         out_neurons: int,
         weight_scale: float = 1.0,
+        weight_norm: bool = False,
         pre_hook_fx: Hook | None = None,
+        delay: bool = False,
+        delay_shift: bool = False,
+        mask: torch.Tensor | None = None,
         count_log: bool = False,
         *,
         norm: bool = True,
         scaling: Scaling | None = None,
     ) -> None:
-        synapse = DenseSynapse(in_neurons, out_neurons, weight_scale, norm)
-        super().__init__(synapse, neuron_params, pre_hook_fx, scaling, count_log)
+        synapse: Synapse = DenseSynapse(in_neurons, out_neurons, weight_scale, norm)
+        synapse = weighted(synapse, weight_norm, pre_hook_fx, mask)
+        super().__init__(synapse, neuron_params, scaling, delay, delay_shift, count_log)

@@ -7,22 +7,21 @@ from typing import Any
 
 import torch
 
-from lava_mlsnn.errors import ConfigError
+from lava_mlsnn.population.sized import Sized
 from lava_mlsnn.slayer.block.base import Block
 from netx_export.builder import Builder
 from netx_export.spec import Flatten as FlattenSpec
-from netx_export.spec.checks import check_shape
 
 __all__ = ["Flatten"]
 
 
-class Flatten(Block):
+class Flatten(Sized, Block):  # type: ignore[override]
     """(N, C, H, W, T) to (N, C*H*W, T), channels first as in torch.
 
     Parameters
     ----------
-    input_shape : tuple of int
-        (C, H, W).
+    input_shape : tuple of int, optional
+        (C, H, W); without it the first forward says it.
     payload_max : int
         Passed on.
     """
@@ -30,11 +29,19 @@ class Flatten(Block):
     role = "view"
 
     def __init__(
-        self, input_shape: tuple[int, ...], payload_max: int = 0, count_log: bool = False
+        self,
+        input_shape: tuple[int, ...] | None = None,
+        payload_max: int = 0,
+        count_log: bool = False,
     ) -> None:
         super().__init__(count_log)
-        self.shape = (math.prod(check_shape(input_shape, ConfigError)),)
+        if input_shape is not None:
+            self.take(input_shape)
         self.payload_max = payload_max
+
+    def target(self, in_shape: tuple[int, ...]) -> tuple[int, ...]:
+        """See :class:`Sized`."""
+        return (math.prod(in_shape),)
 
     def layers(self, builder: Builder, name: str, source: int) -> int:
         """Add the view to an export."""
@@ -42,4 +49,5 @@ class Flatten(Block):
 
     def forward(self, x: torch.Tensor) -> Any:
         """Keep N and T, join the rest."""
+        self.take(tuple(x.shape[1:-1]))
         return self.logged(x.movedim(-1, 0).flatten(2).movedim(0, -1))

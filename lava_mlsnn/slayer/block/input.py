@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -51,6 +52,11 @@ class Input(Block):
         count_log: bool = False,
     ) -> None:
         super().__init__(count_log)
+        if shape is None or isinstance(shape, Mapping):  # lava-dl's neuron_params
+            raise ConfigError(
+                "an input has no neuron here: Input takes the shape of a sample, then levels and "
+                "gain, which say how data becomes whole numbers"
+            )
         self.shape = check_shape(shape, ConfigError)
         self.levels = self.payload_max = check_whole("levels", levels, 1, STATE_MAX)
         self.gain = check_number("gain", gain, 0, math.inf, above=True)

@@ -28,6 +28,7 @@ from lava_mlsnn.neuron.module import MultiLevelNeuron
 from lava_mlsnn.population.layout import fold_time, unfold_time
 from lava_mlsnn.population.population import Population
 from lava_mlsnn.population.quantise import Scaling
+from lava_mlsnn.population.sized import Sized
 from lava_mlsnn.population.synapse import PickSynapse, pair
 from lava_mlsnn.slayer.block.base import Block
 from netx_export.builder import Builder
@@ -123,7 +124,7 @@ def _check_static(x: torch.Tensor) -> None:
         )
 
 
-class MaxPool(Block):
+class MaxPool(Sized, Block):  # type: ignore[override]
     """Max pooling, (N, C, H, W, 1) to (N, C, H', W', 1): ``torch.nn.functional.max_pool2d``.
 
     ceil(log2 kH) + ceil(log2 kW) + 1 populations, as many timesteps of latency.
@@ -205,7 +206,7 @@ class MaxPool(Block):
                 stages.append(population(*where, taps))
         taps = {s: {(0, 0): 1} for s in range(len(lattices))}
         self.max = population(rows, columns, taps)
-        self.shape = self.max.shape
+        self._shapes = shape, self.max.shape
 
     def _final(self, axis: int, size: int) -> _Lattice:
         """The first pixel of every window, as torch places them."""
@@ -227,6 +228,7 @@ class MaxPool(Block):
 
     def forward(self, x: torch.Tensor) -> Any:
         """NCHWT in, NCHWT out; torch's own pooling in training."""
+        self.take(tuple(x.shape[1:-1]))
         if self.training:
             _check_static(x)
             window = (self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode)

@@ -27,8 +27,8 @@ class Pool(PopulationBlock):
     ----------
     neuron_params : dict or None
         See above; ``train_threshold`` is ignored here.
-    input_shape : tuple of int
-        (C, H, W).
+    input_shape : tuple of int or None
+        (C, H, W); None: the first forward says it.
     kernel_size, stride : int or (int, int)
         Window and step, (H, W) order; the step defaults to the window.
     payload_max : int
@@ -40,7 +40,7 @@ class Pool(PopulationBlock):
     def __init__(
         self,
         neuron_params: Mapping[str, Any] | None,
-        input_shape: tuple[int, ...],
+        input_shape: tuple[int, ...] | None,
         kernel_size: int | Pair,
         stride: int | Pair | None = None,
         *,
