@@ -85,7 +85,13 @@ def check_memory(what: str, needed: int) -> None:
 
 
 def lava_available() -> bool:
-    """Whether the Lava simulator is installed here; nothing of it is imported."""
+    """Whether the Lava simulator is installed here; nothing of it is imported.
+
+    Returns
+    -------
+    bool
+        Of this Python.
+    """
     return (
         importlib.util.find_spec("lava") is not None
         and importlib.util.find_spec("lava.magma") is not None

@@ -83,7 +83,13 @@ class RunError(MLSNNError):
 
 @contextmanager
 def at(place: str) -> Iterator[None]:
-    """Put ``place`` in front of the place of any project error raised inside."""
+    """Put ``place`` in front of the place of any project error raised inside.
+
+    Parameters
+    ----------
+    place : str
+        Layer, field or file.
+    """
     try:
         yield
     except MLSNNError as error:

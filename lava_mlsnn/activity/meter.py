@@ -191,6 +191,11 @@ def measure(
     **options
         Of the backend.
 
+    Returns
+    -------
+    Activity
+        Counts per layer, over all samples.
+
     Raises
     ------
     ConfigError

@@ -172,7 +172,19 @@ def check_labels(images: int, labels: np.ndarray, classes: int) -> None:
 def check_fits(
     dataset: Dataset, shape: tuple[int, ...], classes: int, timesteps: int | None = None
 ) -> None:
-    """DataError unless a network of this input, class count and T can take the data."""
+    """DataError unless a network of this input, class count and T can take the data.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        The data.
+    shape : tuple of int
+        (C, H, W) of the network's input.
+    classes : int
+        Its outputs.
+    timesteps : int, optional
+        Its T; left out, T is not compared.
+    """
     if dataset.shape != tuple(shape):
         raise DataError(
             f"the network takes images of shape {tuple(shape)}, but {dataset.name} has "

@@ -49,6 +49,11 @@ def load_dataset(
     download : bool
         Fetch what is missing there.
 
+    Returns
+    -------
+    Dataset
+        Training and test part, float32.
+
     Raises
     ------
     DataError

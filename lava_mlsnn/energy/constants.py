@@ -128,6 +128,16 @@ class Constants:
 def read_constants(path: Path) -> Constants:
     """Constants from a JSON file of some or all names.
 
+    Parameters
+    ----------
+    path : Path
+        An object of numbers, in the units of :class:`Constants`.
+
+    Returns
+    -------
+    Constants
+        The usual ones where the file is silent.
+
     Raises
     ------
     ConfigError

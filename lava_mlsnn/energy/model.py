@@ -65,6 +65,16 @@ def ann_energy(
 
     Parameters, errors and source as :func:`snn_energy`; terms in
     :mod:`lava_mlsnn.energy.ann`.
+
+    Parameters
+    ----------
+    spec, constants, design
+        As in :func:`snn_energy`.
+
+    Returns
+    -------
+    Energy
+        Of one sample.
     """
     c, chosen = _choices(constants, design)
     net = structure(spec)
@@ -83,13 +93,20 @@ def zero_skip_energy(
 
     A neuron's activation is not 0 if it sends in any timestep: exactly the ANN's at
     T = 1, and for T > 1 an approximation, since the ANN of N T levels is another function.
-    Other parameters, errors and source as :func:`snn_energy`. ``as_published`` is
+    Errors and source as :func:`snn_energy`. ``as_published`` is
     refused: the original has no such machine.
 
     Parameters
     ----------
+    spec, constants, design
+        As in :func:`snn_energy`.
     activity : Activity or None
         None: no zero is skipped (the dense ANN of N T levels).
+
+    Returns
+    -------
+    Energy
+        Of one sample.
     """
     c, chosen = _choices(constants, design)
     if chosen.as_published:
@@ -111,7 +128,18 @@ def energies(
     constants: Constants | None = None,
     design: Design | None = None,
 ) -> dict[str, Energy]:
-    """All machines by name: ``snn``, ``ann``, ``zero-skip`` (not ``as_published``)."""
+    """All machines by name: ``snn``, ``ann``, ``zero-skip`` (not ``as_published``).
+
+    Parameters
+    ----------
+    spec, activity, constants, design
+        As in :func:`snn_energy`.
+
+    Returns
+    -------
+    dict of str to Energy
+        Of one sample each.
+    """
     net = structure(spec)
     c, chosen = _choices(constants, design)
     found = [snn_energy(net, activity, c, chosen), ann_energy(net, c, chosen)]

@@ -57,6 +57,18 @@ def published_vgg16(hidden: tuple[int, ...] = (512, 512), classes: int = 10) -> 
 
     The reading that gives the reported 12.9 mJ (docs/energy.md): 313.7 million MACs with
     two hidden dense layers of 512.
+
+    Parameters
+    ----------
+    hidden : tuple of int
+        Hidden dense layers.
+    classes : int
+        Outputs.
+
+    Returns
+    -------
+    Structure
+        For :func:`snn_energy` and :func:`ann_energy`.
     """
     nodes: list[Node] = []
     last, shape = "input", (3, 32, 32)

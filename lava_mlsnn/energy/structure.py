@@ -93,6 +93,16 @@ class Structure:
 def structure(spec: NetworkSpec | Structure) -> Structure:
     """Structure of a network.
 
+    Parameters
+    ----------
+    spec : NetworkSpec or Structure
+        A structure comes back as it is.
+
+    Returns
+    -------
+    Structure
+        Shapes and connections, without weights.
+
     Raises
     ------
     ConfigError

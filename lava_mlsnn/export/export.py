@@ -52,6 +52,11 @@ def to_spec(
     provenance : dict, optional
         Anything JSON-able that says where the network comes from.
 
+    Returns
+    -------
+    NetworkSpec
+        Checked by itself; :func:`netx_export.check_ranges` bounds its sums.
+
     Raises
     ------
     CalibrationError
@@ -113,7 +118,20 @@ def _timesteps(model: torch.nn.Module) -> int:
 
 
 def walk(model: torch.nn.Module, timesteps: int | None = None) -> Builder:
-    """The layers of what a model's forward computes; raises as :func:`to_spec`."""
+    """The layers of what a model's forward computes; raises as :func:`to_spec`.
+
+    Parameters
+    ----------
+    model : Module
+        As in :func:`to_spec`.
+    timesteps : int, optional
+        T, as in :func:`to_spec`.
+
+    Returns
+    -------
+    Builder
+        With all layers.
+    """
     _check_weights(model)
     graph = trace(model, _timesteps(model) if timesteps is None else timesteps)
     with exact_settings():
@@ -121,7 +139,20 @@ def walk(model: torch.nn.Module, timesteps: int | None = None) -> Builder:
 
 
 def scale_losses(model: torch.nn.Module, timesteps: int | None = None) -> list[ScaleLoss]:
-    """Layers that an export computes more coarsely, since the gain of a channel is extreme."""
+    """Layers that an export computes more coarsely, since the gain of a channel is extreme.
+
+    Parameters
+    ----------
+    model : Module
+        As in :func:`to_spec`.
+    timesteps : int, optional
+        T, as in :func:`to_spec`.
+
+    Returns
+    -------
+    list of ScaleLoss
+        Empty where nothing is lost.
+    """
     return walk(model, timesteps).losses
 
 
@@ -129,6 +160,16 @@ def connections(model: torch.nn.Module) -> list[tuple[str, Population, tuple[str
     """Every population of a model with its name and its sources' names, one per synapse.
 
     The input is called "". Statistics need not exist yet.
+
+    Parameters
+    ----------
+    model : Module
+        As in :func:`to_spec`.
+
+    Returns
+    -------
+    list of tuple
+        Name, population, sources, in the order of the forward.
 
     Raises
     ------
@@ -154,6 +195,18 @@ def export_model(
 
     The worst case of every accumulator and state is computed first; a network that
     can leave 24 bits is refused. Parameters and further errors as :func:`to_spec`.
+
+    Parameters
+    ----------
+    model, timesteps, provenance
+        As in :func:`to_spec`.
+    path : path
+        The file, written whole or not at all.
+
+    Returns
+    -------
+    NetworkSpec
+        As :func:`netx_export.read` gives it.
     """
     spec = to_spec(model, timesteps, provenance)
     check_ranges(spec)
@@ -165,6 +218,15 @@ def export_block(block: torch.nn.Module, handle_: h5py.Group, timesteps: int | N
     """Write one block into an h5py group, as a SLAYER ``export_hdf5`` does.
 
     T stands in the group where it is given, or where the block knows it.
+
+    Parameters
+    ----------
+    block : Module
+        One of :mod:`lava_mlsnn.slayer.block`, or alike.
+    handle_ : h5py.Group
+        An empty group.
+    timesteps : int, optional
+        T.
     """
     name = type(block).__name__.lower()
     with exact_settings():

@@ -54,6 +54,11 @@ def trace(model: torch.nn.Module, timesteps: int) -> Graph:
     timesteps : int
         T of the samples that the forward gets.
 
+    Returns
+    -------
+    Graph
+        Uses of blocks, in the order in which they are called.
+
     Raises
     ------
     UnsupportedLayerError

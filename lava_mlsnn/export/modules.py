@@ -48,7 +48,18 @@ WRAPPERS = (
 
 
 def inner(model: torch.nn.Module) -> torch.nn.Module:
-    """The model inside DataParallel, DistributedDataParallel, an average or torch.compile."""
+    """The model inside DataParallel, DistributedDataParallel, an average or torch.compile.
+
+    Parameters
+    ----------
+    model : Module
+        Any.
+
+    Returns
+    -------
+    Module
+        The same where nothing is wrapped.
+    """
     if not isinstance(model, torch.nn.Module):
         raise UnsupportedLayerError(
             f"expected a torch.nn.Module made of blocks, got {type(model).__name__}"

@@ -77,6 +77,11 @@ def run_lava(
     timesteps : int, optional
         T of one sample, instead of ``spec.timesteps``.
 
+    Returns
+    -------
+    Trace
+        Output and probed layers, each (N, *shape, T), overflows, and the time of the run.
+
     Raises
     ------
     DataError

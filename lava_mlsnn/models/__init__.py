@@ -12,7 +12,18 @@ __all__ = ["ARCHITECTURES", "ModelConfig", "MultiLevelNetwork", "build_model"]
 
 
 def build_model(config: ModelConfig) -> "MultiLevelNetwork":
-    """A fresh network with random weights (torch's generator decides them)."""
+    """A fresh network with random weights (torch's generator decides them).
+
+    Parameters
+    ----------
+    config : ModelConfig
+        Structure and start.
+
+    Returns
+    -------
+    MultiLevelNetwork
+        In training mode, on the CPU.
+    """
     from lava_mlsnn.models.module import MultiLevelNetwork
     from lava_mlsnn.models.resnet import resnet_blocks
     from lava_mlsnn.models.start import apply_start

@@ -40,7 +40,15 @@ SAMPLES = 1 << 16  # activations looked at per population and batch: quantile() 
 
 @contextmanager
 def as_relu(model: torch.nn.Module, on: bool = True) -> Iterator[None]:
-    """Neurons are ReLUs in training and in float precision within the block."""
+    """Neurons are ReLUs in training and in float precision within the block.
+
+    Parameters
+    ----------
+    model : Module
+        Changed within the block only.
+    on : bool
+        False: nothing is changed.
+    """
     neurons = [m for m in model.modules() if isinstance(m, MultiLevelNeuron)]
     before = [n.relu for n in neurons]
     for neuron in neurons:

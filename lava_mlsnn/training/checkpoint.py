@@ -74,6 +74,16 @@ def _sound(path: Path) -> bool:
 def load_model(path: Path) -> MultiLevelNetwork:
     """The trained network of a checkpoint, in eval mode.
 
+    Parameters
+    ----------
+    path : Path
+        ``model.pt`` of a training.
+
+    Returns
+    -------
+    MultiLevelNetwork
+        On the CPU.
+
     Raises
     ------
     FormatError

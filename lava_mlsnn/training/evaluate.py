@@ -44,6 +44,11 @@ def accuracy(
         does before they are compared, and refused where they are others. Left out, labels
         are the network's own numbers.
 
+    Returns
+    -------
+    float
+        Of the class with the largest score, the first of equal ones.
+
     Raises
     ------
     DataError

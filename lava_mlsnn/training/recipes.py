@@ -63,6 +63,18 @@ RECIPES: dict[str, TrainConfig] = {
 def recipe(name: str, **changes: object) -> TrainConfig:
     """A recipe with some of its values changed; None leaves a value as it is.
 
+    Parameters
+    ----------
+    name : str
+        One of :data:`RECIPES`.
+    **changes
+        Fields of :class:`TrainConfig`.
+
+    Returns
+    -------
+    TrainConfig
+        A new one.
+
     Raises
     ------
     ConfigError

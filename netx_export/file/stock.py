@@ -140,6 +140,16 @@ def stock_reasons(spec: NetworkSpec) -> list[str]:
 
     A graded input needs ``input_message_bits`` from the caller, and the result of a
     readout is its ``v >> 6``: no file can say either.
+
+    Parameters
+    ----------
+    spec : NetworkSpec
+        The network.
+
+    Returns
+    -------
+    list of str
+        A sentence each.
     """
     reasons = list(_network_reasons(spec))
     sums = {r.index: r for r in worst_case(spec)}

@@ -96,7 +96,18 @@ def _checked(names: Any, outputs: int) -> tuple[str, ...]:
 
 
 def need_spec(value: Any) -> NetworkSpec:
-    """The value if it is a network; ConfigError says how to get one."""
+    """The value if it is a network; ConfigError says how to get one.
+
+    Parameters
+    ----------
+    value : object
+        What a user gave.
+
+    Returns
+    -------
+    NetworkSpec
+        The value.
+    """
     if isinstance(value, NetworkSpec):
         return value
     raise ConfigError(

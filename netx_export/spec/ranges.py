@@ -185,7 +185,18 @@ def worst_case(spec: NetworkSpec) -> list[LayerRange]:
 
 
 def check_ranges(spec: NetworkSpec) -> list[LayerRange]:
-    """:func:`worst_case`, or RangeError for the first layer that can leave its width."""
+    """:func:`worst_case`, or RangeError for the first layer that can leave its width.
+
+    Parameters
+    ----------
+    spec : NetworkSpec
+        The network.
+
+    Returns
+    -------
+    list of LayerRange
+        One a population, in order.
+    """
     ranges = worst_case(spec)
     for found in ranges:
         if found.problem:

@@ -9,12 +9,34 @@ __all__ = ["delays", "depths", "latency"]
 
 
 def depths(spec: NetworkSpec) -> list[int]:
-    """Longest path from the input to each layer, in timesteps."""
+    """Longest path from the input to each layer, in timesteps.
+
+    Parameters
+    ----------
+    spec : NetworkSpec
+        The network.
+
+    Returns
+    -------
+    list of int
+        One a layer, the input's is 0.
+    """
     return layer_depths(spec.layers)
 
 
 def delays(spec: NetworkSpec) -> dict[tuple[int, int], int]:
-    """Extra timesteps of every synapse, keyed by (layer index, synapse index)."""
+    """Extra timesteps of every synapse, keyed by (layer index, synapse index).
+
+    Parameters
+    ----------
+    spec : NetworkSpec
+        The network.
+
+    Returns
+    -------
+    dict
+        0 on a longest path.
+    """
     depth = depths(spec)
     return {
         (index, k): depth[index] - depth[synapse.source] - 1
@@ -24,5 +46,16 @@ def delays(spec: NetworkSpec) -> dict[tuple[int, int], int]:
 
 
 def latency(spec: NetworkSpec) -> int:
-    """Timesteps between a sample entering and its result leaving (the output's depth)."""
+    """Timesteps between a sample entering and its result leaving (the output's depth).
+
+    Parameters
+    ----------
+    spec : NetworkSpec
+        The network.
+
+    Returns
+    -------
+    int
+        Timesteps.
+    """
     return depths(spec)[len(spec.layers) - 1]

@@ -195,6 +195,11 @@ def limits_for(system: str = "kapoho-point", overrides: Iterable[str] = ()) -> L
     overrides : iterable of str
         ``"name=value"``; besides the names of :data:`LIMITS` also ``chips``.
 
+    Returns
+    -------
+    Limits
+        Every number with its source.
+
     Raises
     ------
     ConfigError

@@ -63,6 +63,15 @@ def _core(core: int, load: float, limits: Limits) -> dict[str, Any]:
 def write_mapping(path: Path, report: Preflight, name: str = "balanced") -> None:
     """Write a mapping, whole or not at all.
 
+    Parameters
+    ----------
+    path : Path
+        The file.
+    report : Preflight
+        What :func:`preflight` found.
+    name : str
+        Which of its mappings.
+
     Raises
     ------
     ConfigError

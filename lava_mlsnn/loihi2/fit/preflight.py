@@ -164,6 +164,11 @@ def preflight(
     progress : callable, optional
         ``progress(done, total)`` over calibration samples.
 
+    Returns
+    -------
+    Preflight
+        Findings, mapping and estimate.
+
     Raises
     ------
     ConfigError

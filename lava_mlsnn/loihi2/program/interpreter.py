@@ -47,6 +47,11 @@ def execute(program: Program, inputs: Mapping[str, Any]) -> Execution:
     inputs : mapping of str to int or ndarray of int
         A value for each of ``program.inputs``; they broadcast against each other. Values
         wrap to 24 bits.
+
+    Returns
+    -------
+    Execution
+        Registers at the end, and what each neuron sent.
     """
     missing = [name for name in program.inputs if name not in inputs]
     if missing:

@@ -226,6 +226,19 @@ def readout_program(integrate: bool, timesteps: int = 1) -> Program:
     """One timestep of a readout (``V = V + a + b``, sends V) or of a relay (sends ``a + b``).
 
     A payload of 0 is no message.
+
+    Parameters
+    ----------
+    integrate : bool
+        Readout, else relay.
+    timesteps : int
+        T, after which V is 0 again.
+
+    Returns
+    -------
+    Program
+        Its inputs are ``a`` and ``bias``; of a readout over several timesteps also ``v`` and
+        ``left``.
     """
     keeps = integrate and timesteps > 1
     code = [

@@ -21,6 +21,16 @@ __all__ = ["allocation_of", "allocations_of", "programs_of"]
 def allocations_of(spec: NetworkSpec) -> dict[int, Allocation]:
     """Allocation of every population, by layer index.
 
+    Parameters
+    ----------
+    spec : NetworkSpec
+        The network.
+
+    Returns
+    -------
+    dict of int to Allocation
+        For the populations; inputs have none.
+
     Raises
     ------
     UnsupportedLayerError, RangeError
@@ -70,6 +80,16 @@ def programs_of(spec: NetworkSpec) -> list[Program]:
 
     Group constants are those of the first population that uses a program; another may
     have others.
+
+    Parameters
+    ----------
+    spec : NetworkSpec
+        The network.
+
+    Returns
+    -------
+    list of Program
+        In the order of the layers that use them first.
     """
     programs = {a.program.name: a.program for a in allocations_of(spec).values()}
     waits = delays(spec)

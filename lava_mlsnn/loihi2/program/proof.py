@@ -75,6 +75,18 @@ def _interval(program: Program, name: str, bound: Any) -> Interval:
 def prove(program: Program, bounds: Mapping[str, Interval]) -> Proof:
     """Ranges of every register for inputs within ``bounds``.
 
+    Parameters
+    ----------
+    program : Program
+        Which.
+    bounds : mapping of str to Interval
+        Of each of ``program.inputs``, within 24 bits.
+
+    Returns
+    -------
+    Proof
+        What each register can hold, and where a result may leave 24 bits.
+
     Raises
     ------
     RangeError

@@ -114,6 +114,18 @@ def initial_state(vth: Any, v0: str) -> Any:
     """V0 for a threshold: 0 for ``"floor"``, ``vth / 2`` for ``"round"``.
 
     Integer thresholds give ``vth // 2``. Raises ConfigError for another word.
+
+    Parameters
+    ----------
+    vth : number or array
+        Threshold, above 0.
+    v0 : {"floor", "round"}
+        Which rule.
+
+    Returns
+    -------
+    number or array
+        Of vth's type and shape.
     """
     if v0 == "floor":
         return vth * 0
@@ -130,7 +142,18 @@ def initial_state(vth: Any, v0: str) -> Any:
 
 
 def message_bits(levels: int) -> int:
-    """Width of the signed Loihi 2 payload that holds 0..N: 0 (binary), 8, 16 or 24 bits."""
+    """Width of the signed Loihi 2 payload that holds 0..N: 0 (binary), 8, 16 or 24 bits.
+
+    Parameters
+    ----------
+    levels : int
+        N, from 1.
+
+    Returns
+    -------
+    int
+        ``num_message_bits``.
+    """
     for bits in (0, 8, 16, 24):
         if levels <= (1 if bits == 0 else 2 ** (bits - 1) - 1):
             return bits
