@@ -11,7 +11,7 @@ import typer
 from lava_mlsnn.backends import BACKENDS, check_dropped
 from lava_mlsnn.cli import options as o
 from lava_mlsnn.cli.console import Console, guarded
-from lava_mlsnn.cli.fields import Fields, with_fields
+from lava_mlsnn.cli.fields import Fields, is_given, with_fields
 from lava_mlsnn.models.config import ModelConfig
 from lava_mlsnn.training.config import TrainConfig
 from lava_mlsnn.training.recipes import RECIPES
@@ -78,11 +78,20 @@ def demo(
 @guarded
 @with_fields
 def train(
+    context: typer.Context,
     *,
     out: o.Out = Path("runs/train"),
     data: o.Data = "digits",
     data_root: o.DataRoot = None,
     download: o.Download = False,
+    start: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            help="Start from the weights of a training (its folder, model.pt or best.pt), with a "
+            "schedule of its own: to train longer, or on other data.",
+        ),
+    ] = None,
     network: Annotated[Values, Fields(ModelConfig())],
     recipe: Annotated[
         str,
@@ -95,14 +104,18 @@ def train(
     validation: Annotated[
         float,
         typer.Option(
-            help="Hold out this share of the training samples and measure on them, not on the test "
-            "samples: to choose options by.",
+            help="Share of the training samples to hold out and to measure on after every epoch; "
+            "0: train on all.  [default: 0.1; 0<=x<1]",
+            show_default=False,
         ),
-    ] = 0.0,
+    ] = 0.1,
     device: Annotated[str, typer.Option("--device", help="cpu or cuda.")] = "cpu",
     threads: Annotated[
-        int, typer.Option("--threads", min=0, help="CPU threads (0: all; small networks: 1).")
-    ] = 0,
+        int | None,
+        typer.Option(
+            "--threads", min=0, help="CPU threads (0: all); left out: the fastest, measured."
+        ),
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the folder's model.pt.")
     ] = False,
@@ -110,31 +123,24 @@ def train(
 ) -> None:
     """Train a network.
 
-    Writes model.pt into the folder after every epoch. Options of training that are left out come
-    from the recipe ("plain": 60 epochs of AdamW).
+    After every epoch the folder holds model.pt, best.pt (best by validation) and log.jsonl, and
+    curve.png is drawn; a stopped training goes on with --resume. Options of training that are
+    left out come from the recipe ("plain": 60 epochs of AdamW).
     """
-    from lava_mlsnn.cli.train import check_idle, run_train
+    from lava_mlsnn.cli.train import Plan, run_train
     from lava_mlsnn.training import recipes
 
     ModelConfig.from_dict(network)  # complain before reading a large dataset
     if teacher and training["distil"] is None:
         training["distil"] = 0.5
     config = recipes.recipe(recipe, **training)
-    check_idle(network, training, config)
-    run_train(
-        Console(as_json),
-        out,
-        data,
-        network,
-        config,
-        root=data_root,
-        download=download,
-        teacher=teacher,
-        validation=validation,
-        device=device,
-        resume=resume,
-        threads=threads,
-    )
+    given = {name: value for name, value in network.items() if is_given(context, name)}
+    options = {name: value for name, value in training.items() if value is not None}
+    plan = Plan(
+        out, data, data_root, download, given, options, config, start, teacher, validation,
+        device, resume, threads,
+    )  # fmt: skip
+    run_train(Console(as_json), plan)
 
 
 @app.command()

@@ -214,10 +214,13 @@ class Console:
             print(json.dumps(values, indent=2, default=_plain, allow_nan=False))
 
     @contextmanager
-    def progress(self, title: str) -> Iterator[Callable[[int, int], None]]:
-        """Gives ``progress(done, total)`` for a piece of work."""
+    def progress(self, title: str, lines: bool = True) -> Iterator[Callable[[int, int], None]]:
+        """Gives ``progress(done, total)`` for a piece of work.
+
+        Off a terminal a line a quarter, or with ``lines`` False nothing.
+        """
         if not self.err.is_terminal:
-            yield self._lines(title)
+            yield self._lines(title) if lines else lambda done, total: None
             return
         from rich.progress import (
             BarColumn,

@@ -80,7 +80,7 @@ def _trained_with(spec: NetworkSpec) -> str:
     name = spec.provenance.get("dataset")
     if not isinstance(name, str):
         raise DataError("the file does not say what it was trained with; name data with --data")
-    name = name.removesuffix(HELD_OUT)
+    name = HELD_OUT.sub("", name)
     if not is_here(name):
         raise DataError(
             f"the file was trained with {name!r}, and there is no such folder here; name it with "

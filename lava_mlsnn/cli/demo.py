@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lava_mlsnn.activity import ActivityMeter
 from lava_mlsnn.cli.console import Console, Failed
@@ -14,17 +14,17 @@ from lava_mlsnn.cli.file import provenance
 from lava_mlsnn.cli.train import CHECKPOINT
 from lava_mlsnn.data import Dataset, load_dataset
 from lava_mlsnn.errors import ConfigError, FormatError
-from lava_mlsnn.models import ModelConfig
+from lava_mlsnn.export import export_model
+from lava_mlsnn.models import ModelConfig, MultiLevelNetwork
 from lava_mlsnn.parity import check_parity
 from lava_mlsnn.plots import save_figure
 from lava_mlsnn.runner import IntegerRunner, encode
+from lava_mlsnn.training.checkpoint import load_checkpoint
 from lava_mlsnn.training.config import TrainConfig
+from lava_mlsnn.training.loop import accuracy, train
 from netx_export import lava_available, read
 from netx_export.file.atomic import make_folder, write_atomic
 from netx_export.spec import NetworkSpec
-
-if TYPE_CHECKING:
-    from lava_mlsnn.models import MultiLevelNetwork
 
 __all__ = ["run_demo"]
 
@@ -39,10 +39,6 @@ def run_demo(
     fresh: bool,
 ) -> None:
     """Train, export, run, compare, draw, summarise."""
-    from lava_mlsnn.export import export_model
-    from lava_mlsnn.training.checkpoint import load_checkpoint
-    from lava_mlsnn.training.loop import accuracy
-
     start = time.perf_counter()
     make_folder(out)
     dataset = load_dataset("digits")
@@ -130,8 +126,6 @@ def run_demo(
 def _train(
     console: Console, config: Any, dataset: Dataset, recipe: Any, checkpoint: Path
 ) -> MultiLevelNetwork:
-    from lava_mlsnn.training.loop import train
-
     went_on = checkpoint.exists()
     with said(console), console.progress("training epochs") as follow:
         try:

@@ -11,7 +11,7 @@ import typer
 
 from lava_mlsnn.option import Option, Options, options_of
 
-__all__ = ["Fields", "with_fields"]
+__all__ = ["Fields", "is_given", "with_fields"]
 
 
 class Fields:
@@ -76,3 +76,9 @@ def with_fields(command: Callable[..., None]) -> Callable[..., None]:
     run.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {p.name: p.annotation for p in parameters}
     return run
+
+
+def is_given(context: typer.Context, name: str) -> bool:
+    """Whether an option stood on the command line, its default value included."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"

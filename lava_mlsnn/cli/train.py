@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from lava_mlsnn.checks import check_threads
 from lava_mlsnn.cli.console import Console
 from lava_mlsnn.cli.data import said
 from lava_mlsnn.data import load_dataset
 from lava_mlsnn.errors import ConfigError
 from lava_mlsnn.models import ModelConfig
 from lava_mlsnn.models.config import VGGS
-from lava_mlsnn.training.config import TrainConfig
+from lava_mlsnn.training.checkpoint import load_checkpoint, load_model
+from lava_mlsnn.training.config import EpochReport, TrainConfig
+from lava_mlsnn.training.evaluate import accuracy
+from lava_mlsnn.training.log import BEST, CURVE, LOG, best_of, read_log
+from lava_mlsnn.training.loop import Training, train
+from lava_mlsnn.training.threads import cores, fastest, step_times
 from netx_export.file.atomic import make_folder
 
-__all__ = ["check_idle", "run_train"]
+__all__ = ["CHECKPOINT", "Plan", "run_train"]
 
 CHECKPOINT = "model.pt"
+LINES = 10  # of a training whose output is no terminal
 FEW = 10  # steps of an epoch below which whole batches alone matter
 NEEDS = {  # options that nothing looks at, unless another has one of these values
     "barrier_threshold": ("barrier", ("respiking",)),
@@ -32,110 +44,193 @@ NEEDS = {  # options that nothing looks at, unless another has one of these valu
 }
 
 
-def check_idle(network: dict[str, Any], given: dict[str, Any], recipe: TrainConfig) -> None:
-    """ConfigError for options that were given and would do nothing."""
-    usual = ModelConfig().to_dict()
-    asked = [name for name, value in network.items() if value != usual[name]]
-    asked += [name for name, value in given.items() if value is not None]
-    values = {**asdict(recipe), **network}
-    for name in filter(NEEDS.get, asked):
-        needs, those = NEEDS[name]
-        if values[needs] not in those if those else not values[needs]:
-            such = f" {' or '.join(those)}" if those else ""
+@dataclass(frozen=True)
+class Plan:
+    """What ``mlsnn train`` was asked for."""
+
+    out: Path
+    data: str
+    root: Path | None
+    download: bool
+    network: dict[str, Any]  # options that were given
+    training: dict[str, Any]  # the same
+    recipe: TrainConfig  # with them
+    start: Path | None
+    teacher: Path | None
+    validation: float
+    device: str
+    resume: bool
+    threads: int | None
+
+    @property
+    def checkpoint(self) -> Path:
+        """Where the training lies."""
+        return self.out / CHECKPOINT
+
+    def check(self, network: dict[str, Any]) -> None:
+        """ConfigError for what cannot work, before a large dataset is read.
+
+        ``network`` has all options of the network.
+        """
+        values = {**asdict(self.recipe), **network, **self.network}
+        for name in filter(NEEDS.get, [*self.network, *self.training]):
+            needs, those = NEEDS[name]
+            if values[needs] not in those if those else not values[needs]:
+                option, other = (f"--{n.replace('_', '-')}" for n in (name, needs))
+                such = f" {' or '.join(those)}" if those else ""
+                raise ConfigError(
+                    f"{option} does nothing without {other}{such}; add that, or leave it out"
+                )
+        cuda = self.device == "cuda" and torch.cuda.is_available()
+        if self.device != "cpu" and not cuda:
             raise ConfigError(
-                f"--{name.replace('_', '-')} does nothing without --{needs.replace('_', '-')}{such}"
-                "; add that, or leave it out"
+                f"device must be cpu, or cuda where torch finds a GPU, got {self.device!r}"
+            )
+        check_threads(self.threads or 0)
+        if not 0 <= self.validation < 1:
+            raise ConfigError(
+                "validation must be a share of the training samples, at least 0 and below 1, got "
+                f"{self.validation:g}"
+            )
+        if self.checkpoint.exists() and not self.resume:
+            raise ConfigError(
+                "the folder holds a training; add --resume to go on with it, train on from it into "
+                f"another folder with --from {self.out} --out FOLDER, or name another with --out",
+                str(self.checkpoint),
             )
 
 
-def run_train(
-    console: Console,
-    out: Path,
-    data: str,
-    settings: dict[str, Any],
-    recipe: TrainConfig,
-    *,
-    root: Path | None,
-    download: bool,
-    teacher: Path | None,
-    validation: float,
-    device: str,
-    resume: bool,
-    threads: int,
-) -> None:
-    """Load data, train, report both accuracies."""
-    import torch
-
-    from lava_mlsnn.training.checkpoint import load_model
-    from lava_mlsnn.training.loop import EpochReport, accuracy, train
-
-    if device not in ("cpu", "cuda") or (device == "cuda" and not torch.cuda.is_available()):
-        raise ConfigError(f"device must be cpu, or cuda where torch finds a GPU, got {device!r}")
-    teaches = None if teacher is None else load_model(teacher)
-    make_folder(out)
-    path = out / CHECKPOINT
-    if path.exists() and not resume:
-        raise ConfigError(
-            "the folder holds a training; add --resume to go on with it, or name another with "
-            "--out",
-            str(path),
-        )
+def run_train(console: Console, plan: Plan) -> None:
+    """Load data, train, and at the end measure on the test samples, once."""
+    start = None if plan.start is None else load_model(_started_from(plan.start))
+    network = {**(start.config if start else ModelConfig()).to_dict(), **plan.network}
+    plan.check(network)
+    teacher = None if plan.teacher is None else load_model(plan.teacher)
+    make_folder(plan.out)
     with console.progress("reading images") as follow:
-        dataset = load_dataset(
-            data, follow, timesteps=settings["timesteps"], root=root, download=download
+        whole = load_dataset(
+            plan.data,
+            follow,
+            timesteps=network["timesteps"],
+            root=plan.root,
+            download=plan.download,
         )
-    if validation:
-        dataset = dataset.validation(validation)
-    config = ModelConfig.from_dict(
-        {
-            "input_shape": dataset.shape,
-            "classes": len(dataset.classes),
-            "input_levels": dataset.input_levels,
-            **settings,
-        }
-    )
-    _say_few_steps(console, len(dataset.x_train), recipe.batch_size)
-    start = time.perf_counter()
-    with said(console), console.progress("training") as follow:
-
-        def report(epoch: EpochReport) -> None:
-            follow(epoch.epoch, epoch.epochs)
-            if console.err.is_terminal:
-                return
-            console.note(
-                f"epoch {epoch.epoch} of {epoch.epochs}: loss {epoch.loss:.4f}, "
-                f"training accuracy {100 * epoch.accuracy:.2f} %"
+    data = whole.validation(plan.validation) if plan.validation else whole
+    if start is None:
+        network["input_shape"], network["classes"] = whole.shape, len(whole.classes)
+        network["input_levels"] = whole.input_levels
+    config = ModelConfig.from_dict(network)
+    if plan.validation:
+        console.say(
+            f"data: {len(data.x_train)} samples to train on, {len(data.x_test)} held out to "
+            f"validate with, {len(whole.x_test)} to test with at the end"
+        )
+    _say_few_steps(console, len(data.x_train), plan.recipe.batch_size)
+    begin = time.perf_counter()
+    with said(console):
+        threads = _threads(console, plan, (config, data, plan.recipe, teacher, plan.device, start))
+        with _followed(console, plan.recipe.epochs) as report, _threads_of_torch(threads):
+            model = train(
+                config, data, plan.recipe, checkpoint=plan.checkpoint, resume=plan.resume,
+                teacher=teacher, start=start, validate=bool(plan.validation), log=True,
+                report=report, device=plan.device,
+            )  # fmt: skip
+            if start is not None:
+                whole = whole.counted_as(model.class_names)
+            integer, floating = (
+                accuracy(model, whole.x_test, whole.y_test, kind) for kind in ("integer", "float")
             )
-
-        model = train(
-            config,
-            dataset,
-            recipe,
-            checkpoint=path,
-            resume=resume,
-            teacher=teaches,
-            report=report,
-            device=device,
-            threads=threads,
-        )
-    seconds = time.perf_counter() - start
-    integer = accuracy(model, dataset.x_test, dataset.y_test, "integer")
-    floating = accuracy(model, dataset.x_test, dataset.y_test, "float")
-    split = "validation" if validation else "test"
-    console.say(f"trained {config.arch} for {recipe.epochs} epochs in {seconds:.0f} s: {path}")
+    seconds = time.perf_counter() - begin
     console.say(
-        f"{split} accuracy {100 * floating:.2f} % with float weights, {100 * integer:.2f} % in the "
-        f"integers that are exported ({len(dataset.x_test)} samples)"
+        f"test accuracy {100 * integer:.2f} % in the integers that are exported, "
+        f"{100 * floating:.2f} % with float weights ({len(whole.x_test)} samples)"
+    )
+    best = best_of(read_log(plan.out / LOG))
+    if best is not None:
+        console.say(
+            f"best validation accuracy {100 * best['validation_accuracy']:.2f} % in epoch "
+            f"{best['epoch']}: {plan.out / BEST}"
+        )
+    console.say(
+        f"trained {config.arch} for {plan.recipe.epochs} epochs in {seconds:.0f} s: "
+        f"{plan.checkpoint}, {LOG}, {CURVE}"
     )
     console.result(
         {
-            "checkpoint": path,
+            "checkpoint": plan.checkpoint,
             "accuracy_float": floating,
             "accuracy_integer": integer,
-            "samples": len(dataset.x_test),
+            "samples": len(whole.x_test),
+            "validation_accuracy": None if best is None else best["validation_accuracy"],
+            "best_epoch": None if best is None else best["epoch"],
+            "best_checkpoint": None if best is None else plan.out / BEST,
+            "log": plan.out / LOG,
+            "curve": plan.out / CURVE,
+            "threads": threads,
             "seconds": seconds,
         }
     )
+
+
+def _started_from(path: Path) -> Path:
+    return path / CHECKPOINT if path.is_dir() else path
+
+
+def _threads(console: Console, plan: Plan, training: tuple[Any, ...]) -> int:
+    """Threads to train with, and a line that says why."""
+    most = cores()
+    if plan.threads is not None:
+        return plan.threads or most
+    if plan.resume and plan.checkpoint.exists():
+        before = load_checkpoint(plan.checkpoint).get("threads")
+        if isinstance(before, int) and before > 0:
+            console.say(
+                f"{_counted(before)}, as before: other numbers add in another order, and the "
+                "result would not be that of an uninterrupted training to the bit"
+            )
+            return check_threads(before)
+    if most == 1 or plan.device != "cpu":
+        return most
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the training itself says it
+        times = step_times(Training(*training), most)
+    found = fastest(times)
+    measured = ", ".join(f"{1000 * t:.0f} ms on {n}" for n, t in times.items())
+    console.say(f"{_counted(found)}: a step takes {measured} (--threads K sets another number)")
+    return found
+
+
+def _counted(threads: int) -> str:
+    return f"{threads} thread{'s' if threads > 1 else ''}"
+
+
+@contextmanager
+def _threads_of_torch(number: int) -> Iterator[None]:
+    """So many threads within the block."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def _followed(console: Console, epochs: int) -> Iterator[Callable[[EpochReport], None]]:
+    """A bar on a terminal; elsewhere about ten lines, since log.jsonl has them all."""
+    every = -(-epochs // LINES)
+    with console.progress("training", lines=False) as follow:
+
+        def report(epoch: EpochReport) -> None:
+            held = epoch.validation
+            text = f"loss {epoch.loss:.4f}, training accuracy {100 * epoch.accuracy:.2f} %" + (
+                "" if held is None else f", validation accuracy {100 * held:.2f} %"
+            )
+            follow(epoch.epoch, epoch.epochs)
+            if not console.err.is_terminal and epoch.epoch in (1, epochs, *range(0, epochs, every)):
+                console.note(f"epoch {epoch.epoch} of {epochs}: {text}")
+
+        yield report
 
 
 def _say_few_steps(console: Console, samples: int, batch_size: int) -> None:

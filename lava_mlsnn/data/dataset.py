@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,7 +16,7 @@ from lava_mlsnn.errors import ConfigError, DataError, at
 __all__ = ["HELD_OUT", "Dataset", "as_labels", "as_samples", "check_fits", "check_labels"]
 
 
-HELD_OUT = " (validation)"  # after the name of a dataset whose test samples are of the training
+HELD_OUT = re.compile(r" \(validation( [^()]*)?\)$")  # in the name of Dataset.validation
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,9 @@ class Dataset:
     def validation(self, share: float = 0.2, seed: int = 0) -> Dataset:
         """A part of the training samples in place of the test samples, to choose options by.
 
+        The name says which: ``"digits (validation 0.2)"``, so that a training that goes on
+        goes on with the same samples.
+
         Parameters
         ----------
         share : float
@@ -95,13 +99,14 @@ class Dataset:
             if len(places) < 2:
                 raise DataError(
                     f"a validation split needs two training samples of every class, {self.name} "
-                    f"has one of {self.classes[label]!r}"
+                    f"has one of {self.classes[label]!r}; add samples, or train without the split "
+                    "(--validation 0)"
                 )
             count = min(max(1, round(share * len(places))), len(places) - 1)
             held[rng.permutation(places)[:count]] = True
         return replace(
             self,
-            name=f"{self.name}{HELD_OUT}",
+            name=f"{self.name} (validation {share:g}{f', seed {seed}' if seed else ''})",
             x_train=self.x_train[~held],
             y_train=self.y_train[~held],
             x_test=self.x_train[held],

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from lava_mlsnn.choices import OPTIMISERS, SCHEDULES
 from lava_mlsnn.errors import ConfigError
 from lava_mlsnn.option import Options, choice, flag, number, option, whole
 
-__all__ = ["EpochReport", "TrainConfig"]
+__all__ = ["EpochReport", "LayerReport", "TrainConfig"]
 
 LARGEST = 10**9
 HUGE = 1e6  # 32-bit floating point holds what the optimiser makes of it
@@ -109,6 +110,16 @@ class TrainConfig(Options):
 
 
 @dataclass(frozen=True)
+class LayerReport:
+    """What a population sends, see :mod:`lava_mlsnn.training.measure`."""
+
+    events: float  # per sample
+    saturated: float  # share of messages, 0..1
+    dead: int  # channels
+    channels: int
+
+
+@dataclass(frozen=True)
 class EpochReport:
     """What one epoch did."""
 
@@ -116,3 +127,25 @@ class EpochReport:
     epochs: int
     loss: float
     accuracy: float  # on the training batches, 0..1
+    lr: float = 0.0  # at the end of the epoch
+    seconds: float = 0.0  # measuring included, writing not
+    validation: float | None = None  # accuracy of the exported integers, 0..1
+    layers: dict[str, LayerReport] = field(default_factory=dict)
+
+    @property
+    def events(self) -> float:
+        """Of all spiking populations, per sample."""
+        return sum(layer.events for layer in self.layers.values())
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able form: a line of log.jsonl."""
+        return {
+            "epoch": self.epoch,
+            "loss": self.loss,
+            "accuracy": self.accuracy,
+            "validation_accuracy": self.validation,
+            "events": self.events,
+            "lr": self.lr,
+            "seconds": round(self.seconds, 3),
+            "layers": {name: asdict(layer) for name, layer in self.layers.items()},
+        }

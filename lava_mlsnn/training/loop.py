@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ import torch.nn.functional as F
 
 from lava_mlsnn.checks import check_threads, check_whole, shown
 from lava_mlsnn.data import Dataset, check_fits
-from lava_mlsnn.data.class_names import warn_unnamed
+from lava_mlsnn.data.class_names import names_of, warn_unnamed
 from lava_mlsnn.errors import ConfigError, DataError, RangeError
 from lava_mlsnn.models import ModelConfig, MultiLevelNetwork, build_model
 from lava_mlsnn.models.config import StartWarning
@@ -29,7 +30,7 @@ from lava_mlsnn.training.checkpoint import (
     stored_names,
     trusted,
 )
-from lava_mlsnn.training.config import EpochReport, TrainConfig
+from lava_mlsnn.training.config import EpochReport, LayerReport, TrainConfig
 from lava_mlsnn.training.distil import (
     Teacher,
     check_teacher,
@@ -39,6 +40,8 @@ from lava_mlsnn.training.distil import (
 )
 from lava_mlsnn.training.ema import WeightAverage
 from lava_mlsnn.training.evaluate import accuracy
+from lava_mlsnn.training.log import TrainingLog
+from lava_mlsnn.training.measure import COUNTED, Meter
 from lava_mlsnn.training.penalty import EventPenalty
 from lava_mlsnn.training.schedule import (
     load_moments,
@@ -48,7 +51,7 @@ from lava_mlsnn.training.schedule import (
 )
 from lava_mlsnn.training.statistics import recalibrate
 
-__all__ = ["EpochReport", "TrainConfig", "accuracy", "train"]
+__all__ = ["EpochReport", "TrainConfig", "Training", "accuracy", "train"]
 
 CALIBRATION_BATCHES = 200  # averages of more no longer move
 SUSPECTS = ("weight_decay", "event_penalty", "temperature")  # where lr is not to blame
@@ -63,6 +66,9 @@ def train(
     checkpoint: Path | None = None,
     resume: bool = False,
     teacher: Teacher | None = None,
+    start: MultiLevelNetwork | None = None,
+    validate: bool = False,
+    log: bool = False,
     report: Callable[[EpochReport], None] | None = None,
     device: str = "cpu",
     threads: int = 0,
@@ -74,7 +80,7 @@ def train(
     model_config : ModelConfig
         Structure.
     dataset : Dataset
-        Training part is used; the test part is not looked at.
+        Training part is used; the test part is not looked at unless ``validate`` says so.
     config : TrainConfig
         Recipe.
     checkpoint : Path, optional
@@ -85,6 +91,16 @@ def train(
     teacher : callable, optional
         Scores (N, classes) of a batch, such as a network of
         :func:`lava_mlsnn.training.load_model`; used where ``config.distil`` is not 0.
+    start : MultiLevelNetwork, optional
+        Network whose parameters and statistics this training starts from, with a schedule
+        of its own: of the same shapes and class names.
+    validate : bool
+        Measure the exported integers on ``dataset.x_test`` after every epoch. Give
+        :meth:`Dataset.validation`, whose test part is of the training samples.
+    log : bool
+        Keep ``log.jsonl``, ``best.pt`` and ``curve.png`` beside the checkpoint, see
+        :mod:`lava_mlsnn.training.log`. What layers send is counted on the first validation
+        samples, or training samples where there are none.
     report : callable, optional
         Called after every epoch.
     device : str
@@ -111,53 +127,56 @@ def train(
     -----
     StartWarning
         For options that are known not to train well together.
+    LogWarning
+        If a training goes on whose log lacks epochs.
     """
-    check_fits(dataset, model_config.input_shape, model_config.classes, model_config.timesteps)
-    if len(dataset.x_train) < 2:  # one sample has no batch statistics
-        raise DataError(f"training needs at least 2 images, {dataset.name} has 1")
     for doubt in model_config.doubts():
         warnings.warn(doubt, StartWarning, stacklevel=2)
-    teacher = check_teacher(teacher, config, device)
-    if config.shift >= min(dataset.shape[1:]):
-        raise ConfigError(
-            f"shift must be smaller than the images of {dataset.name}, {dataset.shape[1]} x "
-            f"{dataset.shape[2]} pixels, got {config.shift}"
-        )
     check_threads(threads)
     before = torch.get_num_threads()
     torch.set_num_threads(threads or before)
     try:
         with _enough_memory():
-            return _train(
-                model_config, dataset, config, checkpoint, resume, teacher, report, device
-            )
+            run = Training(model_config, dataset, config, teacher, device, start)
+            return _train(run, checkpoint, resume, validate, log, report)
     finally:
         torch.set_num_threads(before)
 
 
 def _train(
-    model_config: ModelConfig,
-    dataset: Dataset,
-    config: TrainConfig,
+    run: Training,
     checkpoint: Path | None,
     resume: bool,
-    teacher: Teacher | None,
+    validate: bool,
+    log: bool,
     report: Callable[[EpochReport], None] | None,
-    device: str,
 ) -> MultiLevelNetwork:
-    torch.manual_seed(config.seed)
-    run = _Training(model_config, dataset, config, teacher, device)
+    config, written = run.config, None
     try:
-        start = run.restore(checkpoint) if resume and checkpoint and checkpoint.exists() else 0
-        for epoch in range(start, config.epochs):
+        done = run.restore(checkpoint) if resume and checkpoint and checkpoint.exists() else 0
+        if log:
+            written = TrainingLog(checkpoint, done)
+        for epoch in range(done, config.epochs):
+            begin = time.perf_counter()
             loss, right = run.epoch(epoch)
+            found = run.measure(validate, log) if epoch >= config.ann_epochs else (None, {})
+            seconds = time.perf_counter() - begin
+            told = EpochReport(
+                epoch + 1, config.epochs, loss, right, run.lr, seconds, found[0], found[1]
+            )
+            if written is not None:
+                written.append(told)
             if checkpoint is not None:
                 save_checkpoint(checkpoint, run.result, run.state(epoch + 1))
+            if written is not None:
+                written.checkpointed(epoch + 1 == config.epochs)
             if report is not None:
-                report(EpochReport(epoch + 1, config.epochs, loss, right))
+                report(told)
         return run.result.eval()
     finally:
         run.close()
+        if written is not None:
+            written.close()
 
 
 @contextmanager
@@ -175,8 +194,8 @@ def _enough_memory() -> Iterator[None]:
         ) from None
 
 
-class _Training:
-    """What a training holds between epochs."""
+class Training:
+    """What a training holds between epochs; the arguments are those of :func:`train`."""
 
     def __init__(
         self,
@@ -185,11 +204,31 @@ class _Training:
         config: TrainConfig,
         teacher: Teacher | None,
         device: str,
+        start: MultiLevelNetwork | None = None,
     ) -> None:
+        check_fits(dataset, model_config.input_shape, model_config.classes, model_config.timesteps)
+        if len(dataset.x_train) < 2:  # one sample has no batch statistics
+            raise DataError(f"training needs at least 2 images, {dataset.name} has 1")
+        teacher = check_teacher(teacher, config, device)
+        if start is not None:
+            if config.ann_epochs:
+                raise ConfigError(
+                    "ann_epochs starts from ReLUs; leave it out, or the network to start from"
+                )
+            dataset = dataset.counted_as(names_of(start), "the network to start from")
+        if config.shift >= min(dataset.shape[1:]):
+            raise ConfigError(
+                f"shift must be smaller than the images of {dataset.name}, {dataset.shape[1]} x "
+                f"{dataset.shape[2]} pixels, got {config.shift}"
+            )
+        torch.manual_seed(config.seed)
         self.config, self.dataset, self.device = config, dataset.name, device
         self.classes = dataset.classes
         self.model = build_model(model_config).to(device)
         self.model.class_names = dataset.classes
+        self.start = fingerprint(start)
+        if start is not None:
+            _copy_weights(start, self.model)
         # a GPU holds the data itself; the order and all else random come from the CPU
         self.x, self.y = (
             torch.from_numpy(np.require(a, requirements="W")).to(device)
@@ -201,6 +240,9 @@ class _Training:
         self.average = WeightAverage(self.model, config.ema) if config.ema else None
         self.penalty = EventPenalty(self.model) if config.event_penalty else None
         self.teacher, self.columns = teacher, teacher_columns(teacher, dataset.classes)
+        self.held = dataset.x_test, dataset.y_test
+        self.some = dataset.x_train[:COUNTED], dataset.y_train[:COUNTED]
+        self._meter: Meter | None = None
         self._start_phase(config.ann_epochs or config.epochs)
 
     @property
@@ -212,6 +254,19 @@ class _Training:
         """Leave a network without hooks."""
         if self.penalty is not None:
             self.penalty.remove()
+
+    @property
+    def lr(self) -> float:
+        """Of the next step, in units of weights."""
+        return float(self.schedule.get_last_lr()[0])
+
+    def measure(self, validate: bool, log: bool) -> tuple[float | None, dict[str, LayerReport]]:
+        """Validation accuracy if it is wanted, and what the layers send."""
+        if not (validate or log):
+            return None, {}
+        if self._meter is None:
+            self._meter = Meter(self.result, *(self.held if validate else self.some))
+        return self._meter.all() if validate else (None, self._meter.layers()[1])
 
     def _start_phase(self, epochs: int) -> None:
         self.optimiser = make_optimiser(self.model, self.config)
@@ -241,6 +296,16 @@ class _Training:
             raise self._diverged(mean, epoch)
         self._finish(epoch + 1)
         return mean, int(right) / seen
+
+    def steps(self, count: int) -> None:
+        """Training steps on the first samples, to see how long they take."""
+        config, ann = self.config, self.config.ann_epochs > 0
+        turned = mirrored(len(self.x), 0, config.seed) if config.alternate else None
+        chosen = torch.arange(min(config.batch_size, len(self.x)))
+        self.model.train()
+        with as_relu(self.model, ann):
+            for _ in range(count):
+                self._step(chosen, ann, turned)
 
     def _diverged(self, loss: float, epoch: int) -> RangeError:
         """What to lower: images are finite, so that numbers beyond the usual ones are to blame."""
@@ -313,11 +378,14 @@ class _Training:
             "optimiser": self.optimiser.state_dict(),
             "schedule": self.schedule.state_dict(),
             "generator": self.generator.get_state(),
+            "threads": torch.get_num_threads(),
         }
         if self.average is not None:
             state["ema"] = self.average.state(self.model)
         if self.teacher is not None:
             state["teacher"] = fingerprint(self.teacher)
+        if self.start:
+            state["start"] = self.start
         return state
 
     def restore(self, path: Path) -> int:
@@ -339,11 +407,12 @@ class _Training:
         if other:
             raise ConfigError(
                 f"{path} was trained with other options{_named(other, stored)}; resume with the "
-                "same, or train into another folder"
+                "same, or start a training of its own from it (start, --from)"
             )
         for name, here, what in (
-            ("dataset", self.dataset, "data"),
+            ("dataset", self.dataset, "data and --validation"),
             ("teacher", fingerprint(self.teacher), "teacher"),
+            ("start", self.start, "network to start from"),
         ):
             if content.get(name, "") != here:
                 raise ConfigError(
@@ -372,6 +441,18 @@ class _Training:
             resume_schedule(self.schedule, steps)
             self.generator.set_state(content["generator"])
         return done
+
+
+def _copy_weights(start: MultiLevelNetwork, model: MultiLevelNetwork) -> None:
+    """Parameters and statistics; ConfigError where they are of other shapes."""
+    try:
+        load_weights(model, start.state_dict())
+    except (RuntimeError, ValueError) as error:  # of torch, in several lines
+        text = " ".join(str(error).split())[:200]
+        raise ConfigError(
+            f"the network to start from must have the shapes of the one to train ({text}); leave "
+            "out options that change them"
+        ) from None
 
 
 def _named(names: list[str], stored: dict[str, Any]) -> str:
