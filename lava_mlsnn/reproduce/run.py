@@ -114,7 +114,9 @@ def structure_of(config: ModelConfig) -> dict[str, Any]:
     return {"architecture": config.arch, "levels": config.levels, "timesteps": config.timesteps}
 
 
-def measure(model: Any, spec: Any, path: Path, dataset: Dataset) -> dict[str, Any]:
+def measure(
+    model: Any, spec: Any, path: Path, dataset: Dataset, threads: int = 1
+) -> dict[str, Any]:
     """What a record says of a network: accuracies, activity, energy, size and SHA-256.
 
     Parameters
@@ -127,10 +129,12 @@ def measure(model: Any, spec: Any, path: Path, dataset: Dataset) -> dict[str, An
         The file that they lie in.
     dataset : Dataset
         Its whole test split is run.
+    threads : int
+        CPU threads of the integer runner.
     """
     from lava_mlsnn.training.evaluate import accuracy
 
-    right, activity, energy = _of_integers(spec, dataset)
+    right, activity, energy = _of_integers(spec, dataset, threads)
     return {
         "data_sha256": fingerprint(dataset),
         "samples": len(dataset.y_test),
@@ -150,10 +154,12 @@ def measure(model: Any, spec: Any, path: Path, dataset: Dataset) -> dict[str, An
     }
 
 
-def _of_integers(spec: Any, dataset: Dataset) -> tuple[float, dict[str, Any], dict[str, float]]:
+def _of_integers(
+    spec: Any, dataset: Dataset, threads: int
+) -> tuple[float, dict[str, Any], dict[str, float]]:
     """Accuracy, activity and energy of the exported integers over the test split."""
     payload = encode(spec, dataset.x_test)
-    runner, meter, right, done = IntegerRunner(spec, threads=1), ActivityMeter(spec), 0, 0
+    runner, meter, right, done = IntegerRunner(spec, threads=threads), ActivityMeter(spec), 0, 0
     for trace in meter.follow(runner.iter_traces(payload), payload):
         labels = dataset.y_test[done : done + len(trace.output)]
         right += int((trace.classes == labels).sum())

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
-import runpy
+import sys
+from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
+from subprocess import run
 
 import pytest
 import torch
 
 from lava_mlsnn import ModelConfig, build_model, zoo
 from lava_mlsnn.data import load_dataset
-from lava_mlsnn.errors import ConfigError, DataError, FormatError, MLSNNError
+from lava_mlsnn.errors import ConfigError, DataError, FormatError, MLSNNError, ParityError
+from lava_mlsnn.parity import Difference, ParityReport
+from lava_mlsnn.reproduce.adopt import adopt
 from lava_mlsnn.training.checkpoint import save_checkpoint
 from netx_export import read
 
@@ -31,24 +34,23 @@ def made(tmp_path_factory):
         model.train()(torch.from_numpy(data.x_train[start : start + 200]))
     save_checkpoint(folder / "model.pt", model, {"dataset": "digits", "epoch": 3})
     options = {
+        "folder": folder / "networks",
         "name": "digits-tiny",
         "checkpoint": folder / "model.pt",
-        "data": "digits",
-        "called": None,
+        "dataset": replace(data, x_test=data.x_test[:60], y_test=data.y_test[:60]),
+        "called": "digits",
         "note": "untrained",
-        "samples": 4,
-        "folder": folder / "networks",
     }
-    add = runpy.run_path(str(TOOL))["add"]
-    add.__globals__["lava_available"] = lambda: False
-    assert "4 samples in training" in add(SimpleNamespace(**options))
-    return options, add
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("lava_mlsnn.reproduce.adopt.lava_available", lambda: False)
+        adopt(**options)
+    return options
 
 
 @pytest.fixture
 def folder(made, tmp_path, monkeypatch):
     """A copy of it, to be damaged."""
-    for file in made[0]["folder"].iterdir():
+    for file in made["folder"].iterdir():
         (tmp_path / file.name).write_bytes(file.read_bytes())
     monkeypatch.setattr(zoo, "FOLDER", tmp_path)
     return tmp_path
@@ -65,7 +67,7 @@ def test_a_card_says_what_its_network_is(folder):
     assert row["bytes"] == path.stat().st_size
     assert card.content["parity"]["differences"] == 0 < card.content["parity"]["compared"]
     assert {"ann", "zero-skip", "snn-mac"} <= set(card.content["energy_nj"])
-    assert card.content["samples"] == 450 and card.content["note"] == "untrained"
+    assert card.content["samples"] == 60 and card.content["note"] == "untrained"
     assert "| digits-tiny | digits | sparse-resnet-small |" in (folder / "README.md").read_text()
 
 
@@ -148,17 +150,41 @@ def test_what_is_no_card_is_named(folder, content):
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"name": "../up"}, "a name is of small letters"),
-        ({"data": "/some/folder"}, "name it with --called"),
+        ({"name": "../up"}, "a network's name is of small letters"),
+        ({"called": "/some/folder"}, "not a folder"),
         ({"checkpoint": Path("gone.pt")}, "there is no checkpoint gone.pt"),
     ],
     ids=["name", "folder of this machine", "no checkpoint"],
 )
-def test_the_tool_refuses_in_one_sentence_and_writes_nothing(made, tmp_path, changes, says):
-    options, add = made
+def test_what_cannot_be_a_card_is_refused_and_nothing_is_written(made, tmp_path, changes, says):
     with pytest.raises(MLSNNError, match=says):
-        add(SimpleNamespace(**{**options, "folder": tmp_path / "new", **changes}))
+        adopt(**{**made, "folder": tmp_path / "new", **changes})
     assert not (tmp_path / "new").exists()
+
+
+def test_a_network_that_differs_is_not_kept(made, tmp_path, monkeypatch):
+    def differs(*args, **options):
+        difference = Difference("stem", "lava", 1, 9, 1, 0, 0, (0, 0, 0), 1, 2)
+        return ParityReport({"lava": 1}, ["stem"], 9, [difference])
+
+    monkeypatch.setattr("lava_mlsnn.reproduce.adopt.check_parity", differs)
+    with pytest.raises(ParityError, match="layer stem: lava differs"):
+        adopt(**{**made, "folder": tmp_path / "new"})
+    assert not (tmp_path / "new").exists()
+
+
+def test_other_classes_than_those_of_the_training_are_refused(made, tmp_path):
+    data = replace(made["dataset"], classes=tuple("abcdefghij"))
+    with pytest.raises(DataError, match="classes must have the names"):
+        adopt(**{**made, "folder": tmp_path, "dataset": data})
+
+
+def test_the_tool_is_the_one_command(made, tmp_path):
+    command = [sys.executable, TOOL, "digits-tiny", made["checkpoint"], "--data", "digits"]
+    done = run([*command, "--called", "a/b", "--folder", tmp_path / "new"],
+               capture_output=True, text=True)  # fmt: skip
+    assert done.returncode == 1 and not (tmp_path / "new").exists()
+    assert done.stderr.startswith("add_network: error: the data's name on a card")
 
 
 def test_a_network_must_be_small_and_the_one_of_its_card(folder, tmp_path):
