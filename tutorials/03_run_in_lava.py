@@ -184,16 +184,16 @@ if __name__ == "__main__":
 # %% [markdown]
 # In a network of your own, samples may start later than timestep 1. Then `Network` needs to
 # know, or the resets fall into the middle of the samples. Here the input starts after 3
-# timesteps: once with `reset_offset=3`, once without.
+# timesteps: once with `input_delay=3`, once without.
 
 
 # %%
-def late(reset_offset: int) -> np.ndarray:
+def late(input_delay: int) -> np.ndarray:
     """Scores (N2, classes, T) of samples that enter from timestep 4 on."""
     held = np.repeat(payload2.transpose(3, 2, 1, 0), 2, axis=-1)
     before, after = np.zeros((8, 8, 1, 3), int), np.zeros((8, 8, 1, latency(spec2)), int)
     data = np.concatenate([before, held, after], axis=-1)
-    network = Network(file2, reset_offset=reset_offset)
+    network = Network(file2, input_delay=input_delay)
     source, sink = Source(data=data), Sink(shape=(10,), buffer=data.shape[-1])
     source.s_out.connect(network.inp)
     network.out.connect(sink.a_in)
@@ -206,8 +206,8 @@ def late(reset_offset: int) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    assert np.array_equal(late(reset_offset=3), reference2.output)
-    assert not np.array_equal(late(reset_offset=0), reference2.output)
+    assert np.array_equal(late(input_delay=3), reference2.output)
+    assert not np.array_equal(late(input_delay=0), reference2.output)
     print("all claims hold")
 
 # %% [markdown]

@@ -155,7 +155,7 @@ def run_loihi2(
             reader = eio.NxToPyAdapter
         except (ImportError, AttributeError) as error:
             raise RunError(f"the Lava extension lacks an adapter: {error}") from None
-        network = Network(spec, target="loihi2", ucode=ucode, reset_offset=input_delay)
+        network = Network(spec, target="loihi2", ucode=ucode, input_delay=input_delay)
         moved = np.moveaxis(x, -1, 1).reshape(-1, *spec.input.shape)
         data = moved.transpose(0, *range(moved.ndim - 1, 0, -1)).astype(np.int32)
         source = Stream(data=data)

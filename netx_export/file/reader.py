@@ -16,7 +16,7 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from netx_export.errors import FormatError, at
+from netx_export.errors import ConfigError, FormatError, at
 from netx_export.file import schema
 from netx_export.file.atomic import as_path
 from netx_export.file.fields import Node, attribute, readable
@@ -34,7 +34,11 @@ __all__ = ["read"]
 
 
 def read(
-    path: str | os.PathLike[str], *, timesteps: int | None = None, input_message_bits: int = 0
+    path: str | os.PathLike[str],
+    *,
+    timesteps: int | None = None,
+    input_message_bits: int = 0,
+    input_shape: tuple[int, ...] | None = None,
 ) -> NetworkSpec:
     """Read a network file.
 
@@ -51,6 +55,9 @@ def read(
     input_message_bits : int, optional
         As lava-dl's: bits of the payloads that enter a file of lava-dl whose input layer
         has no neuron (0: binary). No such file says it; every other one does.
+    input_shape : tuple of int, optional
+        (C, H, W) or (F,) of what enters a file of lava-dl without an input layer; needed
+        where its first layer is a convolution. A file that says another one is refused.
 
     Returns
     -------
@@ -73,7 +80,13 @@ def read(
         timesteps = check_timesteps(timesteps)
     with at(str(path)), _opened(path) as file:
         header, root = _header(file), Node(file)
-        layers, provenance = _layers(root, header is not None)
+        if input_shape is not None:
+            input_shape = check_shape(input_shape, ConfigError)
+        layers, provenance = _layers(root, header is not None, input_shape)
+        if input_shape not in (None, layers[0].shape):
+            raise ConfigError(
+                f"input_shape = {input_shape} is not what the file says, {layers[0].shape}"
+            )
         if header is not None:
             version, stated, provenance = header
             timesteps = timesteps or stated
@@ -185,7 +198,9 @@ def _json(text: int | str, name: str) -> Any:
         raise FormatError(f"it must be JSON ({error})", name) from None
 
 
-def _layers(root: Node, own: bool) -> tuple[list[Layer], dict[str, Any]]:
+def _layers(
+    root: Node, own: bool, enters: Shape | None = None
+) -> tuple[list[Layer], dict[str, Any]]:
     if schema.LAYER not in root:
         raise FormatError("the file has no group /layer; give a NetX network file")
     group = root.group(schema.LAYER)
@@ -205,6 +220,8 @@ def _layers(root: Node, own: bool) -> tuple[list[Layer], dict[str, Any]]:
     if own:
         return _own_layers(group, len(names)), {}
     layers: list[Layer] = []
+    if enters is not None and group.group("0", path="").text(schema.TYPE) != schema.INPUT:
+        layers.append(Input(enters, 1))
     for index in range(len(names)):
         with at(f"layer {index}"):
             node = group.group(str(index), path="")
@@ -275,7 +292,7 @@ def _stock_name(node: Node, index: int, layers: list[Layer]) -> str:
     if not layers and kind != schema.DENSE:
         raise FormatError(
             f"the first layer must be an input layer with a shape, got {kind!r}; "
-            "stock Lava takes input_shape from its caller, a file must say it",
+            "give it as input_shape, as stock Lava's caller has to",
             schema.TYPE,
         )
     return f"{kind}{index}"

@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.lava, pytest.mark.timeout(120)]
 
 def run(spec, data, per_layer, *, names, offset=0, stops=(), tag="fixed_pt", write=None):
     """Payloads of layers from timestep 1 on, and states and overflows at every stop."""
-    network = Network(spec, reset_offset=offset)
+    network = Network(spec, input_delay=offset)
     kind = np.int32 if tag == "fixed_pt" else np.float64
     source = Stream(data=data.astype(kind))
     source.s_out.connect(network.inp)

@@ -70,7 +70,7 @@ def test_network_is_a_process_for_a_users_own_script(residual, by_hand, per_laye
     """Probes, state through aliased Vars, and a start that is later than timestep 1."""
     spec = residual(2)
     late = 3
-    network = Network(spec, reset_offset=late)
+    network = Network(spec, input_delay=late)
     assert network.latency == 6 and network.timesteps == 2
     x = np.random.default_rng(5).integers(0, 5, (2, 2, 7, 5))
     data = np.repeat(x, 2, axis=0).transpose(0, 3, 2, 1)

@@ -58,7 +58,7 @@ class AbstractPyNetwork(ExactProcessModel, metaclass=_PerLayer):
         from lava_mlsnn.engine import StreamEngine
 
         spec = proc_params["spec"]
-        self.engine = StreamEngine(spec, self.floating, proc_params["reset_offset"])
+        self.engine = StreamEngine(spec, self.floating, proc_params["input_delay"])
         self._last = len(spec.layers) - 1
         self._populations = [index for index, _ in spec.populations]
         self._lent: dict[str, tuple[np.ndarray, np.ndarray]] = {}

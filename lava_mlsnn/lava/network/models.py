@@ -45,7 +45,7 @@ class AbstractSubNetworkModel(AbstractSubProcessModel):
             shape=shape_to_lava(layer.shape),
             bias=layer.bias if isinstance(layer, Population) else None,
             timesteps=proc.spec.timesteps,
-            offset=proc.reset_offset + proc.depths[index],
+            offset=proc.input_delay + proc.depths[index],
             spike_exp=proc.spike_exp,
             stock_reset=proc.reset_interval,
             is_input=index == 0,

@@ -4,23 +4,43 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from typing import Any
+from numbers import Integral
+from typing import Any, NamedTuple
 
 from lava.magma.core.process.ports.ports import InPort, OutPort
 from lava.magma.core.process.variable import Var
 
+from lava_mlsnn.checks import check_whole, shown
 from lava_mlsnn.errors import ConfigError, at
 from lava_mlsnn.lava.network.layout import shape_to_lava
 from lava_mlsnn.lava.network.neurons import check_neuron
-from lava_mlsnn.proc.base import CheckedProcess
+from lava_mlsnn.proc.base import CheckedProcess, positive_shape
 from netx_export.file.reader import read
 from netx_export.spec import NetworkSpec
 from netx_export.spec.checks import check_timesteps
 from netx_export.spec.describe import network_table
 from netx_export.spec.graded import graded_input
+from netx_export.spec.part import part
 from netx_export.spec.timing import depths, latency
+from netx_export.spec.widths import STATE_MAX
 
 TARGETS = ("cpu", "loihi2")
+
+
+class LayerNeuron(NamedTuple):
+    """The neurons of a layer: their state."""
+
+    v: Var
+
+
+class NetworkLayer(NamedTuple):
+    """A population as seen from outside, under the names that lava-dl's blocks have."""
+
+    name: str
+    shape: tuple[int, ...]  # (W, H, C) or (F,)
+    out: OutPort  # what it sends, see :meth:`Network.probe`
+    neuron: LayerNeuron
+    output_message_bits: int
 
 
 class Network(CheckedProcess):
@@ -41,21 +61,29 @@ class Network(CheckedProcess):
     ----------
     spec : NetworkSpec or path
         What to build, or the NetX file that holds it.
-    timesteps : int, optional
-        T of one sample, instead of what ``spec`` says; needed for a file that does not
-        say it (:func:`netx_export.read`).
-    spike_exp : int, optional
-        Fractional bits of the messages of sigma-delta neurons, as in
-        ``lava.lib.dl.netx.hdf5.Network``.
-    reset_offset : int, optional
-        Timesteps before the first sample enters.
-    reset_interval : int or None, optional
-        For the CUBA neurons of lava-dl only: timesteps between two resets, as
-        in its loader; None never resets them. The project's own neurons are
-        always reset every ``spec.timesteps``.
+    num_layers, skip_layers : int, optional
+        Only the layers from ``skip_layers`` to ``num_layers - 1`` of the file, see
+        :func:`netx_export.spec.part.part`.
     input_message_bits : int, optional
         For a file of lava-dl whose input has no neuron, as in its loader; 0: binary, and
         payloads beyond 1 count as 1.
+    input_shape : tuple of int, optional
+        (W, H, C) of what enters a file without an input layer.
+    reset_interval : int or None, optional
+        Timesteps between two resets of lava-dl's CUBA neurons; None never resets them. The
+        project's own neurons are always reset every T, and take no other interval.
+    reset_offset : int, optional
+        For lava-dl's neurons: the phase of their resets, as in its loader, whose first
+        layer is reset at timesteps that are ``reset_offset + 1`` modulo the interval.
+    spike_exp : int, optional
+        Fractional bits of the messages of sigma-delta neurons.
+    sparse_fc_layer : bool, optional
+        True is refused: a dense synapse reads only the weights of what is active.
+    timesteps : int, optional
+        T of one sample, instead of what ``spec`` says; needed for a file that does not
+        say it (:func:`netx_export.read`).
+    input_delay : int, optional
+        Timesteps before the first sample enters.
     target : {"cpu", "loihi2"}, optional
         ``loihi2`` builds the synapses from Lava's own Processes, whose neuro-core
         models the closed extension has; needs ``select_sub_proc_model=True``.
@@ -87,17 +115,33 @@ class Network(CheckedProcess):
     def __new__(
         cls,
         spec: NetworkSpec | str | os.PathLike[str],
-        *,
+        num_layers: int | None = None,
+        skip_layers: int = 0,
         input_message_bits: int = 0,
+        input_shape: tuple[int, ...] | None = None,
+        *_: Any,
         timesteps: int | None = None,
-        **_: Any,
+        **__: Any,
     ) -> Network:
         """Return a StockNetwork where the file has neurons of lava-dl."""
+        shape = None if input_shape is None else shape_to_lava(positive_shape(input_shape))
         if not isinstance(spec, NetworkSpec):
-            spec = read(spec, timesteps=timesteps)
+            spec = read(spec, timesteps=timesteps, input_shape=shape)
+        elif shape not in (None, spec.input.shape):
+            raise ConfigError(
+                f"input_shape = {input_shape} is not what enters this network, "
+                f"{shape_to_lava(spec.input.shape)}"
+            )
         elif timesteps is not None:
             spec = replace(spec, timesteps=check_timesteps(timesteps))
         spec = graded_input(spec, input_message_bits)
+        if num_layers is not None or skip_layers != 0:
+            first = _first_of_file(spec)
+            spec = part(
+                spec,
+                num_layers + first if isinstance(num_layers, Integral) else num_layers,
+                skip_layers + first if isinstance(skip_layers, Integral) else skip_layers,
+            )
         neurons = [spec.input.neuron, *(p.neuron for _, p in spec.populations)]
         if cls is Network and any(n is not None and not n.exact for n in neurons):
             cls = StockNetwork
@@ -108,12 +152,17 @@ class Network(CheckedProcess):
     def __init__(
         self,
         spec: NetworkSpec | str | os.PathLike[str],
+        num_layers: int | None = None,  # these three, and timesteps, are seen by __new__
+        skip_layers: int = 0,
+        input_message_bits: int = 0,
+        input_shape: tuple[int, ...] | None = None,
+        reset_interval: int | None = None,
+        reset_offset: int | None = None,
+        spike_exp: int = 6,
+        sparse_fc_layer: bool = False,
         *,
         timesteps: int | None = None,
-        spike_exp: int = 6,
-        reset_offset: int = 0,
-        reset_interval: int | None = None,
-        input_message_bits: int = 0,  # seen by __new__
+        input_delay: int = 0,
         target: str = "cpu",
         ucode: str | os.PathLike[str] | None = None,
     ) -> None:
@@ -126,11 +175,15 @@ class Network(CheckedProcess):
         for index, layer in spec.populations:
             with at(spec.label(index)):
                 check_neuron(layer.neuron, layer.bias)
-        if reset_offset < 0:
-            raise ConfigError(f"reset_offset must be at least 0, got {reset_offset}")
-        super().__init__(spec=spec, reset_offset=reset_offset)
+        if sparse_fc_layer:
+            raise ConfigError(
+                "sparse_fc_layer=True has no counterpart: a dense synapse reads the weights of "
+                "active inputs alone; leave it out"
+            )
+        input_delay = self._start(reset_interval, reset_offset, input_delay)
+        super().__init__(spec=spec, input_delay=input_delay)
         self.spike_exp = spike_exp
-        self.reset_offset = reset_offset
+        self.input_delay = input_delay
         self.reset_interval = reset_interval
         self.target = target
         self.ucode = ucode
@@ -144,6 +197,52 @@ class Network(CheckedProcess):
             if layer.neuron.exact:
                 for name in self.overflow_names(index):
                     setattr(self, name, Var(shape=(1,), init=0))
+
+    def _start(self, interval: Any, offset: Any, delay: Any) -> int:
+        """Timesteps before the first sample, from whichever of the two arguments says it."""
+        delay = check_whole("input_delay", delay, 0, STATE_MAX)
+        if not isinstance(self, StockNetwork):
+            if interval not in (None, self.spec.timesteps):
+                raise ConfigError(
+                    f"reset_interval must be T = {self.spec.timesteps} for multi-level neurons, "
+                    f"which start anew with every sample, got {shown(interval)}; leave it out"
+                )
+            if offset is not None:
+                raise ConfigError(
+                    "reset_offset is for lava-dl's neurons; for multi-level neurons say "
+                    "input_delay, the timesteps before the first sample enters"
+                )
+            return delay
+        if offset is None:
+            return delay
+        if delay:
+            raise ConfigError("input_delay and reset_offset say the same in two ways; give one")
+        # lava-dl's first layer is its first with neurons, wherever the sample is by then
+        offset = check_whole("reset_offset", offset, 0, STATE_MAX)
+        return offset if self.spec.input.neuron is not None else offset - 1
+
+    @property
+    def layers(self) -> list[NetworkLayer]:
+        """The populations in the order of the file, as far as a script needs them."""
+        return [
+            NetworkLayer(
+                layer.name,
+                shape_to_lava(layer.shape),
+                getattr(self, f"probe{index}"),
+                LayerNeuron(getattr(self, f"v{index}")),
+                layer.num_message_bits,
+            )
+            for index, layer in self.spec.populations
+        ]
+
+    def __len__(self) -> int:
+        """Number of :attr:`layers`; in a network without shortcuts its latency, too."""
+        return len(self.spec.populations)
+
+    @property
+    def output_message_bits(self) -> int:
+        """Width of what leaves ``out``."""
+        return self.spec.output.num_message_bits
 
     @property
     def latency(self) -> int:
@@ -195,6 +294,11 @@ class Network(CheckedProcess):
 
     def __str__(self) -> str:
         return network_table(self.spec)
+
+
+def _first_of_file(spec: NetworkSpec) -> int:
+    """1 where the reader put an input layer before the file's first layer, else 0."""
+    return int(spec.provenance.get("source") == "lava-dl" and spec.layers[1].name[-1:] == "0")
 
 
 class StockNetwork(Network):
