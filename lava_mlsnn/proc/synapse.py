@@ -8,8 +8,10 @@ import numpy as np
 from lava.magma.core.process.ports.ports import InPort, OutPort
 from lava.magma.core.process.process import LogConfig
 from lava.magma.core.process.variable import Var
+from lava.utils.weightutils import SignMode
 
-from lava_mlsnn.errors import ConfigError
+from lava_mlsnn.checks import check_whole, shown
+from lava_mlsnn.errors import ConfigError, RangeError
 from lava_mlsnn.proc.base import CheckedProcess, number_array, require_whole
 from netx_export.spec.widths import DELAY_MAX, check_weights
 
@@ -26,6 +28,29 @@ def weight_array(name: str, value: Any, ndim: int) -> np.ndarray:
     if array.dtype.kind != "f":
         check_weights(array)
     return array
+
+
+def check_bits(name: str, weight: np.ndarray, bits: int, sign_mode: SignMode | None) -> None:
+    """RangeError unless stock Lava holds whole weights in so many bits without a loss.
+
+    It cuts off 8 - bits low bits, one more for weights of both signs. With 8 bits ours keeps
+    that last one (:func:`netx_export.spec.widths.check_weights`).
+    """
+    low, high = int(weight.min()), int(weight.max())
+    signs = {
+        SignMode.EXCITATORY: low >= 0,
+        SignMode.INHIBITORY: high <= 0,
+        SignMode.NULL: low == high == 0,
+    }
+    if sign_mode is not None and not signs.get(sign_mode, True):
+        raise RangeError(f"{name} of sign_mode {sign_mode.name} cannot lie in {low}..{high}")
+    mixed = low < 0 < high if sign_mode is None else sign_mode is SignMode.MIXED
+    step = 1 if bits == 8 else 1 << (8 - bits + mixed)
+    if np.any(weight % step):
+        raise RangeError(
+            f"{name} of num_weight_bits = {bits} must be multiples of {step}, got "
+            f"{int(weight[weight % step != 0].ravel()[0])}"
+        )
 
 
 class Synapse(CheckedProcess):
@@ -57,8 +82,19 @@ class Synapse(CheckedProcess):
         output_shape: tuple[int, ...],
         name: str | None,
         log_config: LogConfig | None,
+        num_weight_bits: int = 8,
+        sign_mode: SignMode | None = None,
         **proc_params: Any,
     ) -> None:
+        num_weight_bits = check_whole("num_weight_bits", num_weight_bits, 1, 8)
+        if not (sign_mode is None or isinstance(sign_mode, SignMode)):
+            raise ConfigError(
+                "sign_mode must be a lava.utils.weightutils.SignMode, or None for that of the "
+                f"weights, got {shown(sign_mode)}"
+            )
+        self._bits = num_weight_bits, sign_mode
+        if weight.dtype.kind != "f":
+            check_bits(weight_name, weight, *self._bits)
         if num_message_bits not in (0, 8, 16, 24, 32):
             raise ConfigError(
                 f"num_message_bits must be 0 (binary), 8, 16, 24 or 32, got {num_message_bits!r}"
@@ -90,4 +126,6 @@ class Synapse(CheckedProcess):
     def check_fixed(self) -> None:
         """See :class:`CheckedProcess`."""
         require_whole(self._weight_name, self._weight)
-        check_weights(self._weight.astype(np.int64))
+        whole = self._weight.astype(np.int64)
+        check_weights(whole)
+        check_bits(self._weight_name, whole, *self._bits)

@@ -52,6 +52,12 @@ class PyConvFloat(AbstractPySynapseFloat):
     """Convolution in floating point."""
 
     weight: np.ndarray = LavaPyType(np.ndarray, float)
+    kernel_size: np.ndarray = LavaPyType(np.ndarray, np.int32)
+    stride: np.ndarray = LavaPyType(np.ndarray, np.int32)
+    padding: np.ndarray = LavaPyType(np.ndarray, np.int32)
+    dilation: np.ndarray = LavaPyType(np.ndarray, np.int32)
+    groups: np.ndarray = LavaPyType(np.ndarray, np.int32)
+    num_weight_bits: np.ndarray = LavaPyType(np.ndarray, np.int32)
 
     def weighted_sum(self, s: np.ndarray) -> np.ndarray:
         """float64 convolution."""
@@ -70,6 +76,12 @@ class PyConvFixed(AbstractPySynapseFixed):
     """
 
     weight: np.ndarray = LavaPyType(np.ndarray, np.int32, precision=8)
+    kernel_size: np.ndarray = LavaPyType(np.ndarray, np.int32)
+    stride: np.ndarray = LavaPyType(np.ndarray, np.int32)
+    padding: np.ndarray = LavaPyType(np.ndarray, np.int32)
+    dilation: np.ndarray = LavaPyType(np.ndarray, np.int32)
+    groups: np.ndarray = LavaPyType(np.ndarray, np.int32)
+    num_weight_bits: np.ndarray = LavaPyType(np.ndarray, np.int32)
 
     def prepare(self) -> int:
         """See :class:`AbstractPySynapseFixed`."""

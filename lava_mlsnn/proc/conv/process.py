@@ -1,4 +1,4 @@
-"""Convolution as a Lava Process, a drop-in for ``lava.proc.conv.Conv``."""
+"""Convolution as a Lava Process, with the arguments and Vars of ``lava.proc.conv.Conv``."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from lava.magma.core.process.process import LogConfig
+from lava.magma.core.process.variable import Var
 
 from lava_mlsnn.checks import check_whole, shown
 from lava_mlsnn.errors import ConfigError
@@ -24,7 +25,8 @@ class Conv(Synapse):
     weight (C_out, kW, kH, C_in / groups), pairs in (W, H) order, and a true
     convolution (the kernel is flipped). It differs where the stock Process is
     not a Loihi 2 synapse: ``weight_exp`` works, weights are checked against 8
-    bits, and one matrix product replaces a Python loop over channel pairs.
+    bits, and one matrix product replaces a Python loop over channel pairs. ``a_buf`` has
+    one axis more, for the delay.
 
     Parameters
     ----------
@@ -37,12 +39,20 @@ class Conv(Synapse):
     stride, padding, dilation : int or (int, int), optional
         In (W, H) order.
     groups : int, optional
+    num_weight_bits : int, optional
+        1..8: weights that need more bits are refused.
     num_message_bits : int, optional
         0: the input is cast to bool, as in stock Lava.
     delay : int, optional
         Extra timesteps of latency, 0..62.
     name, log_config : optional
         As in every Lava Process.
+
+    Attributes
+    ----------
+    stride, padding, dilation, kernel_size : Var, (2,)
+    groups, num_weight_bits : Var, (1,)
+        What the Process was built with; to be read.
 
     Raises
     ------
@@ -60,6 +70,7 @@ class Conv(Synapse):
         padding: int | Pair = 0,
         dilation: int | Pair = 1,
         groups: int = 1,
+        num_weight_bits: int = 8,
         num_message_bits: int = 0,
         delay: int = 0,
         name: str | None = None,
@@ -98,6 +109,7 @@ class Conv(Synapse):
             weight_name="weight",
             weight=weight,
             weight_exp=weight_exp,
+            num_weight_bits=num_weight_bits,
             num_message_bits=num_message_bits,
             delay=delay,
             input_shape=input_shape,
@@ -108,6 +120,10 @@ class Conv(Synapse):
             log_config=log_config,
             **geometry,
         )
+        for key, pair in (("kernel_size", weight.shape[1:3]), *geometry.items()):
+            setattr(self, key, Var(shape=(2,), init=pair))
+        self.groups = Var(shape=(1,), init=int(groups))
+        self.num_weight_bits = Var(shape=(1,), init=num_weight_bits)
 
     def check_fixed(self) -> None:
         """See :class:`CheckedProcess`."""
