@@ -161,7 +161,7 @@ TAMPERED = {
         edit("layer/1/type", np.array([b"lstm"], "S10")), UnsupportedLayerError,
         r"layer 1 \(a\), type: .*'lstm'.*input, flatten, conv"),
     "a layer type that stock knows": (
-        edit("layer/1/type", np.array([b"pool"], "S10")), UnsupportedLayerError, "strided"),
+        edit("layer/1/type", np.array([b"pool"], "S10")), UnsupportedLayerError, "block.MaxPool"),
     "no layer type": (drop("layer/1/type"), FormatError, r"layer 1 \(a\), type: .*lacks"),
     "a layer type that is a number": (edit("layer/1/type", 3), FormatError, "type: .*string"),
     "no name": (drop("layer/1/name"), FormatError, "layer 1, name: .*lacks"),
