@@ -98,6 +98,11 @@ def cards(folder: Path | None = None) -> dict[str, Card]:
     folder : Path, optional
         Where files and cards are; default: ``results/networks`` of the checkout.
 
+    Returns
+    -------
+    dict of str to Card
+        In the order of their names.
+
     Raises
     ------
     DataError
@@ -145,6 +150,16 @@ def _damaged(path: Path, reason: str) -> FormatError:
 
 def network_file(name: str | Path) -> Path:
     """The path of a network: that of ``zoo:NAME``, checked; any other as it is.
+
+    Parameters
+    ----------
+    name : str or Path
+        ``zoo:NAME``, or a path.
+
+    Returns
+    -------
+    Path
+        A file that is there and the one of its card, if it was asked for by name.
 
     Raises
     ------

@@ -10,6 +10,7 @@ from lava_mlsnn.data import Dataset, draw_samples
 from lava_mlsnn.errors import ConfigError, DataError
 from lava_mlsnn.parity import check_parity
 from lava_mlsnn.reproduce.run import measure, structure_of, where
+from lava_mlsnn.training.checkpoint import load_checkpoint, load_model
 from lava_mlsnn.zoo import Card, add_network, write_index
 from netx_export import export_model, lava_available
 from netx_export.file.atomic import make_folder
@@ -48,6 +49,11 @@ def adopt(
     threads : int
         CPU threads of the integer runner.
 
+    Returns
+    -------
+    Card
+        Of what was written.
+
     Raises
     ------
     ConfigError, DataError, FormatError
@@ -56,8 +62,6 @@ def adopt(
         If an integer differs between training, integer runner and (where it is
         installed) Lava; nothing is written then.
     """
-    from lava_mlsnn.training.checkpoint import load_checkpoint, load_model
-
     if not NAME.fullmatch(name):
         raise ConfigError(f"a network's name is of small letters, digits and '-', got {name!r}")
     if Path(called).is_absolute() or "/" in called:
