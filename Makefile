@@ -2,12 +2,15 @@
 # make demo    train, export, run in Lava, compare; results in OUT (default: demo)
 # make test    lint, types and tests, also on a newer Python without Lava (make test-newer)
 # make docs    the documentation as a site, tutorials run and rendered, into docs/_build/html
+# make setup-lava   Lava on Python 3.11 to 3.13, in .venv-lava; see docs/lava_on_newer_python.md
 # make bench   speed and memory beside other libraries, into benchmarks/results
-# Variables: PYTHON (a Python 3.10), PYTHON_NEWER (3.11 to 3.13), VENV (default .venv),
-#   UV (a uv, or "no" for pip alone), OUT, PYTEST_ARGS, BENCH_ARGS
+# Variables: PYTHON (a Python 3.10; for setup-lava 3.11 to 3.13), PYTHON_NEWER (3.11 to 3.13),
+#   VENV (default .venv), VENV_LAVA (default .venv-lava), UV (a uv, or "no" for
+#   pip alone), OUT, PYTEST_ARGS, BENCH_ARGS
 
 # Not from the environment of the shell, where VENV may mean something else.
 VENV := .venv
+VENV_LAVA := .venv-lava
 OUT ?= demo
 # A file per worker: Lava tests start processes, and two workers fill two cores.
 PYTEST_ARGS ?= -n 2 --dist loadfile
@@ -21,7 +24,7 @@ ifdef PYTHON
 export PYTHON
 endif
 
-.PHONY: help setup demo test test-newer docs docs-check bench lint clean
+.PHONY: help setup setup-lava demo test test-newer docs docs-check bench lint clean
 
 SITE := $(BIN)/python -m sphinx -q -W --keep-going -b html -d docs/_build/doctrees docs docs/_build/html
 
@@ -30,6 +33,9 @@ help:
 
 setup:
 	@bash tools/setup.sh
+
+setup-lava:
+	@LAVA=yes VENV="$(VENV_LAVA)" bash tools/setup.sh
 
 demo: setup
 	$(BIN)/mlsnn demo --out "$(OUT)"
@@ -60,5 +66,5 @@ bench: setup
 	@$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
 clean:
-	rm -rf .venv .venv-bench .venv-newer .bench demo build dist docs/_build docs/reference docs/tutorials .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-bench .venv-lava .venv-newer .bench demo build dist docs/_build docs/reference docs/tutorials .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find benchmarks lava_mlsnn netx_export tests tools -type d -name __pycache__ -prune -exec rm -rf {} +

@@ -10,6 +10,7 @@ Names are imported when first used, so ``import lava_mlsnn`` needs neither torch
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from lava_mlsnn.errors import MLSNNError as MLSNNError
@@ -43,3 +44,6 @@ _HOMES = {
 __all__ = sorted(["MLSNNError", *_HOMES])
 
 __getattr__, __dir__ = lazy(__name__, _HOMES)
+
+if os.environ.get("LAVA_MLSNN_COMPAT", "0") not in ("", "0"):
+    from lava_mlsnn import lava_compat as lava_compat

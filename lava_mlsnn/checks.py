@@ -19,6 +19,7 @@ __all__ = [
     "check_threads",
     "check_whole",
     "lava_available",
+    "lava_needs",
     "need_lava",
     "shown",
 ]
@@ -85,25 +86,38 @@ def check_memory(what: str, needed: int) -> None:
 
 
 def lava_available() -> bool:
-    """Whether the Lava simulator is installed here; nothing of it is imported.
+    """Whether the Lava simulator is installed here and can be imported; nothing of it is.
 
     Returns
     -------
     bool
         Of this Python.
     """
-    return (
-        importlib.util.find_spec("lava") is not None
-        and importlib.util.find_spec("lava.magma") is not None
-    )
+    return not lava_needs()
+
+
+def lava_needs() -> str:
+    """What the Lava simulator needs and this Python has not; empty where Lava can be imported.
+
+    Returns
+    -------
+    str
+        What follows "needs" in a sentence.
+    """
+    python = f"Python {sys.version_info.major}.{sys.version_info.minor}"
+    if not (importlib.util.find_spec("lava") and importlib.util.find_spec("lava.magma")):
+        return f"Python 3.10 with lava-nc 0.10.0 installed, and this is {python} without it"
+    if sys.version_info >= (3, 11) and "lava_mlsnn.lava_compat" not in sys.modules:
+        return (
+            "'import lava_mlsnn.lava_compat' before it, or LAVA_MLSNN_COMPAT=1 in the "
+            f"environment, since this is {python}"
+        )
+    return ""
 
 
 def need_lava(what: str) -> None:
-    """MissingError, which is an ImportError, where Lava is not installed."""
-    if not lava_available():
-        error = MissingError(
-            f"{what} needs Python 3.10 with lava-nc 0.10.0 installed, and this is "
-            f"Python {sys.version_info.major}.{sys.version_info.minor} without it"
-        )
+    """MissingError, which is an ImportError, where Lava is not installed or cannot be imported."""
+    if needs := lava_needs():
+        error = MissingError(f"{what} needs {needs}")
         error.name = "lava"
         raise error

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Make the environment that `make demo` and `make test` use: $VENV, by default .venv.
 # With NEWER=yes: one for the newest Python and packages that there are, without Lava.
+# With LAVA=yes: one for Lava on Python 3.11 to 3.13, which it is not released for.
 #
 # uv installs (the one on the PATH, else one from the package index), pip where uv cannot. A stamp,
 # written last, holds all that the environment depends on: while it fits, this returns at once.
@@ -14,8 +15,11 @@ cd "$root"
 venv=${VENV:-.venv}
 case $venv in /*) ;; *) venv=$root/$venv ;; esac
 stamp=$venv/.setup-stamp mine=$venv/.made-by-setup log=$venv/setup.log
-versions=3.10 modules="'lava', 'sphinx', " held="-c constraints.txt" build="-b constraints.txt" extras=test,docs
-[ "${NEWER:-}" = yes ] && versions="3.13 3.12 3.11" modules="" held="--upgrade" build="" extras=test
+versions=3.10 modules="'lava', 'sphinx', " pins=constraints.txt extras=test,docs beside=
+[ "${NEWER:-}" = yes ] && versions="3.13 3.12 3.11" modules="" pins= extras=test
+[ "${LAVA:-}" = yes ] && versions="3.13 3.12 3.11" modules="'lava', " pins=constraints-lava.txt extras=lava,test beside=lava-nc==0.10.0
+held="-c $pins" build="-b $pins"
+[ -n "$pins" ] || { held=--upgrade build=; }
 needed="venv, ensurepip, ssl, zlib, ctypes, bz2, lzma"
 uv=${UV:-$(command -v uv || true)}
 
@@ -29,7 +33,7 @@ pip() { "$1" -m pip --disable-pip-version-check install --no-input --progress-ba
 wanted() {
     printf 'checkout %s\n' "$root"
     awk '/^\[/ { keep = /^\[(build-system|project|tool\.hatch)/ } keep' pyproject.toml
-    if [ "$versions" = 3.10 ]; then cat constraints.txt; else date +%Y-%m; fi
+    if [ -n "$pins" ]; then cat "$pins"; else date +%Y-%m; fi
 }
 
 up_to_date() {
@@ -105,11 +109,14 @@ get_uv() {
 
 install_by_uv() {
     get_uv "$venv/bin/python" &&
-        "$uv" pip install --python "$venv/bin/python" --compile-bytecode $held $build -e ".[$extras]" </dev/null
+        "$uv" pip install --python "$venv/bin/python" --compile-bytecode $held $build -e ".[$extras]" </dev/null &&
+        { [ -z "$beside" ] || "$uv" pip install --python "$venv/bin/python" --no-deps "$beside" </dev/null; }
 }
 
 install_by_pip() {      # the build backend first, held too, so that no second, unheld one is fetched
-    pip "$venv/bin/python" $held hatchling editables && pip "$venv/bin/python" $held --no-build-isolation -e '.[test]'
+    pip "$venv/bin/python" $held hatchling editables &&
+        pip "$venv/bin/python" $held --no-build-isolation -e ".[$extras]" &&
+        { [ -z "$beside" ] || pip "$venv/bin/python" --no-deps --ignore-requires-python "$beside"; }
 }
 
 # Everything goes to the log, of the downloads the large ones to the user.
@@ -134,13 +141,16 @@ elif [ ! -e "$mine" ] && python -c pass; then
 else
     if ! find_python; then
         [ -z "${PYTHON:-}" ] || fail "PYTHON=$PYTHON is no CPython ${versions// / or } that runs and has $needed"
-        [ "$versions" = 3.10 ] || exit 3
+        [ -n "$pins" ] || exit 3
+        [ -z "$beside" ] || fail "no CPython 3.11 to 3.13 with $needed was found (PATH, pyenv, uv, conda)" \
+            "install one, or name one: make setup-lava PYTHON=/path/to/python3.12"
         [ "$uv" = no ] || say "no Python 3.10 was found; uv tries to fetch one"
         { get_uv python3 && UV_PYTHON_INSTALL_BIN=0 "$uv" python install 3.10 && find_python; } </dev/null >&2 ||
             fail "no CPython 3.10 with $needed was found (PATH, pyenv, uv, conda); Lava needs it" \
                 "install one beside the others (uv python install 3.10; pyenv install 3.10; conda create -n py310 python=3.10;" \
                 "apt install python3.10-venv; brew install python@3.10), or name one: make setup PYTHON=/path/to/python3.10" \
-                "what needs no Lava runs on Python 3.11 to 3.13: pip install -e . there, or make test-newer to test it"
+                "what needs no Lava runs on Python 3.11 to 3.13: pip install -e . there, or make test-newer to test it;" \
+                "Lava runs there too, though it is not released for it: make setup-lava"
     fi
     [ ! -e "$mine" ] || say "$venv is unfinished, damaged or from another folder: making it anew"
     remove_environment
@@ -161,3 +171,4 @@ wanted >"$stamp.new"
 mv "$stamp.new" "$stamp"
 up_to_date || fail "packages are missing in $venv although all went well; see $log, then run the same command again"
 say "ready: $venv"
+[ -z "$beside" ] || say "Lava is imported there with LAVA_MLSNN_COMPAT=1 set; see docs/lava_on_newer_python.md"

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lava_mlsnn.activity import ActivityMeter
+from lava_mlsnn.checks import lava_needs
 from lava_mlsnn.cli.console import Console, Failed
 from lava_mlsnn.cli.data import said
 from lava_mlsnn.cli.file import provenance
@@ -22,7 +23,7 @@ from lava_mlsnn.runner import IntegerRunner, encode
 from lava_mlsnn.training.checkpoint import load_checkpoint
 from lava_mlsnn.training.config import TrainConfig
 from lava_mlsnn.training.loop import accuracy, train
-from netx_export import lava_available, read
+from netx_export import read
 from netx_export.file.atomic import make_folder, write_atomic
 from netx_export.spec import NetworkSpec
 
@@ -72,10 +73,8 @@ def run_demo(
     )
 
     n = min(lava_samples, len(dataset.x_test))
-    if n and not lava_available():
-        console.say(
-            "    Lava needs Python 3.10 and is not installed here: the run in it is left out"
-        )
+    if n and (needs := lava_needs()):
+        console.say(f"    the run in Lava is left out: it needs {needs}")
         n = 0
     sides = f"training, runner and Lava ({n} digits, drawn over all classes)"
     console.say(f"4/5 compare {sides if n else 'training and runner'}, integer by integer")

@@ -11,13 +11,13 @@ import numpy as np
 from lava_mlsnn import __version__, parity
 from lava_mlsnn.activity import Activity, ActivityMeter
 from lava_mlsnn.backends import backend_of, traces_of
-from lava_mlsnn.checks import shown
+from lava_mlsnn.checks import lava_needs, shown
 from lava_mlsnn.cli.console import Console, Failed
 from lava_mlsnn.cli.data import by_name, test_samples
 from lava_mlsnn.errors import ConfigError, DataError
 from lava_mlsnn.parity import ParityReport
 from lava_mlsnn.runner import encode
-from netx_export import export_onnx, latency, lava_available, read, stock_reasons, worst_case
+from netx_export import export_onnx, latency, read, stock_reasons, worst_case
 from netx_export.file.atomic import not_over
 from netx_export.spec import NetworkSpec
 from netx_export.spec.describe import describe
@@ -186,8 +186,8 @@ def run_check(
     )
     for problem in problems:
         console.say(f"  does not fit: {problem}")
-    if lava_samples and not lava_available():
-        console.say("Lava is not installed (it needs Python 3.10): not compared")
+    if lava_samples and (needs := lava_needs()):
+        console.say(f"not compared with Lava: it needs {needs}")
         lava_samples = 0
     if trained is None and not lava_samples and not backends:
         console.say("parity: nothing to compare with; name --model, --backend or --lava-samples")

@@ -51,31 +51,41 @@ def test_wheel_holds_nothing_else(wheel: zipfile.ZipFile) -> None:
     assert {top for top in tops if not top.endswith(".dist-info")} == set(PACKAGES)
 
 
+def requirements(wheel: zipfile.ZipFile, version: str, extra: str) -> list[Requirement]:
+    """What an installation with one extra brings on a version of Python."""
+    environment = {**default_environment(), "python_version": version, "extra": extra}
+    every = map(Requirement, metadata(wheel).get_all("Requires-Dist", []))
+    return [r for r in every if r.marker is None or r.marker.evaluate(environment)]
+
+
 @pytest.mark.parametrize(("version", "lava"), [("3.10", True), ("3.11", False), ("3.13", False)])
 def test_lava_is_asked_for_on_python_3_10_alone(
     wheel: zipfile.ZipFile, version: str, lava: bool
 ) -> None:
-    environment = {**default_environment(), "python_version": version, "extra": ""}
-    names = {
-        requirement.name
-        for requirement in map(Requirement, metadata(wheel).get_all("Requires-Dist", []))
-        if requirement.marker is None or requirement.marker.evaluate(environment)
-    }
+    names = {requirement.name for requirement in requirements(wheel, version, "")}
     assert ({"lava-nc", "lava-dl"} <= names) == lava
     assert names.isdisjoint({"lava-nc", "lava-dl"}) != lava
     assert {"torch", "numpy", "h5py", "typer"} <= names
 
 
-def test_constraints_are_exact_versions_and_fit_the_project(wheel: zipfile.ZipFile) -> None:
-    lines = (ROOT / "constraints.txt").read_text().splitlines()
+@pytest.mark.parametrize(
+    ("file", "version", "extras"),
+    [("constraints.txt", "3.10", None), ("constraints-lava.txt", "3.13", {"", "lava", "test"})],
+)
+def test_constraints_are_exact_versions_and_fit_the_project(
+    wheel: zipfile.ZipFile, file: str, version: str, extras: set[str] | None
+) -> None:
+    lines = (ROOT / file).read_text().splitlines()
     pins = [line for line in lines if line and not line.startswith("#")]
     for pin in pins:
         assert re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.!+]+", pin), pin
     versions = {normal(pin.split("==")[0]): pin.split("==")[1] for pin in pins}
     assert len(versions) == len(pins)
-    for requirement in map(Requirement, metadata(wheel).get_all("Requires-Dist", [])):
-        assert normal(requirement.name) in versions, f"{requirement.name} is not held"
-        assert requirement.specifier.contains(versions[normal(requirement.name)])
+    every = metadata(wheel).get_all("Provides-Extra", [])
+    for extra in ["", *every] if extras is None else extras:
+        for requirement in requirements(wheel, version, extra):
+            assert normal(requirement.name) in versions, f"{requirement.name} is not held"
+            assert requirement.specifier.contains(versions[normal(requirement.name)])
 
 
 def normal(name: str) -> str:

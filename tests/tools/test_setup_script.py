@@ -73,7 +73,7 @@ class Machine:
         for folder in (self.root, self.home, self.bin, root / "tmp"):
             folder.mkdir(parents=True)
         shutil.copytree(ROOT / "tools", self.root / "tools")
-        for name in ("pyproject.toml", "constraints.txt"):
+        for name in ("pyproject.toml", "constraints.txt", "constraints-lava.txt"):
             shutil.copy(ROOT / name, self.root)
         for tool in TOOLS.split():
             if real := shutil.which(tool):
@@ -317,3 +317,24 @@ def test_a_newer_environment_takes_the_newest_packages(machine: Machine) -> None
     assert "--upgrade -e .[test]" in asked and "constraints.txt" not in asked
     assert machine.setup(**newer) == (0, "") and machine.calls() == BY_UV
     assert machine.setup()[0] == 0 and machine.calls() == BY_UV, "the other is its own"
+
+
+def test_lava_on_a_newer_python_is_asked_for_by_itself(machine: Machine) -> None:
+    """Held by a file of its own; lava-nc last, without the dependencies that forbid this Python."""
+    lava = {"LAVA": "yes", "VENV": ".venv-lava"}
+    status, output = machine.setup(**lava)
+    assert status == 1 and "make setup-lava PYTHON=" in output and machine.calls() == []
+    machine.program("bin/python3.12", PYTHON)
+    status, output = machine.setup(**lava)
+    assert status == 0 and "python3.12\n" in output and "LAVA_MLSNN_COMPAT=1" in output
+    *_, first, second = (machine.root / "calls").read_text().splitlines()
+    assert "-c constraints-lava.txt -b constraints-lava.txt -e .[lava,test]" in first
+    assert second.endswith("--no-deps lava-nc==0.10.0")
+    machine.calls()
+    assert machine.setup(**lava) == (0, "") and machine.calls() == []
+    with (machine.root / "constraints-lava.txt").open("a") as constraints:
+        constraints.write("another==1.0\n")
+    assert machine.setup(**lava, UV="no")[0] == 0
+    *_, third = (machine.root / "calls").read_text().splitlines()
+    assert third.endswith("--no-deps --ignore-requires-python lava-nc==0.10.0")
+    assert machine.calls() == ["pip"] * 3
