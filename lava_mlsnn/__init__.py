@@ -17,6 +17,7 @@ from lava_mlsnn.errors import MLSNNError as MLSNNError
 from netx_export.lazy import lazy
 
 if TYPE_CHECKING:
+    from lava_mlsnn.conversion import convert as convert
     from lava_mlsnn.models import ModelConfig as ModelConfig
     from lava_mlsnn.models import build_model as build_model
     from lava_mlsnn.neuron import MultiLevelNeuron as MultiLevelNeuron
@@ -37,6 +38,7 @@ _HOMES = {
     "ParityReport": "lava_mlsnn.parity",
     "build_model": "lava_mlsnn.models",
     "check_parity": "lava_mlsnn.parity",
+    "convert": "lava_mlsnn.conversion",  # needs torch
     "encode": "lava_mlsnn.runner",
     "multilevel_step": "lava_mlsnn.neuron",
 }

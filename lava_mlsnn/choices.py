@@ -12,6 +12,7 @@ __all__ = [
     "SCHEDULES",
     "STARTS",
     "SURROGATES",
+    "THRESHOLDS",
     "V0_RULES",
     "check_choice",
 ]
@@ -21,6 +22,10 @@ V0_RULES = ("auto", *STARTS)  # lava_mlsnn.models.start
 SURROGATES = ("ste", "ste_shifted", "ste_wide", "sigmoid")  # lava_mlsnn.neuron.surrogate
 BARRIERS = ("integrating", "respiking", "sew", "ms", "none")  # lava_mlsnn.slayer.block.residual
 POOLS = ("avg", "stride")  # lava_mlsnn.models.vgg
+THRESHOLDS = (
+    "percentile",
+    "least-error",
+)  # lava_mlsnn.conversion.thresholds; the first is the default
 OPTIMISERS = ("adamw", "sgd")  # lava_mlsnn.training.schedule
 SCHEDULES = ("one-cycle", "cosine", "step")
 

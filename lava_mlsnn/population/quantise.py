@@ -61,7 +61,7 @@ def _round_weights(
 
     Arguments as for :func:`quantise`; without a look at a value.
     """
-    tops = [None if w is None else w.abs().amax(tuple(range(1, w.dim()))) for w in weights]
+    tops = [None if w is None else _largest(w) for w in weights]
     largest: torch.Tensor | None = None
     for top in tops:
         if top is not None:
@@ -213,6 +213,12 @@ def grid_weights(
             grid = torch.where(_column(unit.abs() > 1e-6, w), grid, w)
         out.append(grid.contiguous(memory_format=layout))
     return out
+
+
+def _largest(weight: torch.Tensor) -> torch.Tensor:
+    """Largest magnitude of every output channel, (C,)."""
+    axes = tuple(range(1, weight.dim()))
+    return weight.abs().amax(axes) if axes else weight.abs()
 
 
 def _column(per_channel: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:

@@ -376,13 +376,20 @@ class DenseSynapse(Synapse):
 
 
 class IdentitySynapse(Synapse):
-    """One-to-one; see :class:`Synapse` for ``gain`` and ``in_scale``."""
+    """One-to-one; see :class:`Synapse` for ``gain`` and ``in_scale``.
 
-    def __init__(self, shape: Shape, gain: float = 1.0, in_scale: float = 1.0) -> None:
+    With ``weighted`` it has a weight per channel in their place, (C,), 8 bits as every other.
+    """
+
+    def __init__(
+        self, shape: Shape, gain: float = 1.0, in_scale: float = 1.0, weighted: bool = False
+    ) -> None:
         super().__init__()
         self.take(shape)
         self.gain = gain
         self.in_scale = in_scale
+        if weighted:
+            self.weight = torch.nn.Parameter(torch.ones(self.shape[0]))
 
     def target(self, in_shape: Shape) -> Shape:
         """See :class:`Sized`."""

@@ -1,0 +1,96 @@
+"""The conversion of a trained float network."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from lava_mlsnn.checks import check_flag, check_number, check_whole
+from lava_mlsnn.choices import THRESHOLDS, check_choice
+from lava_mlsnn.conversion.build import Conversion
+from lava_mlsnn.conversion.network import ConvertedNetwork
+from lava_mlsnn.conversion.reader import read
+from lava_mlsnn.conversion.statistics import CORRECTED_BY, gathered, look
+from lava_mlsnn.errors import UnsupportedLayerError
+from netx_export.spec.limits import MAX_TIMESTEPS
+from netx_export.spec.widths import STATE_MAX
+
+__all__ = ["convert"]
+
+
+def convert(
+    module: torch.nn.Module,
+    calibration: Any,
+    levels: int = 4,
+    timesteps: int = 1,
+    *,
+    threshold: str = THRESHOLDS[0],
+    percentile: float = 99.9,
+    bias_correction: bool = True,
+    input_levels: int = 127,
+) -> ConvertedNetwork:
+    """A trained float network as a multi-level network, without training.
+
+    A sum of layers before a ReLU becomes one population with a synapse for each of them, an
+    activation ``a`` of channel c the payload ``clip(round(a / u_c), 0, N)``. BatchNorm is folded.
+    What can be negative where something reads it is sent by its signs, by two neurons. The module
+    stays as it is, in the mode that it was in.
+
+    Parameters
+    ----------
+    module : Module
+        Takes (N, C, H, W), (N, C, L) or (N, F) and returns scores (N, classes).
+    calibration : Tensor, ndarray or iterable of batches
+        Training samples as the module gets them, without labels or in pairs with them; a few
+        hundred. The largest magnitude sets the scale of the input.
+    levels : int
+        N, largest payload of a spike.
+    timesteps : int
+        T; samples are shown T times, and the mean payload counts.
+    threshold : {"least-error", "percentile"}
+        How u_c is found, see :mod:`lava_mlsnn.conversion.thresholds`.
+    percentile : float
+        Of "percentile", 0..100.
+    bias_correction : bool
+        Whether the mean error of a channel before its neuron moves into its bias (Nagel et al.,
+        ICCV 2019), layer by layer.
+    input_levels : int
+        Largest payload of the input.
+
+    Returns
+    -------
+    ConvertedNetwork
+        In ``eval()``: its integers. Trains on as it is, and exports by ``export_model``.
+        Convolutions over (C, L) become images of one row: it takes (N, C, 1, L).
+
+    Raises
+    ------
+    UnsupportedLayerError
+        For every layer and function without a counterpart, with its line.
+    DataError
+        For calibration data that the module cannot take.
+    ConfigError
+        For an argument outside its range.
+    """
+    if not isinstance(module, torch.nn.Module):
+        raise UnsupportedLayerError(f"convert takes a torch.nn.Module, got {type(module).__name__}")
+    check_whole("levels", levels, 1, STATE_MAX)
+    check_whole("timesteps", timesteps, 1, MAX_TIMESTEPS)
+    check_whole("input_levels", input_levels, 1, STATE_MAX)
+    check_choice("threshold", threshold, THRESHOLDS)
+    check_number("percentile", percentile, 0, 100, above=True)
+    check_flag("bias_correction", bias_correction)
+    x = gathered(calibration)
+    plan = read(module, x[:2], timesteps)
+    return Conversion(
+        plan,
+        look(plan, x),
+        x[:CORRECTED_BY],
+        levels=levels,
+        timesteps=timesteps,
+        input_levels=input_levels,
+        threshold=threshold,
+        percentile=percentile,
+        correct=bias_correction,
+    ).network()

@@ -1,0 +1,123 @@
+"""What has been read of a float network so far, and what an operation may ask for."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+
+from lava_mlsnn.conversion.floats import Floats
+from lava_mlsnn.conversion.plan import (
+    INPUT,
+    Arm,
+    Maxed,
+    Maxima,
+    Neurons,
+    Payload,
+    Pooled,
+    Resampled,
+    Shape,
+    Step,
+    Sum,
+    Window,
+)
+
+__all__ = ["Reading", "RefusedError", "Value"]
+
+Value = Payload | Sum | Maxed | Resampled
+
+
+class RefusedError(Exception):
+    """An operation that no population computes."""
+
+
+class Reading:
+    """Steps so far, and the operation that is read at present.
+
+    Attributes
+    ----------
+    node : fx.Node
+        The operation.
+    shape : tuple of int
+        Of its result, (C, H, W) or (F,).
+    dims : int
+        Axes of its first operand, samples included.
+    timesteps : int
+        T of the network to build.
+    floats : Floats
+        What the steps send, not rounded.
+    """
+
+    node: torch.fx.Node
+    shape: Shape
+    dims: int
+
+    def __init__(self, timesteps: int) -> None:
+        self.timesteps = timesteps
+        self.steps: list[Step] = []
+        self.floats = Floats()
+        self._fired: dict[int, tuple[Sum, Payload]] = {}
+        self._names = {INPUT}
+
+    def refused(self, text: str) -> RefusedError:
+        """To be raised: why this operation has no counterpart."""
+        return RefusedError(text)
+
+    def sum(self, arms: tuple[Arm, ...], bias: torch.Tensor | None) -> Sum:
+        """A sum of the present result's shape."""
+        total = bias.detach().double() if bias is not None else None
+        if total is None:
+            weight = arms[0].weight
+            total = torch.zeros(len(weight), dtype=torch.float64)
+        return Sum(arms, total, self.shape, self.node.name)
+
+    def payload(self, x: Value) -> Payload:
+        """What sends a value; a sum is sent by its signs, as two values a channel."""
+        if isinstance(x, Payload):
+            return x
+        if isinstance(x, Maxed):
+            raise self.refused(
+                "the maximum before it may be negative; put a ReLU behind the max pooling"
+            )
+        if isinstance(x, Resampled):
+            raise self.refused(
+                "the adaptive pooling before it does not divide the image; only a Linear can "
+                "follow, or pool to a size that divides it"
+            )
+        if id(x) not in self._fired:
+            self._fired[id(x)] = x, self.fire(x, signed=not x.positive)
+        return self._fired[id(x)][1]
+
+    def fire(self, x: Sum, cap: float = math.inf, signed: bool = False) -> Payload:
+        """A population that sends clip(x, 0, cap), or x by its signs."""
+        name = self.unique(x.name or self.node.name)
+        self.steps.append(Neurons(name, x, signed, cap))
+        sent = self.floats.of(x)
+        self.floats.sent[name] = sent if signed else sent.clamp(0, cap)
+        return Payload(name, x.shape, signed)
+
+    def pool(self, x: Payload, kernel: tuple[int, int], stride: tuple[int, int]) -> Payload:
+        """A relay that sends sums over windows, which stand for averages."""
+        name = self.unique(self.node.name)
+        self.steps.append(Pooled(name, x, kernel, stride))
+        sent = F.avg_pool2d(self.floats.of(x), kernel, stride)
+        self.floats.sent[name] = sent
+        return Payload(name, tuple(sent.shape[1:]), x.signed)
+
+    def maxima(self, x: Payload, window: Window) -> Payload:
+        """A max pooling of payloads that are not negative."""
+        name = self.unique(self.node.name)
+        self.steps.append(Maxima(name, x, window))
+        sent = window.maxima(self.floats.of(x))
+        self.floats.sent[name] = sent
+        return Payload(name, tuple(sent.shape[1:]), False)
+
+    def unique(self, name: str) -> str:
+        """A name that no step has yet."""
+        found, use = name, 1
+        while found in self._names:
+            use += 1
+            found = f"{name}_{use}"
+        self._names.add(found)
+        return found
