@@ -84,6 +84,8 @@ def train(
     data: o.Data = "digits",
     data_root: o.DataRoot = None,
     download: o.Download = False,
+    resize: o.Resize = None,
+    crop: o.Crop = False,
     start: Annotated[
         Path | None,
         typer.Option(
@@ -137,8 +139,8 @@ def train(
     given = {name: value for name, value in network.items() if is_given(context, name)}
     options = {name: value for name, value in training.items() if value is not None}
     plan = Plan(
-        out, data, data_root, download, given, options, config, start, teacher, validation,
-        device, resume, threads,
+        out, data, data_root, download, o.fit_of(resize, crop), given, options, config, start,
+        teacher, validation, device, resume, threads,
     )  # fmt: skip
     run_train(Console(as_json), plan)
 
@@ -209,6 +211,24 @@ def run(
     from lava_mlsnn.cli.file import run_network
 
     run_network(Console(as_json), file, data, backend, samples, options)
+
+
+@app.command()
+@guarded
+def predict(
+    file: o.FileArgument,
+    images: Annotated[list[Path], typer.Argument(help="Image files.")],
+    resize: Annotated[
+        bool, typer.Option("--resize", help="Bring images to the network's size.")
+    ] = False,
+    crop: o.Crop = False,
+    top: Annotated[int, typer.Option("--top", min=1, help="Best scores to show.")] = 3,
+    as_json: o.Json = False,
+) -> None:
+    """Classify images: class names, best scores, time."""
+    from lava_mlsnn.cli.predict import run_predict
+
+    run_predict(Console(as_json), file, images, resize, crop, top)
 
 
 @app.command()

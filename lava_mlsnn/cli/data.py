@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,7 +14,8 @@ from lava_mlsnn.cli.console import Console
 from lava_mlsnn.data import check_fits, draw_samples, load_dataset
 from lava_mlsnn.data.class_names import UNNAMED, NamesWarning
 from lava_mlsnn.data.dataset import HELD_OUT
-from lava_mlsnn.data.load import is_here
+from lava_mlsnn.data.image import Fit
+from lava_mlsnn.data.load import EVENTS, is_here
 from lava_mlsnn.errors import ConfigError, DataError
 from netx_export.spec import NetworkSpec
 
@@ -52,10 +54,14 @@ def test_samples(
     DataError, ConfigError
         If the data cannot be read, or has another shape or other classes.
     """
+    known = _trained_with(spec)
+    if not data and known.problem:
+        raise DataError(known.problem)
+    name = data or known.name
+    fit = known.fit if os.path.isdir(os.path.expanduser(name.removesuffix(EVENTS))) else None
     with console.progress("reading images") as follow:
-        name = data or _trained_with(spec)
         try:
-            dataset = load_dataset(name, follow, timesteps=spec.timesteps)
+            dataset = load_dataset(name, follow, timesteps=spec.timesteps, fit=fit)
             check_fits(dataset, spec.input.shape, spec.output.shape[0], spec.timesteps)
             dataset = dataset.counted_as(spec.class_names)
         except (DataError, ConfigError) as error:
@@ -67,26 +73,34 @@ def test_samples(
     chosen = draw_samples(dataset.y_test, samples, SEED)
     some = f"{len(chosen)} of {len(dataset.y_test)} samples, drawn over all classes by seed {SEED}"
     whole = len(chosen) == len(dataset.y_test)
-    console.say(
-        f"data: the test split of {name}, {f'all {len(chosen)} samples' if whole else some}"
-    )
+    which = f"all {len(chosen)} samples" if whole else some
+    console.say(f"data: the test split of {name}{fit or ''}, {which}")
     if not spec.class_names:
         console.say(f"the file {UNNAMED}")
     return dataset.x_test[chosen], dataset.y_test[chosen]
 
 
-def _trained_with(spec: NetworkSpec) -> str:
-    """The dataset that a file names; DataError if it names none, or a folder that is not here."""
-    name = spec.provenance.get("dataset")
-    if not isinstance(name, str):
-        raise DataError("the file does not say what it was trained with; name data with --data")
-    name = HELD_OUT.sub("", name)
-    if not is_here(name):
-        raise DataError(
-            f"the file was trained with {name!r}, and there is no such folder here; name it with "
-            "--data"
-        )
-    return name
+class TrainedWith(NamedTuple):
+    """The data that a file was trained with, as far as it says so."""
+
+    name: str
+    fit: Fit | None  # how images were brought to one size
+    problem: str  # why it cannot be taken; "" if it can
+
+
+def _trained_with(spec: NetworkSpec) -> TrainedWith:
+    text = spec.provenance.get("dataset")
+    if not isinstance(text, str):
+        no = "the file does not say what it was trained with; name data with --data"
+        return TrainedWith("", None, no)
+    name, fit = Fit.split(HELD_OUT.sub("", text))
+    problem = (
+        ""
+        if is_here(name)
+        else f"the file was trained with {name!r}, and there is no such folder here; name it with "
+        "--data"
+    )
+    return TrainedWith(name, fit, problem)
 
 
 def by_name(names: tuple[str, ...], classes: np.ndarray) -> list[Any]:

@@ -16,6 +16,7 @@ from lava_mlsnn.checks import check_threads
 from lava_mlsnn.cli.console import Console
 from lava_mlsnn.cli.data import said
 from lava_mlsnn.data import load_dataset
+from lava_mlsnn.data.image import Fit
 from lava_mlsnn.errors import ConfigError
 from lava_mlsnn.models import ModelConfig
 from lava_mlsnn.models.config import VGGS
@@ -52,6 +53,7 @@ class Plan:
     data: str
     root: Path | None
     download: bool
+    fit: Fit | None
     network: dict[str, Any]  # options that were given
     training: dict[str, Any]  # the same
     recipe: TrainConfig  # with them
@@ -114,6 +116,7 @@ def run_train(console: Console, plan: Plan) -> None:
             timesteps=network["timesteps"],
             root=plan.root,
             download=plan.download,
+            fit=plan.fit,
         )
     data = whole.validation(plan.validation) if plan.validation else whole
     if start is None:

@@ -6,6 +6,7 @@ import math
 import os
 import stat
 import unicodedata
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,17 +15,23 @@ import numpy as np
 
 from lava_mlsnn.checks import check_memory, shown
 from lava_mlsnn.data.dataset import Dataset
-from lava_mlsnn.data.image import SUFFIXES, read_header, read_image
+from lava_mlsnn.data.image import SUFFIXES, Fit, read_header, read_image
 from lava_mlsnn.errors import DataError
 
-__all__ = ["Progress", "load_folder"]
+__all__ = ["Progress", "StrayWarning", "load_folder"]
 
 Progress = Callable[[int, int], None]
 
 
-def load_folder(path: Path, progress: Progress | None = None) -> Dataset:
+class StrayWarning(UserWarning):
+    """Files that are no images were left out."""
+
+
+def load_folder(path: Path, progress: Progress | None = None, fit: Fit | None = None) -> Dataset:
     """Images of ``train/<class>/`` and ``test/<class>/``, as :mod:`lava_mlsnn.data.image` reads.
 
+    With ``fit`` they are brought to its size, else all must have one. Files of other
+    suffixes than images have are left out, as torchvision does, and named in a warning.
     Grey images have one channel, where all are grey; else they have three equal ones.
     The headers of all are read and compared first, so that what does not fit is named
     before anything is decoded.
@@ -37,6 +44,7 @@ def load_folder(path: Path, progress: Progress | None = None) -> Dataset:
     """
     files: dict[str, list[tuple[Path, int]]] = {}
     names: tuple[str, ...] = ()
+    stray: list[Path] = []
     for part in ("train", "test"):
         folder = path / part
         if not os.path.isdir(folder):  # no error where it cannot be looked at
@@ -52,27 +60,34 @@ def load_folder(path: Path, progress: Progress | None = None) -> Dataset:
         names = found
         files[part] = []
         for label, place in enumerate(classes):
-            images = _entries(place, files=True)
+            entries = _entries(place, files=True)
+            images = [p for p in entries if p.suffix.lower() in SUFFIXES]
+            stray += [p for p in entries if p.suffix.lower() not in SUFFIXES]
             if not images:
                 raise DataError(
                     f"every class needs image files in train and in test, found none in {place}"
                 )
             files[part] += [(file, label) for file in images]
+    if stray:
+        more = f" and {len(stray) - 1} more" if len(stray) > 1 else ""
+        warnings.warn(
+            f"left out what is no image by its suffix: {stray[0]}{more}", StrayWarning, stacklevel=3
+        )
     everything = [file for items in files.values() for file, _ in items]
     headers = [read_header(file) for file in everything]
-    sides = headers[0].sides
+    sides = headers[0].sides if fit is None else (fit.height, fit.width)
     for file, header in zip(everything, headers, strict=True):
-        if header.sides != sides:
+        if fit is None and header.sides != sides:
             raise _other_size(file, header.sides, everything[0], sides)
     channels = max(header.channels for header in headers)
     check_memory(f"the images of {path}", 4 * len(everything) * channels * math.prod(sides))
     arrays, labels, done = {}, {}, 0
-    first = read_image(everything[0]).shape[:2]
+    first = read_image(everything[0], fit).shape[:2]
     for part, items in files.items():
         arrays[part] = np.empty((len(items), channels, *first), np.float32)
         labels[part] = np.array([label for _, label in items], np.int64)
         for image, (file, _) in zip(arrays[part], items, strict=True):
-            values = read_image(file)
+            values = read_image(file, fit)
             if values.shape[:2] != first:
                 raise _other_size(file, values.shape[:2], everything[0], first)
             image[:] = values if values.ndim == 2 else values.transpose(2, 0, 1)
@@ -81,14 +96,20 @@ def load_folder(path: Path, progress: Progress | None = None) -> Dataset:
             if progress is not None and (done % 500 == 0 or done == len(everything)):
                 progress(done, len(everything))
     return Dataset(
-        str(path), arrays["train"], labels["train"], arrays["test"], labels["test"], names, 127
+        f"{path}{fit or ''}",
+        arrays["train"],
+        labels["train"],
+        arrays["test"],
+        labels["test"],
+        names,
+        127,
     )
 
 
 def _other_size(file: Path, got: Any, first: Path, wanted: Any) -> DataError:
     return DataError(
         f"images must have one size, {file} has {got[0]} x {got[1]} pixels, {first} "
-        f"{wanted[0]} x {wanted[1]}; scale or cut them"
+        f"{wanted[0]} x {wanted[1]}; scale or cut them, with --resize or with --resize and --crop"
     )
 
 

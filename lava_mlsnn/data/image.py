@@ -11,17 +11,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from lava_mlsnn.errors import DataError
+from lava_mlsnn.checks import check_whole, shown
+from lava_mlsnn.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["FORMATS", "SUFFIXES", "Header", "read_header", "read_image"]
+__all__ = ["FORMATS", "SUFFIXES", "Fit", "Header", "read_header", "read_image"]
 
 # whose bits a channel, frames and transparency are known here; Pillow reads some others
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
@@ -42,6 +44,8 @@ GREY = ("1", "L")
 WITH_ALPHA = ("LA", "PA", "RGBA", "La", "RGBa")
 DEEP = re.compile(r";(?:12|16[BLN]|32)")  # Pillow's name of the bytes in the file
 BITS_PER_SAMPLE = 258  # tag of TIFF
+LARGEST = 1 << 14  # pixels a side
+NAMED = re.compile(r" \((cut|resized) to ([0-9]{1,5})x([0-9]{1,5})\)$")
 
 
 class Header(NamedTuple):
@@ -68,8 +72,66 @@ def read_header(file: Path) -> Header:
         return Header(1 if image.mode in GREY else 3, (low, high))
 
 
-def read_image(file: Path) -> np.ndarray:
-    """Values of an image as uint8 (H, W) or (H, W, 3), upright; errors as above."""
+@dataclass(frozen=True)
+class Fit:
+    """How images of any size become images of one; its text is what a dataset's name keeps.
+
+    Bilinear with antialiasing, as torchvision's ``Resize`` of a Pillow image.
+
+    Attributes
+    ----------
+    height, width : int
+        Pixels.
+    crop : bool
+        Cut the largest part of that shape out of the middle first; else the sides are
+        scaled each by its own factor.
+    """
+
+    height: int
+    width: int
+    crop: bool = False
+
+    @classmethod
+    def of(cls, text: str, crop: bool = False) -> Fit:
+        """From ``"32"`` or ``"24x32"``, height first; ConfigError for other text."""
+        sides = text.lower().split("x")
+        if not (1 <= len(sides) <= 2 and all(s.isascii() and s.isdigit() for s in sides)):
+            raise ConfigError(
+                f"a size is a number of pixels, such as 32, or height x width, such as 24x32, got "
+                f"{shown(text)}"
+            )
+        height, width = (check_whole("size", int(s[:9]), 1, LARGEST) for s in (sides * 2)[:2])
+        return cls(height, width, crop)
+
+    @classmethod
+    def split(cls, name: str) -> tuple[str, Fit | None]:
+        """A dataset's name without the text of a Fit at its end, and that Fit."""
+        found = NAMED.search(name)
+        if found is None:
+            return name, None
+        how, height, width = found.groups()
+        return name[: found.start()], cls(int(height), int(width), how == "cut")
+
+    def __str__(self) -> str:
+        return f" ({'cut' if self.crop else 'resized'} to {self.height}x{self.width})"
+
+    def __call__(self, image: Image.Image) -> Image.Image:
+        """The image in that size."""
+        from PIL import Image, ImageOps
+
+        size = self.width, self.height
+        if image.size == size:
+            return image
+        if self.crop:
+            return ImageOps.fit(image, size, Image.Resampling.BILINEAR)
+        return image.resize(size, Image.Resampling.BILINEAR)
+
+
+def read_image(file: Path, fit: Fit | None = None) -> np.ndarray:
+    """Values of an image as uint8 (H, W) or (H, W, 3), upright, in the size of ``fit``.
+
+    Errors as above.
+    """
     from PIL import ImageOps
 
     with _opened(file) as image:
@@ -77,7 +139,8 @@ def read_image(file: Path) -> np.ndarray:
         if may and np.asarray(image.convert("RGBA"))[..., 3].min() < 255:
             raise ValueError("it has transparent pixels; put it on a background")
         ImageOps.exif_transpose(image, in_place=True)
-        return np.asarray(image.convert("L" if image.mode in GREY else "RGB"))
+        plain = image.convert("L" if image.mode in GREY else "RGB")
+        return np.asarray(plain if fit is None else fit(plain))
 
 
 @contextmanager

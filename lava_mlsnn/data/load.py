@@ -9,11 +9,12 @@ from lava_mlsnn.data.dataset import Dataset
 from lava_mlsnn.data.digits import load_digits
 from lava_mlsnn.data.events import simulated
 from lava_mlsnn.data.folder import Progress, load_folder
+from lava_mlsnn.data.image import Fit
 from lava_mlsnn.data.recordings import RECORDINGS, load_recordings
 from lava_mlsnn.data.vision import VISION, load_vision
-from lava_mlsnn.errors import DataError
+from lava_mlsnn.errors import ConfigError, DataError
 
-__all__ = ["ROOT_VARIABLE", "is_here", "load_dataset"]
+__all__ = ["EVENTS", "ROOT_VARIABLE", "is_here", "load_dataset"]
 
 ROOT_VARIABLE = "LAVA_MLSNN_DATA"
 EVENTS = "-events"
@@ -26,6 +27,7 @@ def load_dataset(
     timesteps: int = 1,
     root: str | os.PathLike[str] | None = None,
     download: bool = False,
+    fit: Fit | None = None,
 ) -> Dataset:
     """Load a dataset by name.
 
@@ -48,6 +50,8 @@ def load_dataset(
         ``LAVA_MLSNN_DATA``, or ``data``.
     download : bool
         Fetch what is missing there.
+    fit : Fit, optional
+        Size that images of a folder are brought to, and how.
 
     Returns
     -------
@@ -59,6 +63,11 @@ def load_dataset(
     DataError
         If data or the package that reads it is missing, or data is unreadable.
     """
+    path = Path(os.path.expanduser(name))
+    folder = os.path.isdir(path)  # unlike the Path methods, no error for a name that cannot be
+    images = name.rstrip("/").removesuffix(EVENTS)
+    if fit is not None and not folder and not os.path.isdir(os.path.expanduser(images)):
+        raise ConfigError(f"a size to bring images to is for folders of images, not for {name!r}")
     place = Path(os.path.expanduser(root or os.environ.get(ROOT_VARIABLE) or "data"))
     if name == "digits":
         return load_digits()
@@ -66,13 +75,11 @@ def load_dataset(
         return load_vision(name, place, download)
     if name in RECORDINGS:
         return load_recordings(name, place, timesteps, download, progress)
-    path = Path(os.path.expanduser(name))
-    if os.path.isdir(path):  # unlike the Path methods, no error for a name that cannot be
-        return load_folder(path, progress)
-    images = name.rstrip("/").removesuffix(EVENTS)
+    if folder:
+        return load_folder(path, progress, fit)
     if images != name and _still(images):
-        source = load_dataset(images, progress, root=root, download=download)
-        return simulated(source, name, timesteps, progress)
+        source = load_dataset(images, progress, root=root, download=download, fit=fit)
+        return simulated(source, f"{name}{fit or ''}", timesteps, progress)
     names = ", ".join(repr(n) for n in ("digits", *VISION, *RECORDINGS))
     raise DataError(
         f"a dataset is {names} or a folder with train/<class>/ and test/<class>/ images "
