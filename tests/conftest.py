@@ -3,6 +3,8 @@
 import signal
 import threading
 
+import lava_mlsnn  # noqa: F401 - before a test imports Lava: see LAVA_MLSNN_COMPAT
+
 # A shell's background job starts with these ignored, its children too; tests send them.
 if threading.current_thread() is threading.main_thread():
     for number, usual in (
