@@ -62,15 +62,12 @@ class Plan:
     model: dict[str, Any]
 
 
+RESNET = {"arch": "sparse-resnet-18", "width": 36}
 PLANS = (
-    Plan("cifar10-sparse-resnet-18", 0.3, {"arch": "sparse-resnet-18"}),
-    Plan("cifar10-sew-resnet-18", 0.3, {"arch": "sparse-resnet-18", "barrier": "sew"}),
-    Plan("cifar10-vgg-16", 0.1, {"arch": "vgg-16"}),
-    Plan(
-        "cifar10-sparse-resnet-18-t4-n1",
-        0.3,
-        {"arch": "sparse-resnet-18", "levels": 1, "timesteps": 4},
-    ),
+    Plan("cifar10-sparse-resnet-18", 0.3, RESNET),
+    Plan("cifar10-sew-resnet-18", 0.3, {**RESNET, "barrier": "sew"}),
+    Plan("cifar10-vgg-16", 0.1, {"arch": "vgg-16", "width": 32}),
+    Plan("cifar10-sparse-resnet-18-t4-n1", 0.3, {**RESNET, "levels": 1, "timesteps": 4}),
 )
 PAIR = ("cifar10-sparse-resnet-18", "cifar10-sew-resnet-18")  # compared: as many epochs each
 
@@ -88,7 +85,7 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--device", default="cuda", choices=("cuda", "cpu"))
     parser.add_argument("--epochs", type=int, default=60, help="at most (default: 60)")
     parser.add_argument(
-        "--width", type=int, default=40, help="of ResNets; half of it for VGG (default: 40, 5 MB)"
+        "--width", type=int, help="of all networks (default: as wide as 5 MB allow, 36 and 32)"
     )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=8, help="CPU threads (default: 8)")
@@ -142,14 +139,13 @@ class Session:
 
     def config(self, plan: Plan, data: Dataset) -> ModelConfig:
         """The network of a plan."""
-        narrow = 2 if plan.model["arch"].startswith("vgg") else 1
-        return ModelConfig(
+        config = ModelConfig(
             input_shape=data.shape[:3],
             classes=len(data.classes),
             input_levels=data.input_levels,
-            width=max(1, self.options.width // narrow),
             **plan.model,
         )
+        return replace(config, width=self.options.width or config.width)
 
     def recipe(self, epochs: int) -> TrainConfig:
         """``cifar10-fast`` with so many epochs."""
