@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from subprocess import run
 
@@ -12,6 +13,7 @@ from lava_mlsnn import zoo
 from lava_mlsnn.errors import FormatError
 
 NAME = "levels-n4-t1"
+HERE = {**os.environ, "PYTHONPATH": str(zoo.FOLDER.parents[1])}
 
 
 def test_the_networks_of_the_checkout_are_listed_and_shown(mlsnn):
@@ -56,7 +58,7 @@ def test_errors_are_one_line(mlsnn):
 def test_an_unknown_name_is_one_line_in_every_command(command, tmp_path):
     done = run(
         [sys.executable, "-m", "lava_mlsnn", command, "zoo:gone"],
-        cwd=tmp_path, capture_output=True, text=True,
+        cwd=tmp_path, env=HERE, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 2 and done.stdout == ""
     (line,) = done.stderr.splitlines()

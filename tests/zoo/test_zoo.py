@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +20,9 @@ from lava_mlsnn.reproduce.adopt import adopt
 from lava_mlsnn.training.checkpoint import save_checkpoint
 from netx_export import read
 
-TOOL = Path(__file__).parents[2] / "tools" / "add_network.py"
+ROOT = Path(__file__).parents[2]
+TOOL = ROOT / "tools" / "add_network.py"
+HERE = {**os.environ, "PYTHONPATH": str(ROOT)}
 
 
 @pytest.fixture(scope="module")
@@ -182,7 +185,7 @@ def test_other_classes_than_those_of_the_training_are_refused(made, tmp_path):
 def test_the_tool_is_the_one_command(made, tmp_path):
     command = [sys.executable, TOOL, "digits-tiny", made["checkpoint"], "--data", "digits"]
     done = run([*command, "--called", "a/b", "--folder", tmp_path / "new"],
-               capture_output=True, text=True)  # fmt: skip
+               env=HERE, capture_output=True, text=True)  # fmt: skip
     assert done.returncode == 1 and not (tmp_path / "new").exists()
     assert done.stderr.startswith("add_network: error: the data's name on a card")
 
