@@ -18,6 +18,8 @@ from netx_export.lazy import lazy
 
 if TYPE_CHECKING:
     from lava_mlsnn.conversion import convert as convert
+    from lava_mlsnn.foreign import from_spiking as from_spiking
+    from lava_mlsnn.foreign import on_grid as on_grid
     from lava_mlsnn.models import ModelConfig as ModelConfig
     from lava_mlsnn.models import build_model as build_model
     from lava_mlsnn.neuron import MultiLevelNeuron as MultiLevelNeuron
@@ -40,7 +42,9 @@ _HOMES = {
     "check_parity": "lava_mlsnn.parity",
     "convert": "lava_mlsnn.conversion",  # needs torch
     "encode": "lava_mlsnn.runner",
+    "from_spiking": "lava_mlsnn.foreign",  # needs torch
     "multilevel_step": "lava_mlsnn.neuron",
+    "on_grid": "lava_mlsnn.foreign",
 }
 
 __all__ = sorted(["MLSNNError", *_HOMES])

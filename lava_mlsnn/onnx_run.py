@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -11,7 +12,7 @@ from lava_mlsnn.checks import check_threads, check_whole
 from lava_mlsnn.errors import RunError
 from lava_mlsnn.trace import Trace
 from netx_export.interchange.graph import need
-from netx_export.interchange.onnx import onnx_model
+from netx_export.interchange.onnx import MOST_TIMESTEPS, onnx_model
 from netx_export.spec import NetworkSpec
 from netx_export.spec.encode import as_array, check_payload, check_shape
 
@@ -52,7 +53,8 @@ def run_onnx(
     x = as_array(x)
     timed = check_shape(spec.input, x)
     names = [p.name for _, p in spec.populations] if layers is None else list(layers)
-    model = onnx_model(spec, layers=names, timed=timed)
+    one = spec.timesteps > MOST_TIMESTEPS  # of which each is run by itself
+    model = onnx_model(spec, layers=names, timed=timed and not one, state=one)
     ort = need("onnxruntime")
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
@@ -61,16 +63,31 @@ def run_onnx(
     with _ours():
         session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     outputs = [value.name for value in session.get_outputs()]
+    states = json.loads(session.get_modelmeta().custom_metadata_map.get("states", "{}"))
+
+    def in_turn(payload: np.ndarray) -> list[np.ndarray]:
+        """The outputs over all timesteps, from a model of one."""
+        shapes = {value.name: value.shape[1:] for value in session.get_inputs()}
+        feeds = {name: np.zeros((len(payload), *shapes[name]), np.int32) for name in states}
+        steps = []
+        for t in range(spec.timesteps):
+            feeds[spec.input.name] = payload[..., t if timed else 0]
+            steps.append(dict(zip(outputs, session.run(outputs, feeds), strict=True)))
+            feeds |= {name: steps[-1].pop(after) for name, after in states.items()}
+        return [np.stack([step[name] for step in steps], -1) for name in steps[0]]
 
     def traces() -> Iterator[Trace]:
         for start in range(0, len(x), batch_size):
             part = check_payload(spec, x[start : start + batch_size])
             payload = part if timed and spec.timesteps > 1 else part[..., 0]
             with _ours():
-                arrays = session.run(outputs, {spec.input.name: payload.astype(np.int32)})
+                if one:
+                    arrays = in_turn(part.astype(np.int32))
+                else:
+                    arrays = session.run(outputs, {spec.input.name: payload.astype(np.int32)})
             found = {
-                name: (z if spec.timesteps > 1 else z[..., None]).astype(np.int64)
-                for name, z in zip(outputs, arrays, strict=True)
+                name: (z if one or spec.timesteps > 1 else z[..., None]).astype(np.int64)
+                for name, z in zip(outputs, arrays, strict=False)  # states come last
             }
             yield Trace(found[spec.output.name], {name: found[name] for name in names})
             if progress is not None:

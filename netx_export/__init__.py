@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from netx_export.file.writer import write as write
     from netx_export.file.writer import write_layer as write_layer
     from netx_export.interchange.onnx import export_onnx as export_onnx
+    from netx_export.interchange.qonnx import export_qonnx as export_qonnx
     from netx_export.spec import Conv as Conv
     from netx_export.spec import ConvTranspose as ConvTranspose
     from netx_export.spec import Dense as Dense
@@ -66,6 +67,7 @@ _HOMES = {
     "depths": "netx_export.spec.timing",
     "export_model": "lava_mlsnn.export",
     "export_onnx": "netx_export.interchange.onnx",
+    "export_qonnx": "netx_export.interchange.qonnx",
     "latency": "netx_export.spec.timing",
     "lava_available": "lava_mlsnn.lava.session",  # handed on
     "read": "netx_export.file.reader",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from importlib import import_module
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -39,12 +39,19 @@ class Graph:
     ----------
     place : str
         Layer whose nodes are added.
+    shapes : list
+        Values inside that have to say their shape.
+    domains : dict
+        Versions of operators that are not standard.
     """
+
+    domains: ClassVar[dict[str, int]] = {}
 
     def __init__(self, taken: Iterable[str]) -> None:
         self.onnx: Any = need("onnx")
         self.nodes: list[Any] = []
         self.constants: list[Any] = []
+        self.shapes: list[Any] = []
         self.taken = set(taken)
         self.place = ""
 
@@ -79,17 +86,27 @@ class Graph:
         """An input or output of any number of samples."""
         return self.onnx.helper.make_tensor_value_info(name, kind, ["N", *shape])
 
+    def annotations(self) -> list[Any]:
+        """Notes on tensors: none."""
+        return []
+
     def model(self, inputs: list[Any], outputs: list[Any], facts: dict[str, str]) -> bytes:
         """The bytes of the checked model; ``facts`` become its metadata."""
         helper = self.onnx.helper
-        graph = helper.make_graph(self.nodes, "network", inputs, outputs, self.constants)
+        graph = helper.make_graph(
+            self.nodes, "network", inputs, outputs, self.constants, value_info=self.shapes
+        )
+        graph.quantization_annotation.extend(self.annotations())
+        versions = {"": OPSET, **self.domains}
         model = helper.make_model(
             graph,
             producer_name="netx_export",
-            opset_imports=[helper.make_opsetid("", OPSET)],
+            opset_imports=[helper.make_opsetid(name, k) for name, k in versions.items()],
             ir_version=IR_VERSION,
         )
         helper.set_model_props(model, facts)
+        if self.domains:  # their users want every shape inside
+            model = self.onnx.shape_inference.infer_shapes(model, strict_mode=True)
         self.onnx.checker.check_model(model, full_check=True)
         data: bytes = model.SerializeToString(deterministic=True)
         return data

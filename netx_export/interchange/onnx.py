@@ -1,59 +1,23 @@
-"""A network in standard ONNX operators, with the same integers in every layer.
+"""A network as an ONNX model, with the same integers in every layer.
 
-All numbers are float32, and all are exact: :func:`netx_export.check_ranges` proves that
-no sum leaves 24 bits, a padded or silent source included, so no partial sum does, in
-whatever order an engine adds. A neuron carries its state with one half more, and its
-quotient is rounded down after a Relu::
-
-    H' = V + a + bias + 1/2         z = min(floor(relu(H') / vth), N)      V = H' - vth * z
-
-H' / vth then keeps 1 / (2 vth) away from every whole number, so that a relative error of
-2**-22 changes no z while k * vth < 2**21 for the payloads k that can come: an engine may
-multiply by the reciprocal instead of dividing. Where thresholds lie higher, z is corrected by
-the remainder. The Relu changes no z either; without it, engines fold the division into the
-weights of the convolution before it, which rounds them. Ours.
+The operators are those of :mod:`netx_export.interchange.operators`. Timesteps are unrolled, or
+the model is one timestep whose states enter and leave. Ours.
 """
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
-from netx_export.errors import ConfigError, at
+from netx_export.errors import ConfigError
 from netx_export.file.atomic import as_path, write_atomic
-from netx_export.file.values import printable
-from netx_export.file.writer import provenance_json
-from netx_export.interchange.graph import Graph
-from netx_export.spec import (
-    Conv,
-    ConvTranspose,
-    Dense,
-    Flatten,
-    Identity,
-    Input,
-    MultiLevel,
-    NetworkSpec,
-    Population,
-    Readout,
-    Shape,
-    Synapse,
-    need_spec,
-)
-from netx_export.spec.graph import order
-from netx_export.spec.kernels import Pair
-from netx_export.spec.kinds import of_kind
-from netx_export.spec.ranges import check_ranges
+from netx_export.interchange.operators import Layers
+from netx_export.spec import NetworkSpec, need_spec
 
 __all__ = ["MOST_TIMESTEPS", "export_onnx", "onnx_model"]
 
 MOST_TIMESTEPS = 256  # each has nodes of its own
-DIVIDES = 1 << 21  # see the module
 
 
 def export_onnx(
@@ -63,6 +27,7 @@ def export_onnx(
     layers: Sequence[str] = (),
     timed: bool = False,
     encode: bool = False,
+    state: bool = False,
 ) -> Path:
     """Write a network as an ONNX model: whole or not at all, the same bytes every time.
 
@@ -79,12 +44,16 @@ def export_onnx(
     encode : bool
         Real data enters, float64, and the model encodes it as :func:`lava_mlsnn.encode` does
         (where the engine computes float64 as such). Else its payloads enter, int32.
+    state : bool
+        The model is one timestep, for any T: every state enters as ``<layer>/v`` and leaves as
+        ``<layer>/v_next``, int32, and is 0 at the start of a sample.
 
     Returns
     -------
     Path
         The file. Its input is called like the input layer, (N, *shape) or (N, *shape, T); its
-        outputs like their layers, int32 (N, *shape), or (N, *shape, T) where T > 1.
+        outputs like their layers, int32 (N, *shape), or (N, *shape, T) where T > 1. The
+        metadata ``states`` says which output is which input of the next timestep.
 
     Raises
     ------
@@ -93,248 +62,26 @@ def export_onnx(
     RangeError
         For the first layer that can leave 24 bits.
     ConfigError
-        For a layer that is not there, T beyond :data:`MOST_TIMESTEPS`, a path that cannot be
-        written, or where the package onnx is missing.
+        For a layer that is not there, T beyond :data:`MOST_TIMESTEPS` without ``state``, a path
+        that cannot be written, or where the package onnx is missing.
     """
-    return write_atomic(as_path(path), onnx_model(spec, layers=layers, timed=timed, encode=encode))
+    model = onnx_model(spec, layers=layers, timed=timed, encode=encode, state=state)
+    return write_atomic(as_path(path), model)
 
 
 def onnx_model(
-    spec: NetworkSpec, *, layers: Sequence[str] = (), timed: bool = False, encode: bool = False
+    spec: NetworkSpec,
+    *,
+    layers: Sequence[str] = (),
+    timed: bool = False,
+    encode: bool = False,
+    state: bool = False,
 ) -> bytes:
     """The bytes of :func:`export_onnx`."""
     need_spec(spec)
-    _check_layers(spec)
-    highest = {found.index: found.state[1] for found in check_ranges(spec)}
-    if spec.timesteps > MOST_TIMESTEPS:
+    if spec.timesteps > MOST_TIMESTEPS and not state:
         raise ConfigError(
             f"an ONNX model holds every timestep by itself, {MOST_TIMESTEPS} at most, but this "
-            f"network has T = {spec.timesteps}"
+            f"network has T = {spec.timesteps}; with state=True it holds one, and states enter"
         )
-    names = {p.name: i for i, p in spec.populations}
-    for name in layers:
-        if not isinstance(name, str) or name not in names:
-            raise ConfigError(f"no layer is called {name!r}; there are {', '.join(names)}")
-    outputs = sorted({names[name] for name in layers} | {len(spec.layers) - 1}, reverse=True)
-    writer = _Writer(spec, highest, timed, encode)
-    for index in order(spec.layers):
-        writer.layer(index)
-    return writer.finish([writer.output(index) for index in outputs])
-
-
-def _check_layers(spec: NetworkSpec) -> None:
-    for index, layer in enumerate(spec.layers):
-        neuron = None if isinstance(layer, Flatten) else layer.neuron
-        with at(spec.label(index)):
-            printable("name", layer.name)
-            if neuron is not None:
-                of_kind(NEURONS, neuron, "an ONNX model")
-            for synapse in layer.synapses if isinstance(layer, Population) else ():
-                of_kind(SYNAPSES, synapse, "an ONNX model")
-
-
-@dataclass(frozen=True)
-class _Tensor:
-    """float32, (T * N, *shape) with the timesteps outside, or (N, *shape) for all of them."""
-
-    name: str
-    timed: bool
-
-
-class _Writer(Graph):
-    """The payloads of every layer."""
-
-    def __init__(
-        self, spec: NetworkSpec, highest: dict[int, int], timed: bool, encode: bool
-    ) -> None:
-        super().__init__(layer.name for layer in spec.layers)
-        self.spec, self.highest, self.encode = spec, highest, encode
-        self.steps = spec.timesteps
-        self.timed = timed and self.steps > 1
-        self.payloads: dict[int, _Tensor] = {}
-
-    # -- parts --------------------------------------------------------------------
-    def channels(self, values: np.ndarray, hint: str, shape: Shape) -> str:
-        return self.constant(values.reshape(-1, *[1] * (len(shape) - 1)), hint)
-
-    def in_turn(self, tensor: _Tensor) -> list[str]:
-        """The payloads of each timestep, (N, *shape)."""
-        if not tensor.timed:
-            return [tensor.name] * self.steps
-        parts = [self.fresh(f"t{t}") for t in range(self.steps)]
-        self.add("Split", parts, tensor.name, axis=0)
-        return parts
-
-    def joined(self, parts: list[str]) -> _Tensor:
-        """The reverse of :meth:`in_turn`."""
-        if self.steps == 1:
-            return _Tensor(parts[0], False)
-        return _Tensor(self.node("Concat", *parts, axis=0), True)
-
-    # -- ends ---------------------------------------------------------------------
-    def input(self, layer: Input) -> _Tensor:
-        x = layer.name
-        if self.encode:
-            number = {k: self.constant(v, k, np.float64) for k, v in _encoding(layer).items()}
-            x = self.node("Add", self.node("Mul", x, number["gain"]), number["half"])
-            x = self.node("Clip", self.node("Floor", x), number["low"], number["high"])
-        x = self.node("Cast", x, to=self.onnx.TensorProto.FLOAT)
-        if self.timed:
-            axes = len(layer.shape) + 1
-            x = self.node("Transpose", x, perm=[axes, *range(axes)])
-            x = self.node("Reshape", x, self.constant([-1, *layer.shape], "shape", np.int64))
-        return _Tensor(x, self.timed)
-
-    def output(self, index: int) -> Any:
-        """Payloads of a layer to the output that has its name."""
-        layer = self.spec.layers[index]
-        self.place = layer.name
-        x, shape = self.payloads[index], layer.shape
-        name, time = x.name, [self.steps] if self.steps > 1 else []
-        if time:
-            name = self.joined(self.in_turn(x)).name if not x.timed else name
-            sizes = self.constant([self.steps, -1, *shape], "shape", np.int64)
-            name = self.node("Reshape", name, sizes)
-            name = self.node("Transpose", name, perm=[*range(1, len(shape) + 2), 0])
-        self.add("Cast", [layer.name], name, to=self.onnx.TensorProto.INT32)
-        return self.value(layer.name, self.onnx.TensorProto.INT32, [*shape, *time])
-
-    def finish(self, outputs: list[Any]) -> bytes:
-        spec, proto = self.spec, self.onnx.TensorProto
-        shape = [*spec.input.shape, *([self.steps] if self.timed else [])]
-        enters = self.value(spec.input.name, proto.DOUBLE if self.encode else proto.INT32, shape)
-        low, high = spec.input.payload
-        facts: dict[str, Any] = {
-            "timesteps": spec.timesteps,
-            "gain": spec.input.gain,
-            "low": low,
-            "levels": high,
-            "class_names": spec.class_names,
-        }
-        texts = {name: json.dumps(value) for name, value in facts.items()}
-        texts["provenance"] = provenance_json(spec.provenance)
-        return self.model([enters], outputs, texts)
-
-    # -- layers -------------------------------------------------------------------
-    def layer(self, index: int) -> None:
-        layer = self.spec.layers[index]
-        self.place = layer.name
-        if isinstance(layer, Input):
-            self.payloads[index] = self.input(layer)
-        elif isinstance(layer, Flatten):
-            x = self.payloads[layer.source]
-            self.payloads[index] = _Tensor(self.node("Flatten", x.name, axis=1), x.timed)
-        else:
-            total = self.total(layer)
-            fires = of_kind(NEURONS, layer.neuron, "an ONNX model")
-            self.payloads[index] = fires(self, layer, total, self.highest[index])
-
-    def total(self, layer: Population) -> _Tensor:
-        """All synapses and the bias."""
-        sums = [self.synapse(s, layer.shape) for s in layer.synapses]
-        timed = any(s.timed for s in sums)
-        sums = [self.joined(self.in_turn(s)) if timed and not s.timed else s for s in sums]
-        name = sums[0].name
-        for other in sums[1:]:
-            name = self.node("Add", name, other.name)
-        if layer.bias is not None:
-            name = self.node("Add", name, self.channels(layer.bias, "bias", layer.shape))
-        return _Tensor(name, timed)
-
-    def synapse(self, synapse: Synapse, shape: Shape) -> _Tensor:
-        x, exponent = self.payloads[synapse.source], synapse.weight_exp
-        sums = of_kind(SYNAPSES, synapse, "an ONNX model")
-        name = sums(self, x.name, synapse, synapse.weight * 2.0 ** max(exponent, 0), shape)
-        if exponent < 0:
-            scaled = self.node("Mul", name, self.constant(2.0**exponent, "exponent"))
-            name = self.node("Floor", scaled)
-        return _Tensor(name, x.timed)
-
-    def window(self, kind: str, x: str, synapse: Synapse, weight: np.ndarray, end: Pair) -> str:
-        form = synapse.geometry
-        return self.node(
-            kind,
-            x,
-            self.constant(weight, "weight"),
-            kernel_shape=list(form.kernel),
-            strides=list(form.stride),
-            pads=[*form.padding, *end],
-            dilations=list(form.dilation),
-            group=form.groups,
-        )
-
-    def conv(self, x: str, synapse: Synapse, weight: np.ndarray, shape: Shape) -> str:
-        return self.window("Conv", x, synapse, weight, synapse.geometry.padding)
-
-    def conv_transpose(self, x: str, synapse: Synapse, weight: np.ndarray, shape: Shape) -> str:
-        # engines differ where output_padding is not below the stride: less is cut off instead
-        form = synapse.geometry
-        ends = zip(form.padding, form.output_padding, strict=True)
-        cut = [padding - extra for padding, extra in ends]
-        name = self.window("ConvTranspose", x, synapse, weight, (max(cut[0], 0), max(cut[1], 0)))
-        if min(cut) >= 0:
-            return name
-        zeros = [0] * 6 + [max(-n, 0) for n in cut]
-        return self.node("Pad", name, self.constant(zeros, "pads", np.int64))
-
-    def dense(self, x: str, synapse: Synapse, weight: np.ndarray, shape: Shape) -> str:
-        return self.node("MatMul", x, self.constant(weight.T, "weight"))
-
-    def identity(self, x: str, synapse: Synapse, weight: np.ndarray, shape: Shape) -> str:
-        if np.all(weight == 1):
-            return x
-        return self.node("Mul", x, self.channels(weight, "weight", shape))
-
-    def multilevel(self, layer: Population, total: _Tensor, highest: int) -> _Tensor:
-        neuron = layer.neuron
-        assert isinstance(neuron, MultiLevel)
-        vth = self.channels(neuron.vth, "vth", layer.shape)
-        v = self.channels(neuron.v0 + 0.5, "v0", layer.shape)
-        top = self.constant(0, "lowest"), self.constant(neuron.levels, "levels")
-        exact = min(highest, neuron.levels * int(neuron.vth.max())) < DIVIDES
-        spikes: list[str] = []
-        h = z = ""
-        for a in self.in_turn(total):
-            if z:
-                v = self.node("Sub", h, self.node("Mul", vth, z))
-            h = self.node("Add", a, v)
-            high = self.node("Relu", h)
-            z = self.node("Clip", self.node("Floor", self.node("Div", high, vth)), *top)
-            if not exact:
-                z = self.corrected(z, high, vth, top)
-            spikes.append(z)
-        return self.joined(spikes)
-
-    def corrected(self, z: str, h: str, vth: str, top: tuple[str, str]) -> str:
-        """The payload, from one that is off by one at most."""
-        rest = self.node("Sub", h, self.node("Mul", vth, z))
-        float32 = self.onnx.TensorProto.FLOAT
-        more = self.node("Cast", self.node("Greater", rest, vth), to=float32)
-        less = self.node("Cast", self.node("Less", rest, top[0]), to=float32)
-        return self.node("Clip", self.node("Add", z, self.node("Sub", more, less)), *top)
-
-    def readout(self, layer: Population, total: _Tensor, highest: int) -> _Tensor:
-        assert isinstance(layer.neuron, Readout)
-        if not layer.neuron.integrate:
-            return total
-        sums: list[str] = []
-        for a in self.in_turn(total):
-            sums.append(self.node("Add", sums[-1], a) if sums else a)
-        return self.joined(sums)
-
-
-SYNAPSES: dict[type, Callable[..., str]] = {
-    Conv: _Writer.conv,
-    ConvTranspose: _Writer.conv_transpose,
-    Dense: _Writer.dense,
-    Identity: _Writer.identity,
-}
-NEURONS: dict[type, Callable[..., _Tensor]] = {
-    MultiLevel: _Writer.multilevel,
-    Readout: _Writer.readout,
-}
-
-
-def _encoding(layer: Input) -> dict[str, float]:
-    low, high = layer.payload
-    return {"gain": layer.gain, "half": 0.5, "low": low, "high": high}
+    return Layers(spec, layers, timed, encode, state).write()

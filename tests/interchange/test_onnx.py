@@ -99,6 +99,33 @@ def test_every_layer_of_drawn_networks(engine, spec, seed, timed):
     assert_equal(spec, x, engine, timed)
 
 
+@settings(max_examples=10, deadline=None)
+@given(spec=network_specs(), seed=st.integers(0, 99), timed=st.booleans())
+def test_a_model_of_one_timestep_hands_its_states_on(spec, seed, timed):
+    x = payloads(spec, 3, seed)
+    if timed:
+        x = np.stack([payloads(spec, 3, seed + t) for t in range(spec.timesteps)], axis=-1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("lava_mlsnn.onnx_run.MOST_TIMESTEPS", 0)
+        (found,) = run_onnx(spec, x, threads=1)
+    (wanted,) = traces_of("reference", spec, x)
+    for name, z in wanted.layers.items():
+        np.testing.assert_array_equal(found.layers[name], z, name)
+    facts = onnx.load_from_string(onnx_model(spec, state=True)).metadata_props
+    (states,) = (json.loads(fact.value) for fact in facts if fact.key == "states")
+    keeps = [p.name for _, p in spec.populations if p.keeps_state]
+    assert states == {f"{name}/v": f"{name}/v_next" for name in keeps}
+
+
+def test_any_number_of_timesteps_runs():
+    layers = one_neuron(2, 70, most=100).layers
+    spec = NetworkSpec(layers, MOST_TIMESTEPS + 3)
+    x = np.arange(-3, 4)[:, None]
+    (found,) = run_onnx(spec, x, threads=1)
+    (wanted,) = traces_of("reference", spec, x)
+    np.testing.assert_array_equal(found.output, wanted.output)
+
+
 @engines
 @pytest.mark.parametrize("file", [*GOLDEN, *COMMITTED], ids=lambda file: file.stem)
 def test_every_layer_of_files(engine, file):

@@ -165,6 +165,7 @@ THROUGH = {
     "engine.reference.Reference": "engine.plan.plan_layers",
     "file.writer.write": "file.writer.file_image",
     "interchange.onnx.export_onnx": "interchange.onnx.onnx_model",
+    "interchange.operators.Layers": "interchange.onnx.onnx_model",
     "lava.chip.run_loihi2": "runner.IntegerRunner",
     "loihi2.fit.activity.operations": "loihi2.fit.demand.demand_of",
     "loihi2.fit.activity.row_events": "loihi2.fit.demand.demand_of",
