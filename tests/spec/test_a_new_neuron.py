@@ -87,6 +87,7 @@ REFUSE = {
     "energy.twin.Twin",
     "file.writer.file_image",
     "interchange.onnx.onnx_model",
+    "interchange.qonnx.qonnx_model",
     "lava.run.run_lava, floating",
     "lava.run.run_lava, per layer",
     "loihi2.program.programs.allocations_of",
