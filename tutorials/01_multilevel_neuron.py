@@ -102,6 +102,25 @@ assert np.array_equal(floor, np.minimum(a // VTH, N))
 assert np.array_equal(nearest, np.minimum(np.floor(a / VTH + 0.5), N))
 assert initial_state(7, "round") == 3
 
+# %%
+import matplotlib.pyplot as plt
+
+figure, axes = plt.subplots(1, 2, figsize=(9, 3), layout="constrained")
+fine = np.arange(-10, 60)
+for name, rule in (("floor", "floor"), ("round", "round")):
+    axes[0].step(fine, total(fine, VTH, N, 1, v0=rule), where="post", label=f"V0: {name}")
+axes[0].plot(fine, np.clip(fine / VTH, 0, N), "k--", lw=1, label="clip(a / vth, 0, N)")
+axes[0].set(xlabel="input a", ylabel="payload z", title=f"one timestep, N = {N}, vth = {VTH}")
+axes[0].legend()
+for levels, timesteps in ((1, 1), (1, 4), (4, 1)):
+    held = np.arange(0, 45)
+    sent = total(held / timesteps, VTH, levels, timesteps)
+    style = "--" if levels > 1 else "-"
+    axes[1].step(held, sent, style, where="post", label=f"N = {levels}, T = {timesteps}")
+axes[1].set(xlabel="input over all timesteps", ylabel="sum of payloads")
+axes[1].legend()
+figure
+
 # %% [markdown]
 # ## N = 1 is the binary neuron
 #

@@ -128,6 +128,19 @@ with torch.no_grad():
 assert set(spikes.unique().tolist()) <= {0.0, 1.0, 2.0, 3.0, 4.0}
 print(f"stem: {float((spikes != 0).float().mean()):.2f} events per neuron")
 
+# %%
+import matplotlib.pyplot as plt
+
+figure, axes = plt.subplots(1, 9, figsize=(11, 1.7), layout="constrained")
+axes[0].imshow(digits.x_test[0, 0], cmap="gray_r")
+axes[0].set_title("a digit")
+for channel, axis in enumerate(axes[1:]):
+    axis.imshow(spikes[0, channel, :, :, 0], cmap="viridis", vmin=0, vmax=4)
+    axis.set_title(f"stem, {channel}")
+for axis in axes:
+    axis.set(xticks=[], yticks=[])
+figure
+
 # %% [markdown]
 # A population's integers can be looked at any time. All synapses of a population share one
 # scale per channel: integer weight = float weight (BatchNorm folded in) times scale.

@@ -134,6 +134,20 @@ if __name__ == "__main__":
     assert np.array_equal(layer, reference.layers[PROBED][..., 0])
     print(f"{PROBED}: same payloads as the integer runner, values {np.unique(layer)}")
 
+# %%
+if __name__ == "__main__":
+    import matplotlib.pyplot as plt
+
+    # what went over the wire: one channel of the probed layer, timestep by timestep
+    figure, axis = plt.subplots(figsize=(9, 3), layout="constrained")
+    flat = probed.reshape(-1, probed.shape[-1])
+    drawn = axis.imshow(flat, aspect="auto", cmap="viridis", interpolation="nearest")
+    axis.axvline(depth - 0.5, color="white", ls="--")
+    axis.set(
+        xlabel="timestep", ylabel="neuron", title=f"{PROBED}: its first sample arrives at {depth}"
+    )
+    figure.colorbar(drawn, label="payload")
+
 # %% [markdown]
 # The state of the readout is what it last sent. After the last of `steps` timesteps that
 # is the result of the last sample. The overflow counters are 0: nothing left its width.

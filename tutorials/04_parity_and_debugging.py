@@ -105,6 +105,18 @@ good = IntegerRunner(spec).trace(one, [BROKEN]).layers[BROKEN]
 bad = IntegerRunner(broken).trace(one, [BROKEN]).layers[BROKEN]
 print("sound", good[place], "broken", bad[place])
 assert (bad[place], good[place]) == (first.runner, first.other)
+
+import matplotlib.pyplot as plt
+
+# the broken channel of that sample: a sound network, this one, and the difference
+maps = [layer[0, first.neuron[0], ..., first.timestep].astype(int) for layer in (good, bad)]
+figure, axes = plt.subplots(1, 3, figsize=(7, 2.4), layout="constrained")
+shown = zip(axes, [*maps, maps[1] - maps[0]], ("sound", "broken", "difference"), strict=True)
+for axis, image, title in shown:
+    axis.imshow(image, cmap="RdBu", vmin=-4, vmax=4)
+    axis.set(title=title, xticks=[], yticks=[])
+figure
+
 try:
     report.raise_if_different()
 except ParityError as error:

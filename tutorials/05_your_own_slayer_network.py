@@ -156,6 +156,13 @@ if __name__ == "__main__":
     print("spikes of the CUBA layer, per timestep:", result.layers["dense3"].sum((0, 1)))
     assert result.layers["dense3"].max() == 1  # binary
     assert result.layers["dense3"].sum() > 0
+
+    import matplotlib.pyplot as plt
+
+    figure, axis = plt.subplots(figsize=(8, 2.6), layout="constrained")
+    neurons, times = np.nonzero(result.layers["dense3"][0])
+    axis.plot(times + 1, neurons, "|")
+    axis.set(xlabel="timestep", ylabel="neuron", title="spikes of the CUBA layer for one digit")
     print("scores in Lava    ", result.output[0, :, -1])
     print("scores in training", expected[0, :, -1])
     assert np.array_equal(result.output, expected)

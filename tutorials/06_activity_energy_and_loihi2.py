@@ -76,6 +76,16 @@ for name, energy in found.items():
 assert found["snn"].nanojoule < energies(spec, activity, design=Design("burst"))["snn"].nanojoule
 assert found["zero-skip"].nanojoule < found["ann"].nanojoule
 
+# %%
+import matplotlib.pyplot as plt
+
+figure, axes = plt.subplots(1, 2, figsize=(9, 3), layout="constrained")
+axes[0].plot([block.density for block in activity.blocks], "o-")
+axes[0].set(xlabel="block", ylabel="events a neuron", title="activity along the network", ylim=0)
+axes[1].bar(list(found), [energy.nanojoule for energy in found.values()])
+axes[1].set(ylabel="nJ a sample", title="analytical energy")
+figure
+
 # %% [markdown]
 # ## Does it fit?
 #
