@@ -54,7 +54,7 @@ napoleon_use_ivar = True
 # caption: pages, in the order of reading
 CONTENTS = {
     "Learn": "tutorials/*",
-    "Do": "convert training data machines loihi2 interchange onnx stock_files from_lava_dl "
+    "Do": "convert zoo training data machines loihi2 interchange onnx stock_files from_lava_dl "
     "lava_on_newer_python",
     "Understand": "neuron networks time activity energy speed",
     "Trust": "trust dangers differences evidence",
