@@ -150,4 +150,5 @@ def setup(app: object) -> None:
     _write_reference()
     _copy_tutorials()
     app.connect("source-read", _read)  # type: ignore[attr-defined]
+    app.connect("env-get-outdated", lambda *_: ["index"])  # type: ignore[attr-defined]
     app.connect("autodoc-process-docstring", _shapes)  # type: ignore[attr-defined]
