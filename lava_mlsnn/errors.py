@@ -12,6 +12,7 @@ from netx_export.errors import (
     RunError,
     UnsupportedLayerError,
     at,
+    said,
 )
 
 __all__ = [
@@ -26,4 +27,5 @@ __all__ = [
     "RunError",
     "UnsupportedLayerError",
     "at",
+    "said",
 ]

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from lava_mlsnn.checks import check_threads, check_whole
-from lava_mlsnn.errors import RunError
+from lava_mlsnn.errors import RunError, said
 from lava_mlsnn.trace import Trace
 from netx_export.interchange.graph import need
 from netx_export.interchange.onnx import MOST_TIMESTEPS, onnx_model
@@ -104,5 +104,4 @@ def _ours() -> Iterator[None]:
     except MemoryError:
         raise
     except Exception as error:
-        text = " ".join(str(error).split())[:200]
-        raise RunError(f"onnxruntime could not run the network ({text})") from None
+        raise RunError(f"onnxruntime could not run the network ({said(error)})") from None

@@ -22,6 +22,7 @@ __all__ = [
     "RunError",
     "UnsupportedLayerError",
     "at",
+    "said",
 ]
 
 
@@ -97,5 +98,12 @@ def at(place: str) -> Iterator[None]:
         raise
 
 
-for _name in __all__[:-1]:  # printed and pickled under the address that users catch them by
+def said(error: BaseException, most: int = 200) -> str:
+    """What another library's error says, as one plain line: it may quote a damaged file."""
+    text = " ".join(str(error).split())
+    plain = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return plain[:most] or type(error).__name__
+
+
+for _name in __all__[:-2]:  # printed and pickled under the address that users catch them by
     globals()[_name].__module__ = "lava_mlsnn.errors"

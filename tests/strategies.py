@@ -1,174 +1,28 @@
-"""Drawn networks for any test, and what it means that two networks are the same."""
+"""Networks drawn by Hypothesis, for any test; they are made in ``trust/networks.py``."""
 
 from __future__ import annotations
 
-import math
-from dataclasses import fields, replace
+from collections.abc import Sequence
 
-import numpy as np
 from hypothesis import assume
 from hypothesis import strategies as st
 
-from netx_export.spec import (
-    Conv,
-    ConvTranspose,
-    Dense,
-    Flatten,
-    Identity,
-    Input,
-    MultiLevel,
-    NetworkSpec,
-    Population,
-    Readout,
-)
-from netx_export.spec.ranges import worst_case
+from trust.networks import LEVELS, assert_same, drawn, payloads
 
-LEVELS = (1, 2, 4, 8, 15)
+__all__ = ["LEVELS", "assert_same", "network_specs", "payloads"]
 
 
-def assert_same(a, b, path="spec"):
-    """Equal in every field, array types and shapes included."""
-    assert type(a) is type(b), (path, a, b)
-    if isinstance(a, np.ndarray):
-        assert a.dtype == b.dtype and a.shape == b.shape, (path, a.dtype, b.dtype, a.shape, b.shape)
-        assert np.array_equal(a, b), path
-    elif hasattr(a, "__dataclass_fields__"):
-        for f in fields(a):
-            assert_same(getattr(a, f.name), getattr(b, f.name), f"{path}.{f.name}")
-    elif isinstance(a, tuple):
-        assert len(a) == len(b), path
-        for i, (x, y) in enumerate(zip(a, b, strict=True)):
-            assert_same(x, y, f"{path}[{i}]")
-    else:
-        assert a == b, (path, a, b)
+class _Hypothesis:
+    """Answers that shrink."""
 
-
-def payloads(spec, samples, seed=0):
-    """Random input payloads (N, *shape) that use the whole range."""
-    low, high = spec.input.payload
-    rng = np.random.default_rng(seed)
-    return rng.integers(low, high + 1, (samples, *spec.input.shape))
-
-
-class _Maker:
-    """Adds layers; structure is drawn, numbers come from a drawn seed (they need no shrinking)."""
-
-    def __init__(self, draw, levels):
+    def __init__(self, draw):
         self.draw = draw
-        self.levels = levels
-        self.rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-        self.layers = []
-        self.exponents = draw(st.sampled_from([(0,), (0,), (-1, 0, 1, 3)]))
 
-    def add(self, layer):
-        self.layers.append(layer)
-        return len(self.layers) - 1
+    def whole(self, low: int, high: int) -> int:
+        return self.draw(st.integers(low, high))
 
-    def shape(self, index):
-        return self.layers[index].shape
-
-    def flip(self, chance=0.5):
-        return bool(self.rng.random() < chance)
-
-    def weights(self, shape):
-        """Each of the three kinds of an 8-bit synapse group."""
-        kind = self.rng.choice(3, p=[0.45, 0.45, 0.1])
-        top = int(self.rng.choice([3, 30, 127]))
-        if kind == 0:
-            return self.rng.integers(-top - 1, top + 1, shape)
-        if kind == 1:
-            return 2 * self.rng.integers(-top - 1, top + 1, shape)
-        return self.rng.integers(0, 2 * top + 2, shape) * (1 if self.flip(0.8) else -1)
-
-    def exponent(self):
-        return int(self.rng.choice(self.exponents))
-
-    def bias(self, shape, size):
-        if self.flip(0.3):
-            return None
-        count = 1 if self.flip(0.2) else shape[0]
-        return self.rng.integers(-size, size + 1, count)
-
-    def population(self, synapses, levels=None):
-        """Neurons whose thresholds stand in proportion to what usually arrives."""
-        shape = synapses[0].output_shape(self.shape(synapses[0].source))
-        levels = levels or self.levels
-        arriving = 1.0
-        for s in synapses:
-            row = s.weight.reshape(s.weight.shape[0], -1).astype(float)
-            typical = np.sqrt((row**2).sum(axis=1)).mean()
-            source = self.layers[s.source]
-            low, high = (
-                self.layers[source.source] if isinstance(source, Flatten) else source
-            ).payload
-            arriving += typical * max(-low, min(high, 31)) / 2 * 2.0**s.weight_exp
-        count = 1 if self.flip(0.3) else shape[0]
-        part = self.rng.uniform(0.3, 2.5, count) * arriving / levels
-        vth = np.maximum(1, part).astype(np.int64)
-        v0 = vth // 2 if self.flip() else vth * 0
-        scale = np.asarray(self.rng.uniform(1, 300, count)) if self.flip() else None
-        return self.add(
-            Population(
-                f"layer{len(self.layers)}",
-                shape,
-                tuple(synapses),
-                MultiLevel(levels, vth, v0),
-                self.bias(shape, int(arriving / 2)),
-                scale,
-            )
-        )
-
-    def conv(self, source, kernel=None, stride=None, same=False, out=None):
-        c, h, w = self.shape(source)
-        rng = self.rng
-        k = kernel or (int(rng.integers(1, min(3, h) + 1)), int(rng.integers(1, min(3, w) + 1)))
-        s = stride or ((1, 1) if same else tuple(int(x) for x in rng.integers(1, 3, 2)))
-        d, p = (1, 1), (k[0] // 2, k[1] // 2)
-        if not same and stride is None:
-            d = tuple(int(x) for x in rng.integers(1, 3, 2))
-            p = tuple(int(x) for x in rng.integers(0, 3, 2))
-            fits = all(
-                n + 2 * a >= b * (m - 1) + 1 for n, a, b, m in zip((h, w), p, d, k, strict=True)
-            )
-            d = d if fits else (1, 1)
-        out = out or int(rng.integers(1, 9))
-        groups = math.gcd(c, out) if self.flip(0.25) else 1
-        weight = self.weights((out, c // groups, *k))
-        return Conv(source, weight, self.exponent(), s, p, d, groups)
-
-    def conv_transpose(self, source):
-        c, h, w = self.shape(source)
-        pair = lambda low, high: tuple(int(n) for n in self.rng.integers(low, high + 1, 2))  # noqa: E731
-        kernel, stride, dilation = pair(1, 3), pair(1, 2), pair(1, 2)
-        extra = tuple(
-            int(self.rng.integers(max(s, d))) for s, d in zip(stride, dilation, strict=True)
-        )
-        groups = c if self.flip(0.25) else 1
-        weight = self.weights((c, int(self.rng.integers(1, 4)), *kernel))
-        window = (stride, (0, 0), dilation, groups, extra)
-        synapse = ConvTranspose(source, weight, self.exponent(), *window)
-        size = synapse.geometry.output_size((h, w))
-        padding = tuple(int(self.rng.integers(0, min(2, (n - 1) // 2) + 1)) for n in size)
-        return replace(synapse, padding=padding)
-
-    def residual(self, source):
-        """Two convolutions and a shortcut: identity, projection, or a relay of sums."""
-        c = self.shape(source)[0]
-        down = self.flip(0.4)
-        stride = (2, 1) if down else (1, 1)
-        out = int(self.rng.integers(1, 9)) if down else c
-        first = self.population([self.conv(source, (3, 3), stride, out=out)])
-        second = self.conv(first, (3, 3), same=True, out=out)
-        if down:
-            project = self.conv(source, (1, 1), stride, out=out)
-            return self.population([second, project])
-        if self.flip(0.3):
-            spikes = self.population([second])
-            arms = tuple(Identity(s, np.ones(c, int)) for s in (spikes, source))
-            name = f"relay{len(self.layers)}"
-            return self.add(Population(name, self.shape(spikes), arms, Readout(False, 8)))
-        gain = self.rng.integers(1, 256, c)
-        return self.population([second, Identity(source, gain, self.exponent())])
+    def of(self, items: Sequence):
+        return self.draw(st.sampled_from(items))
 
 
 @st.composite
@@ -186,39 +40,6 @@ def network_specs(draw, levels=None, timesteps=None, residual=None, transposed=T
     transposed : bool
         Whether a transposed convolution may stand behind them.
     """
-    n = levels or draw(st.sampled_from(LEVELS))
-    t = timesteps or draw(st.sampled_from([1, 1, 2, 4]))
-    has_residual = draw(st.booleans()) if residual is None else residual
-    make = _Maker(draw, n)
-    image = has_residual or draw(st.booleans())
-    channels = draw(st.sampled_from([1, 2, 3, 8]))
-    size = (draw(st.integers(3, 7)), draw(st.integers(3, 7)))
-    top = draw(st.sampled_from([1, 4, 15]))
-    signed = draw(st.booleans())
-    shape = (channels, *size) if image else (channels * size[0],)
-    last = make.add(Input(shape, top, signed, draw(st.sampled_from([1.0, 0.3, 15.0]))))
-    if image:
-        for _ in range(draw(st.integers(1, 2))):
-            last = make.population([make.conv(last)])
-        for _ in range(draw(st.integers(1, 2)) if has_residual else 0):
-            last = make.residual(last)
-        if transposed and make.flip(0.3):
-            last = make.population([make.conv_transpose(last)])
-        flat = math.prod(make.shape(last))
-        last = make.add(Flatten(last, (flat,), f"flatten{last + 1}"))
-    for _ in range(draw(st.integers(0, 1))):
-        weight = make.weights((draw(st.integers(1, 6)), make.shape(last)[0]))
-        last = make.population([Dense(last, weight, make.exponent())])
-    weight = make.weights((draw(st.integers(1, 5)), make.shape(last)[0]))
-    make.add(
-        Population(
-            "output",
-            (weight.shape[0],),
-            (Dense(last, weight, make.exponent()),),
-            Readout(),
-            make.bias((weight.shape[0],), 500),
-        )
-    )
-    spec = NetworkSpec(tuple(make.layers), t, {"made": "by a test", "numbers": [1, 2.5, None]})
-    assume(all(r.fits for r in worst_case(spec)))
+    spec = drawn(_Hypothesis(draw), levels, timesteps, residual, transposed)
+    assume(spec is not None)
     return spec

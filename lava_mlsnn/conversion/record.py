@@ -38,12 +38,11 @@ def record(module: torch.nn.Module) -> torch.fx.GraphModule:
         except Exception as error:  # of the user's forward, or of fx
             frames = [f for f in traceback.extract_tb(error.__traceback__) if _own(f.filename)]
             place = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""
-            said = " ".join(str(error).split())[:160]
             raise refuse(
                 [
                     Offence(
                         "the forward",
-                        f"cannot be followed by torch.fx ({said}); compute without branches on "
+                        f"cannot be followed by torch.fx ({said(error)}); compute without branches on "
                         "values, or convert the part that can be followed",
                         place,
                     )

@@ -11,7 +11,7 @@ import numpy as np
 
 from lava_mlsnn.checks import check_number, check_whole, shown
 from lava_mlsnn.data.class_names import match_classes
-from lava_mlsnn.errors import ConfigError, DataError, at
+from lava_mlsnn.errors import ConfigError, DataError, at, said
 
 __all__ = ["HELD_OUT", "Dataset", "as_labels", "as_samples", "check_fits", "check_labels"]
 
@@ -162,8 +162,7 @@ def _array(what: str, values: Any) -> np.ndarray:
     try:
         return np.asarray(values)
     except (TypeError, ValueError, RuntimeError) as error:  # ragged lists, tensors of a GPU
-        text = " ".join(str(error).split())[:120]
-        raise DataError(f"{what} must be one array of numbers ({text})") from None
+        raise DataError(f"{what} must be one array of numbers ({said(error)})") from None
 
 
 def check_labels(images: int, labels: np.ndarray, classes: int) -> None:

@@ -8,6 +8,8 @@ a word is refused: more than 8 bits a channel, transparent pixels, further frame
 
 from __future__ import annotations
 
+import io
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from lava_mlsnn.checks import check_whole, shown
-from lava_mlsnn.errors import ConfigError, DataError
+from lava_mlsnn.errors import ConfigError, DataError, said
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -143,6 +145,14 @@ def read_image(file: Path, fit: Fit | None = None) -> np.ndarray:
         return np.asarray(plain if fit is None else fit(plain))
 
 
+class _Bounded(io.BufferedReader):
+    """A file that makes room for the bytes it has, not for those that a header asks for."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        left = max(0, os.fstat(self.fileno()).st_size - self.tell())
+        return super().read(left if size is None or size < 0 else min(size, left))
+
+
 @contextmanager
 def _opened(file: Path) -> Iterator[Image.Image]:
     """The image; DataError for whatever its bytes make Pillow raise."""
@@ -150,15 +160,12 @@ def _opened(file: Path) -> Iterator[Image.Image]:
 
     try:
         # by an open file: from a path Pillow 11 to 13 map a turned TIFF as if it were upright
-        with open(file, "rb") as data, Image.open(data, formats=FORMATS) as image:
+        with _Bounded(io.FileIO(file)) as data, Image.open(data, formats=FORMATS) as image:
             yield image
     except MemoryError:
         raise
     except Exception as error:  # OSError, SyntaxError, struct.error, bombs and others
-        text = " ".join(str(error).split())[:200]
-        raise DataError(
-            f"{file} is not an image that can be read ({text or type(error).__name__})"
-        ) from None
+        raise DataError(f"{file} is not an image that can be read ({said(error)})") from None
 
 
 def _is_deep(image: Any) -> bool:

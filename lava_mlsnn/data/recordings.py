@@ -18,7 +18,7 @@ from lava_mlsnn.data.binning import bin_events
 from lava_mlsnn.data.dataset import Dataset
 from lava_mlsnn.data.events import EVENT_LEVELS, as_frames
 from lava_mlsnn.data.folder import Progress
-from lava_mlsnn.errors import DataError, at
+from lava_mlsnn.errors import DataError, at, said
 
 __all__ = ["RECORDINGS", "load_recordings"]
 
@@ -141,7 +141,6 @@ def _frames(
         events, _ = source[index]
         t, x, y, p = (np.asarray(events[key]) for key in "txyp")
     except Exception as error:  # readers of five formats, which raise what they like
-        text = " ".join(str(error).split())[:150]
-        raise DataError(f"it cannot be read ({type(error).__name__}: {text})") from None
+        raise DataError(f"it cannot be read ({type(error).__name__}: {said(error)})") from None
     counts = bin_events(t, x, y, p, shape=shape, timesteps=timesteps, downsample=downsample)
     return as_frames(counts)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from lava_mlsnn.data.dataset import Dataset, check_labels
-from lava_mlsnn.errors import DataError
+from lava_mlsnn.errors import DataError, said
 
 __all__ = ["VISION", "load_vision"]
 
@@ -52,9 +52,8 @@ def load_vision(name: str, root: Path, download: bool = False) -> Dataset:
             arrays.append(np.divide(images, np.float32(255), dtype=np.float32))
             arrays.append(labels)
     except Exception as error:  # of torchvision, pickle and NumPy, which raise what they like
-        first = " ".join(str(error).split())[:150]
         raise DataError(
-            f"{name} was not found whole in {root} ({first or type(error).__name__}); name its "
+            f"{name} was not found whole in {root} ({said(error)}); name its "
             "folder in the environment variable LAVA_MLSNN_DATA ('mlsnn train' also takes "
             "--data-root, and --download lets torchvision fetch it)"
         ) from None

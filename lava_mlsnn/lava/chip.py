@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from lava_mlsnn.errors import ConfigError, MLSNNError, RunError
+from lava_mlsnn.errors import ConfigError, MLSNNError, RunError, said
 from lava_mlsnn.lava.forks import alone
 from lava_mlsnn.lava.session import LavaSession, require_lava
 from lava_mlsnn.runner import IntegerRunner
@@ -90,7 +90,7 @@ def choose_host(
         elif partition or board:
             loihi.use_slurm_host(partition=partition, board=board, loihi_gen=chip)
     except (ImportError, OSError, ValueError) as error:
-        raise RunError(f"the Loihi 2 host cannot be used: {' '.join(str(error).split())}") from None
+        raise RunError(f"the Loihi 2 host cannot be used: {said(error)}") from None
 
 
 def run_loihi2(

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from lava_mlsnn.checks import lava_available, need_lava
-from lava_mlsnn.errors import MLSNNError, RunError
+from lava_mlsnn.errors import MLSNNError, RunError, said
 from lava_mlsnn.lava.forks import SharedMemory, alone, forking, signals_later
 
 __all__ = ["LavaSession", "lava_available", "require_lava"]
@@ -292,5 +292,5 @@ def _with_parents(processes: list[Any]) -> list[Any]:
 
 
 def _one_line(error: BaseException) -> str:
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+    name, text = type(error).__name__, said(error, 2000)
+    return name if text == name else f"{name}: {text}"

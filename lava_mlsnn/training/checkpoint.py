@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from lava_mlsnn.checks import check_memory, shown
-from lava_mlsnn.errors import FormatError
+from lava_mlsnn.errors import FormatError, said
 from lava_mlsnn.models import ModelConfig, MultiLevelNetwork, build_model
 from netx_export.file.atomic import write_atomic
 
@@ -133,9 +133,8 @@ def trusted(path: Path, what: str) -> Iterator[None]:
     except (MemoryError, torch.cuda.OutOfMemoryError):
         raise
     except Exception as error:  # torch does not look at what it is given, and stumbles anywhere
-        text = " ".join(str(error).split())[:200]
         raise FormatError(
-            f"{path} does not hold the {what} it should ({text or type(error).__name__}); train "
+            f"{path} does not hold the {what} it should ({said(error)}); train "
             "anew into another folder"
         ) from None
 

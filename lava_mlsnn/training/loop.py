@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from lava_mlsnn.checks import check_threads, check_whole, shown
 from lava_mlsnn.data import Dataset, check_fits
 from lava_mlsnn.data.class_names import names_of, warn_unnamed
-from lava_mlsnn.errors import ConfigError, DataError, RangeError
+from lava_mlsnn.errors import ConfigError, DataError, RangeError, said
 from lava_mlsnn.models import ModelConfig, MultiLevelNetwork, build_model
 from lava_mlsnn.models.config import StartWarning
 from lava_mlsnn.training.ann_start import as_relu, convert, first_frame
@@ -448,10 +448,9 @@ def _copy_weights(start: MultiLevelNetwork, model: MultiLevelNetwork) -> None:
     try:
         load_weights(model, start.state_dict())
     except (RuntimeError, ValueError) as error:  # of torch, in several lines
-        text = " ".join(str(error).split())[:200]
         raise ConfigError(
-            f"the network to start from must have the shapes of the one to train ({text}); leave "
-            "out options that change them"
+            f"the network to start from must have the shapes of the one to train ({said(error)}); "
+            "leave out options that change them"
         ) from None
 
 

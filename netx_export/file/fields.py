@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netx_export.errors import FormatError, MLSNNError, RangeError, at
+from netx_export.errors import FormatError, MLSNNError, RangeError, at, said
 from netx_export.file.chunks import stored_values
 from netx_export.file.heap import heap_string
 from netx_export.spec import limits
@@ -41,9 +41,9 @@ def readable(place: str = "") -> Iterator[None]:
     except MemoryError:
         raise FormatError("it is too large for the memory", place) from None
     except Exception as error:  # h5py raises almost every built-in type on damaged files
-        text = " ".join(str(error).split())[:160]
         raise FormatError(
-            f"it cannot be read, the file is damaged ({text}); copy or export it again", place
+            f"it cannot be read, the file is damaged ({said(error)}); copy or export it again",
+            place,
         ) from None
 
 

@@ -16,7 +16,7 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from netx_export.errors import ConfigError, FormatError, at
+from netx_export.errors import ConfigError, FormatError, at, said
 from netx_export.file import schema
 from netx_export.file.atomic import as_path
 from netx_export.file.fields import Node, attribute, readable
@@ -125,9 +125,8 @@ def _opened(path: Path) -> Iterator[h5py.File]:
     try:
         handle = h5py.File(path, "r")
     except Exception as error:  # OSError for truncation, others for damage
-        text = " ".join(str(error).split())[:160]
         raise FormatError(
-            f"is an HDF5 file that is truncated, damaged or in use ({text}); "
+            f"is an HDF5 file that is truncated, damaged or in use ({said(error)}); "
             "copy or export it again"
         ) from None
     try:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from netx_export.errors import ConfigError, FormatError, MLSNNError, RangeError
+from netx_export.errors import ConfigError, FormatError, MLSNNError, RangeError, said
 from netx_export.spec.limits import MAX_NEURONS, MAX_TIMESTEPS
 
 __all__ = [
@@ -39,8 +39,7 @@ def numbers(value: Any, ndim: int, name: str) -> np.ndarray:
     try:
         array = np.asarray(value)
     except Exception as error:  # ragged lists, tensors with a gradient or on a GPU
-        text = " ".join(str(error).split())[:120]
-        raise FormatError(f"{name} must be an array of numbers ({text})") from None
+        raise FormatError(f"{name} must be an array of numbers ({said(error)})") from None
     if array.ndim != ndim:
         raise FormatError(f"{name} must have {ndim} axes, got shape {array.shape}")
     if array.dtype.kind not in "iuf":
