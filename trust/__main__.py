@@ -7,6 +7,7 @@ import importlib
 
 COMMANDS = {
     "fuzz": ("trust.fuzz.command", "damaged files, by the hundred thousand"),
+    "soak": ("trust.soak.command", "networks, commands and simulations, for hours"),
 }
 
 

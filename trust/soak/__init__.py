@@ -1,0 +1,1 @@
+"""Long runs of whole networks, commands and simulations; see :mod:`trust.soak.command`."""
