@@ -3,6 +3,10 @@
 # make test    lint, types and tests, also on a newer Python without Lava (make test-newer)
 # make docs    the documentation as a site, tutorials run and rendered, into docs/_build/html
 # make setup-lava   Lava on Python 3.11 to 3.13, in .venv-lava; see docs/lava_on_newer_python.md
+# make fuzz    damaged files of every kind, for FUZZ_SECONDS (60); kept files in .fuzz
+# make soak    networks, commands, kills, Lava and streaming, for SOAK_SECONDS (600)
+# make coverage   branches of our own code that the tests take
+# make mutation   which of MUTANTS (100) drawn faults in the integers' code the tests see
 # make bench   speed and memory beside other libraries, into benchmarks/results
 # Variables: PYTHON (a Python 3.10; for setup-lava 3.11 to 3.13), PYTHON_NEWER (3.11 to 3.13),
 #   VENV (default .venv), VENV_LAVA (default .venv-lava), UV (a uv, or "no" for
@@ -12,11 +16,14 @@
 VENV := .venv
 VENV_LAVA := .venv-lava
 OUT ?= demo
+FUZZ_SECONDS ?= 60
+SOAK_SECONDS ?= 600
+MUTANTS ?= 100
 # A file per worker: Lava tests start processes, and two workers fill two cores.
 PYTEST_ARGS ?= -n 2 --dist loadfile
 
 # not ".": scripts that users put into the checkout are their own
-SOURCES := benchmarks docs lava_mlsnn netx_export tests tools tutorials
+SOURCES := benchmarks docs lava_mlsnn netx_export tests tools trust tutorials
 BIN := $(VENV)/bin
 
 export VENV
@@ -24,7 +31,8 @@ ifdef PYTHON
 export PYTHON
 endif
 
-.PHONY: help setup setup-lava demo test test-newer docs docs-check bench lint clean
+.PHONY: help setup setup-lava demo test test-newer fuzz soak coverage mutation docs docs-check
+.PHONY: bench lint clean
 
 SITE := $(BIN)/python -m sphinx -q -W --keep-going -b html -d docs/_build/doctrees docs docs/_build/html
 
@@ -59,6 +67,19 @@ docs: setup
 
 docs-check: setup     # the tutorials were run by the tests
 	MLSNN_DOCS_RUN=no $(SITE)
+
+# What is found ends these with code 1; results go into results/trust.
+fuzz: setup
+	$(BIN)/python -m trust fuzz --seconds $(FUZZ_SECONDS)
+
+soak: setup
+	$(BIN)/python -m trust soak --seconds $(SOAK_SECONDS)
+
+mutation: setup
+	$(BIN)/python -m trust mutation --count $(MUTANTS)
+
+coverage: setup
+	$(BIN)/python -m trust coverage
 
 # The other libraries get environments of their own; one that cannot be made is listed.
 bench: setup

@@ -29,9 +29,10 @@ from netx_export.spec.ranges import worst_case
 __all__ = ["LEVELS", "Choice", "Seeded", "assert_same", "drawn", "payloads", "seeded"]
 
 LEVELS = (1, 2, 4, 8, 15)
+Pair = tuple[int, int]
 
 
-def assert_same(a, b, path="spec"):
+def assert_same(a: Any, b: Any, path: str = "spec") -> None:
     """Equal in every field, array types and shapes included; AssertionError names the first."""
     assert type(a) is type(b), (path, a, b)
     if isinstance(a, np.ndarray):
@@ -48,7 +49,7 @@ def assert_same(a, b, path="spec"):
         assert a == b, (path, a, b)
 
 
-def payloads(spec, samples, seed=0):
+def payloads(spec: NetworkSpec, samples: int, seed: int = 0) -> np.ndarray:
     """Random input payloads (N, *shape) that use the whole range."""
     low, high = spec.input.payload
     rng = np.random.default_rng(seed)
@@ -89,17 +90,17 @@ class _Maker:
         self.layers: list[Any] = []
         self.exponents = choose.of([(0,), (0,), (-1, 0, 1, 3)])
 
-    def add(self, layer):
+    def add(self, layer: Any) -> int:
         self.layers.append(layer)
         return len(self.layers) - 1
 
-    def shape(self, index):
+    def shape(self, index: int) -> Any:
         return self.layers[index].shape
 
-    def flip(self, chance=0.5):
+    def flip(self, chance: float = 0.5) -> bool:
         return bool(self.rng.random() < chance)
 
-    def weights(self, shape):
+    def weights(self, shape: tuple[int, ...]) -> np.ndarray:
         """Each of the three kinds of an 8-bit synapse group."""
         kind = self.rng.choice(3, p=[0.45, 0.45, 0.1])
         top = int(self.rng.choice([3, 30, 127]))
@@ -109,16 +110,16 @@ class _Maker:
             return 2 * self.rng.integers(-top - 1, top + 1, shape)
         return self.rng.integers(0, 2 * top + 2, shape) * (1 if self.flip(0.8) else -1)
 
-    def exponent(self):
+    def exponent(self) -> int:
         return int(self.rng.choice(self.exponents))
 
-    def bias(self, shape, size):
+    def bias(self, shape: tuple[int, ...], size: int) -> np.ndarray | None:
         if self.flip(0.3):
             return None
         count = 1 if self.flip(0.2) else shape[0]
         return self.rng.integers(-size, size + 1, count)
 
-    def population(self, synapses, levels=None):
+    def population(self, synapses: list[Any], levels: int | None = None) -> int:
         """Neurons whose thresholds stand in proportion to what usually arrives."""
         shape = synapses[0].output_shape(self.shape(synapses[0].source))
         levels = levels or self.levels
@@ -147,15 +148,26 @@ class _Maker:
             )
         )
 
-    def conv(self, source, kernel=None, stride=None, same=False, out=None):
+    def pair(self, low: int, high: int) -> Pair:
+        """Two numbers in ``low..high``."""
+        first, second = self.rng.integers(low, high + 1, 2)
+        return int(first), int(second)
+
+    def conv(
+        self,
+        source: int,
+        kernel: Pair | None = None,
+        stride: Pair | None = None,
+        same: bool = False,
+        out: int | None = None,
+    ) -> Conv:
         c, h, w = self.shape(source)
         rng = self.rng
         k = kernel or (int(rng.integers(1, min(3, h) + 1)), int(rng.integers(1, min(3, w) + 1)))
-        s = stride or ((1, 1) if same else tuple(int(x) for x in rng.integers(1, 3, 2)))
+        s = stride or ((1, 1) if same else self.pair(1, 2))
         d, p = (1, 1), (k[0] // 2, k[1] // 2)
         if not same and stride is None:
-            d = tuple(int(x) for x in rng.integers(1, 3, 2))
-            p = tuple(int(x) for x in rng.integers(0, 3, 2))
+            d, p = self.pair(1, 2), self.pair(0, 2)
             fits = all(
                 n + 2 * a >= b * (m - 1) + 1 for n, a, b, m in zip((h, w), p, d, k, strict=True)
             )
@@ -165,22 +177,22 @@ class _Maker:
         weight = self.weights((out, c // groups, *k))
         return Conv(source, weight, self.exponent(), s, p, d, groups)
 
-    def conv_transpose(self, source):
+    def conv_transpose(self, source: int) -> ConvTranspose:
         c, h, w = self.shape(source)
-        pair = lambda low, high: tuple(int(n) for n in self.rng.integers(low, high + 1, 2))  # noqa: E731
-        kernel, stride, dilation = pair(1, 3), pair(1, 2), pair(1, 2)
-        extra = tuple(
+        kernel, stride, dilation = self.pair(1, 3), self.pair(1, 2), self.pair(1, 2)
+        first, second = (
             int(self.rng.integers(max(s, d))) for s, d in zip(stride, dilation, strict=True)
         )
         groups = c if self.flip(0.25) else 1
         weight = self.weights((c, int(self.rng.integers(1, 4)), *kernel))
-        window = (stride, (0, 0), dilation, groups, extra)
-        synapse = ConvTranspose(source, weight, self.exponent(), *window)
+        synapse = ConvTranspose(
+            source, weight, self.exponent(), stride, (0, 0), dilation, groups, (first, second)
+        )
         size = synapse.geometry.output_size((h, w))
-        padding = tuple(int(self.rng.integers(0, min(2, (n - 1) // 2) + 1)) for n in size)
-        return replace(synapse, padding=padding)
+        top, left = (int(self.rng.integers(0, min(2, (n - 1) // 2) + 1)) for n in size)
+        return replace(synapse, padding=(top, left))
 
-    def residual(self, source):
+    def residual(self, source: int) -> int:
         """Two convolutions and a shortcut: identity, projection, or a relay of sums."""
         c = self.shape(source)[0]
         down = self.flip(0.4)

@@ -41,7 +41,7 @@ def table(rows: Sequence[Sequence[Any]], head: Sequence[str]) -> str:
 def write(name: str, title: str, figures: dict[str, Any], page: str, log: Log, out: Path) -> None:
     """``name.json`` and ``name.md`` in a folder."""
     out.mkdir(parents=True, exist_ok=True)
-    head = {
+    head: dict[str, Any] = {
         "commit": commit(),
         "command": " ".join(["python -m trust", *sys.argv[1:]]),
         "date": time.strftime("%Y-%m-%d"),

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from lava_mlsnn.errors import said
 from lava_mlsnn.export.graph import Offence, refuse
 from lava_mlsnn.population.hooks import evaluating
 
@@ -42,8 +43,8 @@ def record(module: torch.nn.Module) -> torch.fx.GraphModule:
                 [
                     Offence(
                         "the forward",
-                        f"cannot be followed by torch.fx ({said(error)}); compute without branches on "
-                        "values, or convert the part that can be followed",
+                        f"cannot be followed by torch.fx ({said(error)}); compute without branches "
+                        "on values, or convert the part that can be followed",
                         place,
                     )
                 ]

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import pty
 import random
@@ -20,9 +19,17 @@ from pathlib import Path
 import pytest
 
 import lava_mlsnn
-from netx_export import lava_available, read
 
-psutil = pytest.importorskip("psutil")
+pytest.importorskip("psutil")
+from trust.soak.commands import (
+    COMMANDS,
+    SIGNALS,
+    arguments,
+    family,
+    listens,
+    nothing_is_left,
+)
+
 pytestmark = [
     pytest.mark.timeout(120),
     pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc"),
@@ -31,30 +38,6 @@ pytestmark = [
 # in another folder, also where the package is not installed
 HERE = {**os.environ, "PYTHONPATH": str(Path(lava_mlsnn.__file__).parents[1])}
 MOMENTS = int(os.environ.get("MLSNN_MOMENTS", "8"))
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-COMMANDS = {
-    "demo": ("demo", "--out", "OUT", "--epochs", "2"),
-    "train": ("train", "--out", "OUT", "--epochs", "50", "--width", "4"),
-    "export": ("export", "MODEL", "--out", "OUT/a.net"),
-    "run": ("run", "NET"),
-    "check": ("check", "NET", "--model", "MODEL", "--samples", "64", "--lava-samples", "64"),
-    "info": ("info", "NET"),
-    "energy": ("energy", "NET"),
-    "reproduce": ("reproduce", "--work", "OUT/work", "--out", "OUT"),
-}
-if lava_available():
-    COMMANDS["run in Lava"] = ("run", "NET", "--backend", "lava", "--samples", "300")
-    COMMANDS["run per layer"] = (*COMMANDS["run in Lava"], "--per-layer")
-
-
-def listens(process: subprocess.Popen) -> bool:
-    """Whether the command has begun: before that, Python itself starts."""
-    try:
-        status = Path(f"/proc/{process.pid}/status").read_text()
-    except OSError:
-        return False
-    caught = next(line for line in status.splitlines() if line.startswith("SigCgt"))
-    return bool(int(caught.split()[1], 16) >> (signal.SIGHUP - 1) & 1)
 
 
 def start(arguments: list[str], folder: Path, **options) -> subprocess.Popen:
@@ -70,31 +53,9 @@ def start(arguments: list[str], folder: Path, **options) -> subprocess.Popen:
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         **options,
     )
-    while process.poll() is None and not listens(process):
+    while process.poll() is None and not listens(process.pid):
         time.sleep(0.001)
     return process
-
-
-def family(leader: int) -> list[int]:
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if os.getsid(process.pid) == leader and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process.pid)
-        except (ProcessLookupError, psutil.NoSuchProcess):
-            continue
-    return found
-
-
-def nothing_is_left(folder: Path, leader: int) -> None:
-    assert family(leader) == []
-    assert list((folder / "tmp").iterdir()) == []
-    for file in (folder / "out").rglob("*"):
-        assert not file.name.startswith(".")
-        if file.suffix == ".net":
-            read(file)
-        if file.suffix == ".json":
-            json.loads(file.read_text())
 
 
 @pytest.mark.parametrize("seed", range(MOMENTS))
@@ -108,10 +69,7 @@ def test_a_signal_at_any_moment(trained, tmp_path, seed):
         "MODEL": str(trained[0] / "model.pt"),
         "NET": str(trained[0] / "network.net"),
     }
-    arguments = list(COMMANDS[name])
-    for word, text in words.items():
-        arguments = [a.replace(word, text) for a in arguments]
-    process = start(arguments, tmp_path)
+    process = start(arguments(name, words), tmp_path)
     try:
         time.sleep(draw.choice([0, draw.uniform(0, 0.3), draw.uniform(0, 3)]))
         finished = process.poll() is not None

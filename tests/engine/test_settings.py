@@ -11,7 +11,6 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from torch.overrides import TorchFunctionMode
 
 from lava_mlsnn import IntegerRunner, ModelConfig, build_model, encode
 from lava_mlsnn.engine import StreamEngine
@@ -27,69 +26,9 @@ from netx_export.spec import (
     Population,
     Readout,
 )
+from trust.settings import SETTINGS
 
 P = {"levels": 4}
-
-
-class Halves(TorchFunctionMode):
-    """A mode of the user's own that makes every sum wrong."""
-
-    def __torch_function__(self, func, types, args=(), kwargs=None):
-        y = func(*args, **(kwargs or {}))
-        wrong = func in (torch.conv2d, torch.nn.functional.linear, torch.Tensor.mul_)
-        return y * 0.5 if wrong and y.is_floating_point() else y
-
-
-@contextlib.contextmanager
-def set_to(write, value, before):
-    write(value)
-    try:
-        yield
-    finally:
-        write(before)
-
-
-def default_dtype(dtype):
-    return lambda: set_to(torch.set_default_dtype, dtype, torch.float32)
-
-
-def fp32(*place):
-    c = torch._C
-    if not hasattr(c, "_set_fp32_precision_setter"):
-        return contextlib.nullcontext()
-    return set_to(lambda v: c._set_fp32_precision_setter(*place, v), "bf16", "none")
-
-
-def qengine(name):
-    if name not in torch.backends.quantized.supported_engines:
-        return contextlib.nullcontext()
-    before = torch.backends.quantized.engine
-    return set_to(lambda v: setattr(torch.backends.quantized, "engine", v), name, before)
-
-
-SETTINGS = {
-    "autocast bfloat16": lambda: torch.autocast("cpu", dtype=torch.bfloat16),
-    "autocast float16": lambda: torch.autocast("cpu", dtype=torch.float16),
-    "default float16": default_dtype(torch.float16),
-    "default bfloat16": default_dtype(torch.bfloat16),
-    "default float64": default_dtype(torch.float64),
-    "default device": lambda: torch.device("meta"),
-    "a function mode": Halves,
-    "inference mode": torch.inference_mode,
-    "no gradients": torch.no_grad,
-    "deterministic": lambda: set_to(torch.use_deterministic_algorithms, True, False),
-    "few bits": lambda: set_to(torch.set_float32_matmul_precision, "medium", "highest"),
-    "few bits in convolutions": lambda: fp32("mkldnn", "conv"),
-    "few bits in products": lambda: fp32("mkldnn", "matmul"),
-    "few bits everywhere": lambda: fp32("generic", "all"),
-    "no oneDNN": lambda: torch.backends.mkldnn.flags(enabled=False),
-    "NNPACK": lambda: torch.backends.nnpack.flags(enabled=True),
-    "no denormals": lambda: set_to(torch.set_flush_denormal, True, False),
-    "another quantised engine": lambda: qengine("fbgemm"),
-    "no quantised engine": lambda: qengine("none"),
-    "three threads": lambda: set_to(torch.set_num_threads, 3, torch.get_num_threads()),
-    "NumPy raises": lambda: np.errstate(all="raise"),
-}
 
 
 def state():

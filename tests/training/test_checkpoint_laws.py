@@ -19,6 +19,7 @@ from lava_mlsnn.errors import ConfigError, DataError, FormatError
 from lava_mlsnn.models import ModelConfig, build_model
 from lava_mlsnn.training import TrainConfig, load_model, train
 from lava_mlsnn.training.checkpoint import load_checkpoint
+from trust.soak.kills import equal
 
 SHAPE = (1, 6, 5)
 MODEL = ModelConfig(width=2, input_shape=SHAPE, classes=2, input_levels=15)
@@ -42,17 +43,6 @@ def half_way(path, recipe, stop=1):
 
     with pytest.raises(StoppedError):
         train(MODEL, dataset(), recipe, checkpoint=path, report=interrupt)
-
-
-def equal(a, b):
-    """Whether two contents of checkpoints are the same to the bit, types included."""
-    if isinstance(a, dict):
-        return a.keys() == b.keys() and all(equal(a[k], b[k]) for k in a)
-    if isinstance(a, list | tuple):
-        return len(a) == len(b) and all(equal(x, y) for x, y in zip(a, b, strict=True))
-    if isinstance(a, torch.Tensor):
-        return a.dtype == b.dtype and torch.equal(a, b)
-    return type(a) is type(b) and a == b
 
 
 RECIPES = {
@@ -266,3 +256,14 @@ def test_no_content_of_a_checkpoint_is_printed_for_ever(tmp_path, checkpoints, f
     with pytest.raises((ConfigError, FormatError), match=r"model\.pt") as error:
         train(MODEL, dataset(), RECIPE, checkpoint=path, resume=True)
     assert len(str(error.value)) < 1000
+
+
+def test_names_in_a_checkpoint_are_plain_text_in_the_error(tmp_path, checkpoints):
+    """What another library quotes of a file must not act on a terminal."""
+    content = load_checkpoint(checkpoints[0] / "adamw.pt")
+    content["model"]["\x1b[2Jcleared\x7f\u202e"] = torch.zeros(1)
+    path = tmp_path / "model.pt"
+    torch.save(content, path)
+    with pytest.raises(FormatError, match=r"\\x1b\[2Jcleared\\x7f\\u202e") as error:
+        load_model(path)
+    assert str(error.value).isprintable()

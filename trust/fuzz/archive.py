@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import random
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -17,6 +17,17 @@ __all__ = ["mutated"]
 VALUES: tuple[Any, ...] = (None, True, 0, 1, -1, 2**31, 2**70, 0.5, -1e300, float("nan"), "", "x",
                            "\x1b[31m", [], {}, [[]], (), {"a": 1}, torch.zeros(()), torch.zeros(3),
                            torch.zeros(1).expand(1000), torch.zeros(2).long())  # fmt: skip
+
+
+TENSORS: tuple[Callable[[torch.Tensor, random.Random], Any], ...] = (
+    lambda value, draw: value.double(),
+    lambda value, draw: value.half(),
+    lambda value, draw: value.flatten(),
+    lambda value, draw: value.flatten()[:1],
+    lambda value, draw: value.to_sparse(),
+    lambda value, draw: value * draw.choice((0.0, -1.0, 1e30, float("nan"))),
+    lambda value, draw: draw.choice(VALUES),
+)
 
 
 def _replaced(value: Any, draw: random.Random) -> Any:
@@ -41,19 +52,9 @@ def _replaced(value: Any, draw: random.Random) -> Any:
             items[place] = _replaced(items[place], draw)
         return items if isinstance(value, list) else tuple(items)
     if isinstance(value, torch.Tensor):
-        how = draw.choice(("double", "flat", "first", "nan", "half", "other", "sparse", "huge"))
-        if how == "other" or not value.is_floating_point() or value.numel() == 0:
+        if not value.is_floating_point() or value.numel() == 0:
             return draw.choice(VALUES)
-        changed = {
-            "double": value.double,
-            "flat": value.flatten,
-            "first": lambda: value.flatten()[:1],
-            "nan": lambda: value * float("nan"),
-            "half": value.half,
-            "sparse": value.to_sparse,
-            "huge": lambda: value * 1e30,
-        }
-        return changed[how]()
+        return draw.choice(TENSORS)(value, draw)
     if isinstance(value, bool | int | float) and draw.random() < 0.6:
         return draw.choice((value + 1, -value, value * 1000, value / 3, value * 2**40))
     return draw.choice(VALUES)

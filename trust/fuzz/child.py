@@ -46,22 +46,22 @@ class Finding:
 
 
 def work(
-    target: Target, known: Known, seed: int, seconds: float, folder: Path, status: Any,
+    target: Target, known: Known, seed: int, seconds: float, most: int, folder: Path, status: Any,
     pipe: Connection,
 ) -> None:  # fmt: skip
-    """Read damaged files for ``seconds``; runs in a child, and never returns to its parent.
+    """Read ``most`` damaged files, or for ``seconds``; runs in a child.
 
     The case is on the disk and in ``status`` before it is read, so that the parent can
     name it when this process is gone.
     """
     try:
-        _work(target, known, seed, time.monotonic() + seconds, folder, status, pipe)
+        _work(target, known, seed, time.monotonic() + seconds, most, folder, status, pipe)
     except BaseException as error:  # not in a target: a fault of the fuzzer
         pipe.send_bytes(pickle.dumps(_fault(error, b"")))
 
 
 def _work(
-    target: Target, known: Known, seed: int, end: float, folder: Path, status: Any,
+    target: Target, known: Known, seed: int, end: float, most: int, folder: Path, status: Any,
     pipe: Connection,
 ) -> None:  # fmt: skip
     draw, lines, begun = random.Random(seed), Lines(), 0
@@ -69,7 +69,7 @@ def _work(
     _limit()
     warnings.simplefilter("ignore")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # libtiff and libpng talk there
-    while time.monotonic() < end:
+    while begun < most and time.monotonic() < end:
         data = target.mutated(_chosen(known.corpus, draw), draw, known.corpus)[:LARGEST]
         path.write_bytes(data)
         begun += 1
@@ -113,10 +113,10 @@ def _read(
         return _fault(error, data), steps, hash(raised_at(error))
     used, now = time.process_time() - began, _peak()
     finding = None
-    if used > MOST_SECONDS * (4 if traced else 1):
-        finding = Finding("slow", f"{used:.1f} s of the processor", data)
-    elif now > peak and now - held > ROOM:
+    if now > peak and now - held > ROOM:
         finding = Finding("memory", f"{now - held >> 20} MiB more than before", data)
+    elif used > MOST_SECONDS * (4 if traced else 1):
+        finding = Finding("slow", f"{used:.1f} s of the processor", data)
     return finding, steps, hash(raised_at(refused))
 
 

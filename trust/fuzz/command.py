@@ -33,7 +33,13 @@ def run(arguments: argparse.Namespace) -> int:
 
     names = arguments.target or list(TARGETS)
     tallies = fuzz(
-        arguments.seconds, names, arguments.seed, arguments.corpus, log, arguments.turn, keep
+        arguments.seconds,
+        names,
+        arguments.seed,
+        corpus=arguments.corpus,
+        say=log,
+        turn=arguments.turn,
+        keep=keep,
     )
     keep(tallies)
     total = sum(t.executions for t in tallies.values())
@@ -44,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _figures(tallies: dict[str, Tally], corpus: Path) -> tuple[dict[str, Any], str]:
     figures: dict[str, Any] = {"targets": {}}
-    rows = []
+    rows: list[tuple[Any, ...]] = []
     for name, tally in tallies.items():
         found = {}
         for what, finding in tally.findings.items():

@@ -61,6 +61,7 @@ def fuzz(
     seconds: float,
     names: list[str],
     seed: int = 0,
+    most: int = 1 << 62,
     corpus: Path | None = None,
     say: Callable[[str], None] = print,
     turn: float = 10.0,
@@ -76,6 +77,8 @@ def fuzz(
         Of :data:`TARGETS`; those whose package is missing are said and left out.
     seed : int
         Of the first child; the next ones count on.
+    most : int
+        Executions of one target.
     corpus : Path, optional
         Folder of files to start from besides the seeds, one folder a target; what
         reaches something new is added.
@@ -86,22 +89,22 @@ def fuzz(
     keep : callable, optional
         Called with what was done so far after every turn.
     """
-    end = time.monotonic() + seconds
     tallies: dict[str, Tally] = {}
     # in memory: a case is a file, and there are hundreds of thousands
     base = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     with tempfile.TemporaryDirectory(prefix="mlsnn-fuzz-", dir=base) as name:
         targets = _targets(names, Path(name), corpus, tallies, say)
         gc.freeze()  # children do not copy what they never free
-        number = seed
+        number, end = seed, time.monotonic() + seconds
         while targets and time.monotonic() < end:
+            targets = [t for t in targets if tallies[t.name].executions < most]
             for target in targets:
                 span = min(turn * SHARE.get(target.name, 1), end - time.monotonic())
                 if span <= 0:
                     break
                 tally = tallies[target.name]
                 before = len(tally.known.corpus)
-                _turn(target, tally, number, span, Path(name), say)
+                _turn(target, tally, number, span, most - tally.executions, Path(name), say)
                 _store(corpus, target, tally.known.corpus[before:])
                 number += 1
                 if keep is not None:
@@ -142,13 +145,15 @@ def _store(corpus: Path | None, target: Target, files: list[bytes]) -> None:
         (folder / f"{index:05}{target.suffix}").write_bytes(data)
 
 
-def _turn(target: Target, tally: Tally, seed: int, seconds: float, folder: Path, say: Any) -> None:
+def _turn(
+    target: Target, tally: Tally, seed: int, seconds: float, most: int, folder: Path, say: Any
+) -> None:
     """One child, from its start to its end."""
     context = multiprocessing.get_context("fork")
     place = folder / target.name
     status = mmap.mmap(-1, mmap.PAGESIZE)
     here, there = context.Pipe(duplex=False)
-    arguments = (target, tally.known, seed, seconds, place, status, there)
+    arguments = (target, tally.known, seed, seconds, most, place, status, there)
     child = context.Process(target=work, args=arguments)
     began, used = time.monotonic(), _children()
     child.start()

@@ -48,7 +48,7 @@ def runs(
     findings: list[str] = []
     first: dict[str, int] = {}
     now: dict[str, int] = {}
-    highest = {}
+    highest: dict[str, int] = {}
     done = 0
     for number in range(seed, seed + count):
         if time.monotonic() > end:

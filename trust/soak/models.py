@@ -14,7 +14,7 @@ from trust.networks import Seeded
 __all__ = ["DrawnModel", "calibrated", "samples"]
 
 MOST = 8  # steps before the classifier, of which a residual is up to four populations
-STEPS = ("conv", "conv", "same", "down", "up", "fire", "sum", "residual", "residual", "add",
+STEPS = ("conv", "conv", "same", "down", "up", "fire", "sum", "max", "residual", "residual", "add",
          "add", "again")  # fmt: skip
 
 
@@ -69,6 +69,8 @@ class DrawnModel(torch.nn.Module):
         shape, payload = self.values[source]
         if kind in ("add", "again"):
             self._join(kind, source, shape, payload)
+        elif kind == "max" and (self.timesteps > 1 or self.input.signed):
+            return  # exact at one timestep, of payloads that are not negative
         elif min(shape[1:]) >= 2 or kind in ("same", "up"):
             made = self._block(kind, shape, payload)
             self.blocks.append(made)
@@ -93,23 +95,26 @@ class DrawnModel(torch.nn.Module):
                 return
 
     def _block(self, kind: str, shape: tuple[int, ...], payload: int) -> Any:
-        choose, params, size = self.choose, self._params(), shape[1:]
+        choose, params, size = self.choose, self._params(), (shape[1], shape[2])
         channels, out = shape[0], choose.whole(1, 5)
         norm = choose.of((True, True, False))
         match kind:
             case "conv":
-                kernel = tuple(choose.whole(1, min(3, n)) for n in size)
+                kernel = choose.whole(1, min(3, size[0])), choose.whole(1, min(3, size[1]))
                 padding = (choose.whole(0, kernel[0] - 1), choose.whole(0, kernel[1] - 1))
                 return block.Conv(
                     params, channels, out, kernel, 1, padding, input_size=size, norm=norm
                 )
             case "same":
-                options = {"padding": 1, "input_size": size, "norm": norm}
-                return block.Conv(params, channels, channels, 3, groups=channels, **options)
+                return block.Conv(
+                    params, channels, channels, 3, 1, 1, 1, channels, input_size=size, norm=norm
+                )
             case "down":
                 return block.Conv(params, channels, out, 3, 2, 1, input_size=size, norm=norm)
             case "up":
                 return block.ConvT(params, channels, out, 2, input_size=size, norm=norm)
+            case "max":
+                return block.MaxPool(shape, 2, payload_max=payload)
             case "fire" | "sum":
                 neuron = params if kind == "fire" else None
                 return block.Pool(neuron, shape, 2, payload_max=payload)
