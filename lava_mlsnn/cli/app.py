@@ -65,7 +65,7 @@ def demo(
 ) -> None:
     """Train on digits, export, run, run in Lava, compare, report.
 
-    A stopped demo goes on where it was; writes demo.net, model.pt, activity.png and
+    A stopped demo goes on where it was; writes demo.net, model.pt, report.html, activity.png and
     summary.json into the folder.
     """
     from lava_mlsnn.cli.demo import run_demo
@@ -229,6 +229,31 @@ def predict(
     from lava_mlsnn.cli.predict import run_predict
 
     run_predict(Console(as_json), file, images, resize, crop, top)
+
+
+@app.command()
+@guarded
+def report(
+    file: o.FileArgument,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Page to write.")] = Path("report.html"),
+    model: Annotated[
+        Path | None, typer.Option("--model", help="model.pt: also compare its integers.")
+    ] = None,
+    data: o.FileData = None,
+    samples: o.Samples = 1000,
+    lava_samples: Annotated[
+        int, typer.Option("--lava-samples", min=0, help="Samples to compare with Lava, too.")
+    ] = 0,
+    as_json: o.Json = False,
+) -> None:
+    """Write an HTML page on a network, pictures included.
+
+    Accuracy class by class, the most wrong images, payloads, levels, activity, energy, whether it
+    fits Loihi 2, and the graph of the network, in one file.
+    """
+    from lava_mlsnn.cli.report import run_report
+
+    run_report(Console(as_json), file, out, model, data, samples, lava_samples)
 
 
 @app.command()

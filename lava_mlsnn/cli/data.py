@@ -19,7 +19,7 @@ from lava_mlsnn.data.load import EVENTS, is_here
 from lava_mlsnn.errors import ConfigError, DataError
 from netx_export.spec import NetworkSpec
 
-__all__ = ["by_name", "said", "test_samples"]
+__all__ = ["by_name", "named_samples", "said", "test_samples"]
 
 SEED = 0
 
@@ -44,10 +44,17 @@ def said(console: Console) -> Iterator[None]:
 def test_samples(
     console: Console, spec: NetworkSpec, data: str | None, samples: int
 ) -> tuple[np.ndarray, np.ndarray]:
+    """Samples and labels of :func:`named_samples`."""
+    return named_samples(console, spec, data, samples)[:2]
+
+
+def named_samples(
+    console: Console, spec: NetworkSpec, data: str | None, samples: int
+) -> tuple[np.ndarray, np.ndarray, str]:
     """Test samples of a dataset that fits the network, drawn over all classes by a seed.
 
     Where none is named, of the one that the network was trained with. Labels are numbered
-    as the network's outputs, by the names of both.
+    as the network's outputs, by the names of both. The text says which samples these are.
 
     Raises
     ------
@@ -74,10 +81,11 @@ def test_samples(
     some = f"{len(chosen)} of {len(dataset.y_test)} samples, drawn over all classes by seed {SEED}"
     whole = len(chosen) == len(dataset.y_test)
     which = f"all {len(chosen)} samples" if whole else some
-    console.say(f"data: the test split of {name}{fit or ''}, {which}")
+    text = f"the test split of {name}{fit or ''}, {which}"
+    console.say(f"data: {text}")
     if not spec.class_names:
         console.say(f"the file {UNNAMED}")
-    return dataset.x_test[chosen], dataset.y_test[chosen]
+    return dataset.x_test[chosen], dataset.y_test[chosen], text
 
 
 class TrainedWith(NamedTuple):

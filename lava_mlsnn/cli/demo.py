@@ -7,7 +7,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-from lava_mlsnn.activity import ActivityMeter
 from lava_mlsnn.checks import lava_needs
 from lava_mlsnn.cli.console import Console, Failed
 from lava_mlsnn.cli.data import said
@@ -19,13 +18,12 @@ from lava_mlsnn.export import export_model
 from lava_mlsnn.models import ModelConfig, MultiLevelNetwork
 from lava_mlsnn.parity import check_parity
 from lava_mlsnn.plots import save_figure
-from lava_mlsnn.runner import IntegerRunner, encode
+from lava_mlsnn.report import collect, report_page
 from lava_mlsnn.training.checkpoint import load_checkpoint
 from lava_mlsnn.training.config import TrainConfig
 from lava_mlsnn.training.loop import accuracy, train
 from netx_export import read
 from netx_export.file.atomic import make_folder, write_atomic
-from netx_export.spec import NetworkSpec
 
 __all__ = ["run_demo"]
 
@@ -67,7 +65,9 @@ def run_demo(
     console.say(f"2/5 export {file}: {len(spec.populations)} layers, {file.stat().st_size} bytes")
 
     console.say(f"3/5 run all {len(dataset.x_test)} test digits in the integer runner")
-    integer, activity, picture = _run(console, spec, dataset)
+    with console.progress("running digits") as follow:
+        run = collect(spec, dataset.x_test, dataset.y_test, follow)
+    integer, activity = run.accuracy, run.activity
     console.say(
         f"    accuracy {100 * integer:.2f} %, {activity.events_per_neuron:.3f} events per neuron"
     )
@@ -92,13 +92,19 @@ def run_demo(
     image = out / "activity.png"
     save_figure(
         image,
-        dataset.x_test[0],
-        picture.layers,
+        run.x[run.shown],
+        run.layers,
         activity.hidden,
-        picture.output[0, :, -1],
+        run.scores[run.shown],
         f"{config.arch}, N = {config.levels}, T = {config.timesteps}: one test digit (left), "
         f"mean of {len(dataset.x_test)} (right)",
     )
+    page = out / "report.html"
+    html = report_page(
+        spec, run, title="mlsnn demo", data=f"all {len(run.y)} test digits", file=file,
+        parity=report,
+    )  # fmt: skip
+    write_atomic(page, html.encode())
     summary: dict[str, Any] = {
         "accuracy_float": floating,
         "accuracy_integer": integer,
@@ -111,12 +117,13 @@ def run_demo(
         "seconds_training": round(trained, 1),
         "file": str(file),
         "picture": str(image),
+        "report": str(page),
         "config": config.to_dict(),
         "activity": activity.to_dict(),
         "parity": report.to_dict(),
     }
     write_atomic(out / "summary.json", (json.dumps(summary, indent=2) + "\n").encode())
-    console.say(f"5/5 wrote {image} and {out / 'summary.json'} ({summary['seconds']:.0f} s in all)")
+    console.say(f"5/5 wrote {page}, {image.name}, summary.json ({summary['seconds']:.0f} s in all)")
     console.result(summary)
     if report.count:
         raise Failed
@@ -141,18 +148,3 @@ def _train(
             if went_on:
                 error.message += " (or add --fresh)"
             raise
-
-
-def _run(console: Console, spec: NetworkSpec, dataset: Dataset) -> tuple[float, Any, Any]:
-    """Accuracy, activity and the trace of the first sample."""
-    runner, meter = IntegerRunner(spec), ActivityMeter(spec)
-    x = encode(spec, dataset.x_test)
-    right = 0
-    first = runner.trace(x[:1])
-    with console.progress("running digits") as follow:
-        done = 0
-        for trace in meter.follow(runner.iter_traces(x, progress=follow), x):
-            labels = dataset.y_test[done : done + len(trace.output)]
-            right += int((trace.classes == labels).sum())
-            done += len(labels)
-    return right / len(x), meter.result(), first

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
+from lava_mlsnn.report.page import templates
 from lava_mlsnn.reproduce.tables import COLUMNS, ROWS
 from lava_mlsnn.reproduce.trial import Claim, Experiment, Results
 
@@ -46,10 +45,5 @@ def _section(part: Part) -> dict[str, Any]:
 
 def page(parts: Sequence[Any]) -> str:
     """The page of all experiments, without anything that must be fetched; all text is escaped."""
-    templates = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        keep_trailing_newline=True,
-    )
-    return templates.get_template("page.html").render(sections=[_section(p) for p in parts])
+    found = templates(Path(__file__).parent).get_template("page.html")
+    return found.render(sections=[_section(p) for p in parts])

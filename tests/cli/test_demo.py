@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-FILES = {"demo.net", "model.pt", "activity.png", "summary.json"}
+FILES = {"demo.net", "model.pt", "report.html", "activity.png", "summary.json"}
 KEYS = {
     "accuracy_float",
     "accuracy_integer",
@@ -30,6 +30,8 @@ def test_the_demo_writes_what_it_promises_and_resumes(mlsnn, tmp_path):
     assert set(summary) >= KEYS and first.json.keys() == summary.keys()
     assert summary["differences"] == 0 and summary["samples_runner"] == 450
     assert summary["samples_lava"] == 0 and summary["integers_compared"] > 450 * 1000
+    page = (out / "report.html").read_text()
+    assert "the same integers everywhere" in page and "450 samples in training" in page
     assert (out / "activity.png").read_bytes().startswith(b"\x89PNG")
 
     before = (out / "model.pt").read_bytes(), (out / "demo.net").read_bytes()
