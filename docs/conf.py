@@ -54,11 +54,8 @@ napoleon_use_ivar = True
 # caption: pages, in the order of reading
 CONTENTS = {
     "Learn": "tutorials/*",
-<<<<<<< HEAD
-    "Do": "convert zoo training data machines loihi2 interchange onnx stock_files from_lava_dl "
-=======
-    "Do": "convert training data report machines loihi2 interchange onnx stock_files from_lava_dl "
->>>>>>> c1da16e (mlsnn report: one self-contained page on a network, written by the demo too)
+    "Do": "convert zoo training data report machines loihi2 interchange onnx stock_files "
+    "from_lava_dl "
     "lava_on_newer_python",
     "Understand": "neuron networks time activity energy speed",
     "Trust": "trust dangers differences evidence",
