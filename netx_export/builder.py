@@ -2,14 +2,44 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any, Protocol
+
+import numpy as np
 
 from netx_export.errors import ConfigError, at
 from netx_export.spec import Flatten, Layer, Population
 from netx_export.spec.ranges import Bounds, payload_bounds
+from netx_export.spec.synapses.parts import Part
 
-__all__ = ["Builder", "Exports", "Links", "ScaleLoss"]
+__all__ = ["Builder", "Exports", "Joined", "Links", "ScaleLoss"]
+
+
+@dataclass(frozen=True)
+class Joined:
+    """Channels of several layers as one payload, which no layer sends.
+
+    A population reads it by a synapse per part (:mod:`netx_export.spec.synapses.parts`).
+    """
+
+    parts: tuple[Part, ...]
+
+    @property
+    def sources(self) -> tuple[int, ...]:
+        """The layers, one per part."""
+        return tuple(part.source for part in self.parts)
+
+    def bounds(self, parts: Sequence[Bounds]) -> Bounds:
+        """Lowest and highest payload per channel, from those of the layers."""
+        low, high = (np.zeros(sum(len(p.own) for p in self.parts), np.int64) for _ in range(2))
+        for part, ends in zip(self.parts, parts, strict=True):
+            low[part.joined], high[part.joined] = (end[part.own] for end in ends)
+        return low, high
+
+
+Source = int | Joined
 
 
 @dataclass(frozen=True)
@@ -90,12 +120,18 @@ class Builder:
             self._bounds[index] = payload_bounds(layer, sources)
         return index
 
-    def _sources(self, indices: tuple[int, ...]) -> list[Bounds] | None:
+    def _sources(self, sources: Sequence[Source]) -> list[Bounds] | None:
         """Payload bounds of the sources; None where one is not known (a block by itself)."""
-        known = all(index in self._bounds for index in indices)
-        return [self._bounds[index] for index in indices] if known else None
+        found = []
+        for source in sources:
+            layers = source.sources if isinstance(source, Joined) else (source,)
+            if any(index not in self._bounds for index in layers):
+                return None
+            ends = [self._bounds[index] for index in layers]
+            found.append(source.bounds(ends) if isinstance(source, Joined) else ends[0])
+        return found
 
-    def population(self, name: str, population: Exports, *sources: int) -> int:
+    def population(self, name: str, population: Exports, *sources: Source) -> int:
         """Append a population as its exported integers, one source per synapse."""
         if not hasattr(population, "exported"):
             raise ConfigError(
@@ -106,7 +142,13 @@ class Builder:
         fresh = all(population is not known for known in self.populations.values())
         self.populations[name] = population
         with at(f"layer {name!r}"):
-            layer, loss = population.exported(name, sources, self._sources(sources), fresh)
+            whole = tuple(0 if isinstance(s, Joined) else s for s in sources)
+            layer, loss = population.exported(name, whole, self._sources(sources), fresh)
+            split = (
+                synapse.split(source.parts) if isinstance(source, Joined) else (synapse,)
+                for synapse, source in zip(layer.synapses, sources, strict=True)
+            )
+            layer = replace(layer, synapses=tuple(chain(*split)))
         if loss is not None:
             self.losses.append(loss)
         return self.add(layer)
@@ -117,7 +159,7 @@ class Links(Builder):
 
     def __init__(self) -> None:
         super().__init__()
-        self.links: list[tuple[str, Any, tuple[str, ...]]] = []
+        self.links: list[tuple[str, Any, tuple[str | tuple[str, ...], ...]]] = []
         self._feeds: list[str] = []  # per layer: the population behind it, "" for the input
 
     def add(self, layer: Layer) -> int:
@@ -126,8 +168,12 @@ class Links(Builder):
         self.layers.append(layer)
         return len(self._feeds) - 1
 
-    def population(self, name: str, population: Any, *sources: int) -> int:
-        """Note a population and the names of its sources."""
-        self.links.append((name, population, tuple(self._feeds[s] for s in sources)))
+    def population(self, name: str, population: Any, *sources: Source) -> int:
+        """Note a population and the names of its sources, several for joined payloads."""
+        feeds = tuple(
+            tuple(self._feeds[k] for k in s.sources) if isinstance(s, Joined) else self._feeds[s]
+            for s in sources
+        )
+        self.links.append((name, population, feeds))
         self._feeds.append(name)
         return len(self._feeds) - 1

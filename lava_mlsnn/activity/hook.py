@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from lava_mlsnn.export import Graph, inner, trace
-from lava_mlsnn.export.graph import build
+from lava_mlsnn.export.graph import Join, build
 from lava_mlsnn.population.population import Population
 from lava_mlsnn.slayer import precision
 from lava_mlsnn.slayer.block import Input
@@ -140,10 +140,18 @@ def _add_sums(graph: Graph, layers: Layers) -> None:
             sent[index] = layers[node.name]
         elif all(s in sent for s in node.sources):
             arms = [sent[s] for s in node.sources]
-            if len(arms) == 2 and node.made:
-                layers[node.name] = sent[index] = arms[0] + arms[1]
+            if isinstance(node.module, Join):
+                sent[index] = node.module.join(arms)
+            elif node.made and isinstance(node.module, Population):
+                layers[node.name] = sent[index] = _relayed(node.module, arms)
             elif len(arms) == 1 and len(node.shape) == 1:  # a flatten
                 sent[index] = arms[0].reshape(len(arms[0]), -1, arms[0].shape[-1])
+
+
+def _relayed(relay: Population, arms: list[np.ndarray]) -> np.ndarray:
+    with torch.no_grad():
+        total = relay(*(torch.from_numpy(arm).double() for arm in arms))
+    return total.numpy().astype(np.int64)
 
 
 def model_batches(

@@ -156,10 +156,13 @@ def scale_losses(model: torch.nn.Module, timesteps: int | None = None) -> list[S
     return walk(model, timesteps).losses
 
 
-def connections(model: torch.nn.Module) -> list[tuple[str, Population, tuple[str, ...]]]:
+def connections(
+    model: torch.nn.Module,
+) -> list[tuple[str, Population, tuple[str | tuple[str, ...], ...]]]:
     """Every population of a model with its name and its sources' names, one per synapse.
 
-    The input is called "". Statistics need not exist yet.
+    The input is called ""; a tuple names the parts of joined payloads. Statistics need not
+    exist yet.
 
     Parameters
     ----------

@@ -14,9 +14,12 @@ What is exact, besides blocks in any order, several uses of one, and branches:
 
 * elements moved without a change: any indexing, reshape or permutation after which a block
   gets the whole payload of one block, (N, ..., T), or that flattened to (N, F, T);
+* channels of payloads joined, cut or in another order (:mod:`lava_mlsnn.export.joins`), and
+  elements of flat ones: a synapse for each of the sources;
 * before ``Input``: adding a T axis, a static sample repeated over it;
-* ``a + b`` of two spike payloads of one shape: a relay population;
-* dropout that is off, identity, casts to float32 or float64, a factor of 1, adding 0;
+* ``a + b`` of two spike payloads of one shape, sums of spikes over H and W: a relay population;
+* dropout that is off, identity, ReLU and clips whose range holds every payload, casts to
+  float32 or float64, a factor of 1, adding 0;
 * at the end: the last timestep alone, and division or multiplication by positive numbers.
 
 If forward returns a tuple or list, its first tensor is the result; others (event rates)

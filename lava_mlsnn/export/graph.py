@@ -5,16 +5,19 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 
-from netx_export.builder import Builder
+from netx_export.builder import Builder, Joined
 from netx_export.errors import ConfigError, UnsupportedLayerError
 from netx_export.spec import Flatten
+from netx_export.spec.synapses.parts import Part
 
 __all__ = [
     "DATA",
     "NOWHERE",
     "Graph",
+    "Join",
     "Node",
     "Offence",
     "View",
@@ -69,7 +72,7 @@ class Node:
     payload : (int, int) or None
         Smallest and largest payload in units of spikes; None for membranes and scores.
     made : bool
-        Whether the tracer made the module, for an addition or a reshape.
+        Whether the tracer made the module, for an addition, a reshape or joined channels.
     """
 
     name: str
@@ -123,7 +126,7 @@ class Graph:
         """Whether both compute the same, whatever shapes they take."""
 
         def key(graph: Graph) -> object:
-            nodes = [(n.made or id(n.module), n.sources, n.shape) for n in graph.nodes]
+            nodes = [(_same_for(n), n.sources, n.shape) for n in graph.nodes]
             return nodes, graph.output, graph.last, graph.factor, graph.item
 
         return key(self) == key(other)
@@ -143,20 +146,54 @@ class View(torch.nn.Module):
         return builder.add(Flatten(source, self.shape, name))
 
 
+class Join(torch.nn.Module):
+    """Channels of several payloads, or some of one: what their readers split.
+
+    Attributes
+    ----------
+    parts : tuple of (shape, own, joined)
+        Per source as in :class:`netx_export.spec.synapses.parts.Part`.
+    """
+
+    role = "join"
+
+    def __init__(self, parts: tuple[tuple[tuple[int, ...], np.ndarray, np.ndarray], ...]) -> None:
+        super().__init__()
+        self.parts = parts
+
+    def layers(self, builder: Builder, name: str, *sources: int) -> Joined:
+        """No layer: what a population reads as one."""
+        each = zip(sources, self.parts, strict=True)
+        return Joined(tuple(Part(source, *part) for source, part in each))
+
+    def join(self, payloads: list[np.ndarray]) -> np.ndarray:
+        """The joined payload, (N, C, ...)."""
+        own = [y[:, k] for y, (_, k, _) in zip(payloads, self.parts, strict=True)]
+        order = np.argsort(np.concatenate([joined for _, _, joined in self.parts]))
+        return np.concatenate(own, 1)[:, order]
+
+
+def _same_for(node: Node) -> object:
+    """What two nodes of one kind have in common."""
+    if isinstance(node.module, Join):
+        return [(own.tolist(), joined.tolist()) for _, own, joined in node.module.parts]
+    return node.made or id(node.module)
+
+
 def role_of(module: torch.nn.Module) -> str:
-    """What its class says that it is: "input", "view", "output", or ""."""
+    """What its class says that it is: "input", "view", "join", "output", or ""."""
     return str(getattr(type(module), "role", ""))
 
 
 def build(graph: Graph, builder: Builder, everything: bool = False) -> Builder:
     """Ask the blocks for their layers, in order; without those that nothing needs."""
     needed = set(range(len(graph.nodes))) if everything else graph.needed
-    index = {DATA: -1}
+    index: dict[int, int | Joined] = {DATA: -1}
     for k, node in enumerate(graph.nodes):
         if k in needed:
             sources = (index[s] for s in node.sources)
             last = node.module.layers(builder, node.name, *sources)  # type: ignore[operator]
-            if not isinstance(last, int) or last < 0:
+            if not isinstance(last, Joined) and (not isinstance(last, int) or last < 0):
                 raise ConfigError(
                     "layers must return the index of the last layer that it adds, as builder.add "
                     f"and builder.population do, got {last!r:.80}",
@@ -175,14 +212,18 @@ def named(nodes: list[Node]) -> tuple[Node, ...]:
             break
         common.append(parts[0])
     stem = ".".join([*common, ""]) if common else ""
+    theirs = {node.name.removeprefix(stem) for node in nodes if not node.made}
     taken: set[str] = set()
     out: list[Node] = []
     for node in nodes:
         plain = node.name.removeprefix(stem)
-        if node.made and len(node.sources) == 1:  # a flatten goes by its source
+        if isinstance(node.module, Join):  # no layer
+            out.append(node)
+            continue
+        if node.made and role_of(node.module) == "view":  # a flatten goes by its source
             plain = f"{out[node.sources[0]].name}.{plain}"
         name, use = plain, 1
-        while name in taken:
+        while name in taken or (node.made and name in theirs):
             use += 1
             name = f"{plain}{use}" if node.made else f"{plain}_use{use}"
         taken.add(name)

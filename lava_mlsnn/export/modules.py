@@ -23,7 +23,6 @@ __all__ = ["WRAPPERS", "asked", "cannot", "inner", "opaque", "set_aside"]
 
 HINTS = {
     "MaxPool2d": "use block.MaxPool, exact at T = 1, or block.Pool",
-    "ReLU": "use a block with a multi-level neuron, which is a quantised ReLU at T = 1",
     "Conv2d": "use block.Conv, which folds BatchNorm and rounds to 8 bits",
     "Linear": "use block.Dense, or block.Output for the scores",
     "BatchNorm2d": "use the norm of block.Conv, which is folded at export",
@@ -37,6 +36,8 @@ TRANSPARENT = (  # of torch.nn: what they do is followed
     torch.nn.modules.dropout._DropoutNd,
     torch.nn.Flatten,
     torch.nn.Unflatten,
+    torch.nn.ReLU,
+    torch.nn.Hardtanh,  # and ReLU6
     torch.nn.ModuleList,
     torch.nn.ModuleDict,
 )

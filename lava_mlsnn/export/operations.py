@@ -39,15 +39,20 @@ QUERIES = """shape size dim ndim ndimension numel nelement stride storage_offset
     grad grad_fn names element_size itemsize nbytes"""
 ADDS = {"add", "__add__", "__radd__", "__iadd__", "add_"}
 MULS = {"mul", "multiply", "__mul__", "__rmul__", "__imul__", "mul_", "multiply_"}
+CUTS = {"relu": (0, math.inf), "relu6": (0, 6), "abs": (0, math.inf), "absolute": (0, math.inf)}
 DIVS = {"div", "divide", "true_divide", "__truediv__", "__itruediv__", "div_", "divide_"}
+CHANGES = (
+    "changes what it gets, which is no payload of that range; use a block with a multi-level neuron"
+)
 WHY = {
     "add": "adds something that is no payload of the same shape; only two blocks' spikes can be "
     "added (a bias belongs into a block, a sum of membranes into block.Residual)",
     "mul": "multiplies; put a factor into weight_scale, threshold or the gain of block.Input",
-    "cat": "joins payloads; give each to a block of its own, and add their spikes",
+    "cat": "joins something that is no payload; only what blocks send can be joined",
     "dropout": "drops at random even in eval(); give training=self.training",
-    "relu": "has no exact counterpart; use a block with a multi-level neuron",
-    "sum": "has no exact counterpart; block.Output adds up over T, block.Pool over windows",
+    "relu": CHANGES,
+    "sum": "has no exact counterpart but over H and W of spikes; block.Output adds up over T",
+    "mean": "averages; use sum() over H and W, whose factor the next weights learn, or block.Pool",
     "softmax": "has no exact counterpart; apply it outside the model, to the scores",
     "pad": "has no exact counterpart; use the padding of block.Conv",
     "max_pool": "has no exact counterpart; use block.MaxPool, exact at T = 1, or block.Pool",
@@ -55,7 +60,10 @@ WHY = {
     "": "has no exact counterpart; do it outside the model, or in a block",
 }
 WHY |= {"sub": "subtracts; only sums of two blocks' spikes, a + b, can be exported"}
-WHY |= {"div": WHY["mul"], "mean": WHY["sum"], "stack": WHY["cat"]}
+WHY |= {"div": WHY["mul"], "stack": WHY["cat"]}
+WHY |= dict.fromkeys(("clamp", "clip", "hardtanh", "abs"), CHANGES)
+WHY |= {"adaptive_avg_pool": WHY["avg_pool"], "adaptive_max_pool": WHY["max_pool"]}
+WHY |= dict.fromkeys(("amax", "max"), WHY["max_pool"])
 WHY |= {"argmax": WHY["softmax"], "concat": WHY["cat"], "cumsum": WHY["sum"]}
 BEFORE = (
     "changes the samples before block.Input; do it outside the model, or put a factor into its gain"
@@ -135,13 +143,10 @@ def _exact(
         return _add(name, args, kwargs, found)
     if name in MULS or name in DIVS:
         return _scale(name, args, kwargs)
-    if name in ("sum", "mean"):  # over axes of one element
-        axes = kwargs.get("dim", args[1] if len(args) > 1 else None)
-        axes = (axes,) if isinstance(axes, int) else axes
-        plain = not set(kwargs) - {"dim", "keepdim"} and len(args) <= 2
-        if not axes or not plain or any(x.shape[a] != 1 for a in axes):
-            return NotImplemented
-        return _moved(torch.sum, (x, axes), {"keepdim": kwargs.get("keepdim", False)}, found)
+    if name.strip("_") in CUTS or name.strip("_") in ("clamp", "clip", "clamp_min", "hardtanh"):
+        return _cut(name, x, args, kwargs)
+    if name in ("sum", "mean"):
+        return _sum(name, args, kwargs)
     if name not in MOVES.split():
         return NotImplemented
     if name in JOINS and not all(isinstance(t, Traced) for t in tree_leaves(args[0])):
@@ -149,6 +154,45 @@ def _exact(
     if name not in JOINS and len(found) > 1 and name not in ("view_as", "expand_as", "reshape_as"):
         return NotImplemented  # indexed by values
     return _moved(func, args, kwargs, found, name in COPIES | JOINS)
+
+
+def _cut(name: str, x: Traced, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """A range that holds every payload is no change."""
+    plain = name.strip("_")
+    if plain in CUTS:
+        low, high = CUTS[plain]
+    else:
+        ends = dict(zip(("low", "high"), args[1:], strict=False))
+        default = (-1.0, 1.0) if plain == "hardtanh" else (-math.inf, math.inf)
+        low, high = (
+            next((kwargs[k] for k in (f"{end}_val", end) if k in kwargs), ends.get(side, other))
+            for end, side, other in zip(("min", "max"), ("low", "high"), default, strict=True)
+        )
+    payload = x.tracer.payload(x)
+    low, high = -math.inf if low is None else low, math.inf if high is None else high
+    numbers = all(isinstance(end, (int, float)) for end in (low, high))
+    if payload is None or not numbers:
+        return NotImplemented
+    if payload[0] * x.factor < low or payload[1] * x.factor > high:
+        return NotImplemented
+    return x if _in_place(name) or kwargs.get("inplace") else _alias(x)
+
+
+def _sum(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Over axes of one element: nothing. Over height and width: a relay, and a factor."""
+    named = {**dict(zip(("input", "dim", "keepdim"), args, strict=False)), **kwargs}
+    x, axes, kept = named["input"], named.get("dim"), named.get("keepdim", False)
+    axes = (axes,) if isinstance(axes, int) else axes
+    if not axes or set(named) - {"input", "dim", "keepdim"} or not isinstance(x, Traced):
+        return NotImplemented
+    axes = tuple(sorted(a % x.dim() for a in axes))
+    total, area = x, math.prod(x.shape[a] for a in axes)
+    if area != 1:
+        summed = x.tracer.sum(x, axes)
+        if summed is None:
+            return NotImplemented
+        total = _scale("div", (summed, area), {}, "mean") if name == "mean" else summed
+    return _moved(torch.sum, (total, axes), {"keepdim": kept}, [total])
 
 
 def _dtype(value: Any) -> torch.dtype | None:
@@ -215,7 +259,8 @@ def _add(name: str, args: tuple[Any, ...], kwargs: dict[str, Any], found: list[T
     return NotImplemented
 
 
-def _scale(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def _scale(name: str, args: tuple[Any, ...], kwargs: dict[str, Any], by_name: str = "mul") -> Any:
+    """A positive factor, noted as ``by_name`` says it."""
     pair = [*args, *(kwargs[k] for k in ("input", "other") if k in kwargs)]
     if len(pair) != 2 or set(kwargs) - {"input", "other"}:
         return NotImplemented
@@ -236,8 +281,9 @@ def _scale(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     result.factor, result.scaled = x.factor, x.scaled
     if by != 1:
         result.factor = x.factor * by if name in MULS else x.factor / by
-        why = BEFORE if x.before else WHY["mul"]
-        result.scaled = (*x.scaled, Offence(f"{name.strip('_')}()", why, here()))
+        said = name.strip("_") if by_name == "mul" else by_name
+        why = BEFORE if x.before else WHY[by_name]
+        result.scaled = (*x.scaled, Offence(f"{said}()", why, here()))
     return _into(name, x, result)
 
 

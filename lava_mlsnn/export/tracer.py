@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import traceback
 from collections.abc import Callable
 from typing import Any
@@ -10,76 +9,48 @@ from typing import Any
 import torch
 
 from lava_mlsnn.export import operations
-from lava_mlsnn.export.graph import DATA, NOWHERE, Graph, Node, Offence, View, named, role_of
+from lava_mlsnn.export.graph import (
+    DATA,
+    NOWHERE,
+    Graph,
+    Node,
+    Offence,
+    named,
+    role_of,
+)
+from lava_mlsnn.export.joins import joining
 from lava_mlsnn.export.modules import WRAPPERS, asked, cannot, inner, opaque, set_aside
+from lava_mlsnn.export.payloads import NODE, SAMPLES, Payloads
 from lava_mlsnn.export.traced import OWN, StopError, Traced, here
 from lava_mlsnn.population.population import Population
-from lava_mlsnn.population.quantise import Scaling
-from lava_mlsnn.population.synapse import IdentitySynapse
+from lava_mlsnn.population.synapse import IdentitySynapse, PoolSynapse
 from netx_export.errors import UnsupportedLayerError
 from netx_export.spec.checks import check_shape
-from netx_export.spec.neurons.step import message_bits
 
 __all__ = ["SAMPLES", "Tracer"]
 
-SAMPLES = 2  # so that samples cannot be mistaken for something else
-NODE = 1 << 40  # elements of one payload
+PASSIVE = ("input", "view", "join")  # roles of what has no neurons
 
 
-class Tracer:
+class Tracer(Payloads):
     """One run of a forward."""
 
     def __init__(self, model: torch.nn.Module, sample: tuple[int, ...], timesteps: int) -> None:
+        super().__init__(sample, timesteps)
         self.model = model
-        self.sample = sample  # shape of the argument
-        self.timesteps = timesteps
         self.device = next((p.device for p in model.parameters()), torch.device("cpu"))
-        self.nodes: list[Node] = []
-        self.offences: list[Offence] = []
         self.quiet = 0  # inside a module that is refused as a whole
-        self.path: list[str] = []
         self.alone = False  # one block, without an Input
         self.error: Exception | None = None
-        self._flat: dict[int, int] = {}
         self._own = {id(t) for t in (*model.parameters(), *model.buffers())}
 
     call = staticmethod(operations.call)  # of a function of torch
 
     # -- payloads ---------------------------------------------------------------
-    def _shape(self, source: int) -> tuple[int, ...]:
-        if source == DATA:
-            return self.sample
-        return (SAMPLES, *self.nodes[source].shape, self.timesteps)
-
-    def _all(self, source: int) -> torch.Tensor:
-        """The numbers of all elements of a payload, in order."""
-        shape = self._shape(source)
-        start = (source + 1) * NODE
-        return torch.arange(start, start + math.prod(shape), device="cpu").reshape(shape)
-
-    def numbers(self, x: Traced) -> torch.Tensor:
-        """Which element of which payload every element of x is."""
-        if x.moved is None:
-            lost = x.source == NOWHERE
-            x.moved = torch.full(x.shape, -NODE, device="cpu") if lost else self._all(x.source)
-        return x.moved
-
-    def value(self, source: int, shares: Traced | None = None) -> Traced:
-        """The payload of a node, perhaps in the memory of another tensor."""
-        return Traced.make(self, self._shape(source), source=source, like=shares)
-
-    def _nowhere(self, *shape: int) -> Traced:
-        return Traced.make(self, (SAMPLES, *shape, self.timesteps), source=NOWHERE)
-
-    def stop(self, offence: Offence) -> StopError:
-        """The offence is noted, and the run cannot go on."""
-        self.offences.append(offence)
-        return StopError()
-
     def source(self, x: Any, what: str) -> int:
         """The node whose payload x is; NOWHERE (and a note) if it is none."""
         if not isinstance(x, Traced):
-            return self._note(what, "gets something that is not computed from the model's input")
+            return self.note(what, "gets something that is not computed from the model's input")
         if x.faults or x.scaled:
             self.offences += [*x.faults, *x.scaled]
             return NOWHERE
@@ -89,51 +60,33 @@ class Tracer:
         if x.moved is None:
             return x.source
         ids = x.moved.flatten()
-        source = int(ids[0]) // NODE - 1 if len(ids) else DATA
-        if source == NOWHERE:
+        if bool((ids < 0).any()):
             return NOWHERE
-        whole = self._all(source)
+        source = int(ids[0]) // NODE - 1 if len(ids) else DATA
+        whole = self.all_of(source)
         if x.moved.shape == whole.shape and torch.equal(x.moved, whole):
             return source
-        shape = self._shape(source)
+        shape = self.shape_of(source)
         if source == DATA:
             if len(shape) == x.dim() - 1:  # static, shown T times
                 whole = whole.unsqueeze(-1).expand(*shape, x.shape[-1])
                 if x.moved.shape == whole.shape and torch.equal(x.moved, whole):
                     return source
         elif len(shape) > 3 and x.dim() == 3 and torch.equal(x.moved, whole.flatten(1, -2)):
-            return self._flattened(source)
-        if bool((ids // NODE != source + 1).any()):
-            why = "the payloads of several blocks joined; give each to a block and add their spikes"
+            return self.flattened(source)
+        joined = joining(self, x)
+        if isinstance(joined, Node):
+            return self.append(joined)
+        if joined:
+            why = joined
         elif source == DATA:
             why = "samples cut or in another order; prepare them outside the model"
         else:
             size = ", ".join(map(str, shape[1:-1]))
-            why = f"part of a payload, or another order of it; take all of it, (N, {size}, T)"
-        return self._note(what, f"{verb} {why}")
-
-    def _flattened(self, source: int) -> int:
-        if source not in self._flat:
-            shape = self.nodes[source].shape
-            self._flat[source] = self._append(
-                Node(
-                    "flatten",
-                    View(shape),
-                    (source,),
-                    (math.prod(shape),),
-                    self.nodes[source].payload,
-                    made=True,
-                )
+            why = (
+                f"part of a payload, or another order of it; take whole channels of (N, {size}, T)"
             )
-        return self._flat[source]
-
-    def _append(self, node: Node) -> int:
-        self.nodes.append(node)
-        return len(self.nodes) - 1
-
-    def _note(self, what: str, why: str) -> int:
-        self.offences.append(Offence(what, why, here()))
-        return NOWHERE
+        return self.note(what, f"{verb} {why}")
 
     def add(self, a: Traced, b: Traced) -> Traced | None:
         """The relay population of a sum of spikes; None if it is no such sum."""
@@ -150,17 +103,27 @@ class Tracer:
         payloads = [p for s in sources if (p := self.nodes[s].payload) is not None]
         if len(payloads) != 2 or self.nodes[sources[0]].shape != self.nodes[sources[1]].shape:
             return None
-        shape = self.nodes[sources[0]].shape
         low, high = (sum(p[k] for p in payloads) for k in (0, 1))
-        relay = Population(
-            [IdentitySynapse(shape), IdentitySynapse(shape)],
-            None,
-            Scaling("fixed", fixed=1.0),
-            num_message_bits=max(8, message_bits(max(high, -low))),
-        )
-        name = ".".join([*self.path[-1:], "add"]).lstrip(".")
-        node = Node(name, relay, tuple(sources), shape, (low, high), made=True)
-        return self.value(self._append(node))
+        shape = self.nodes[sources[0]].shape
+        arms = [IdentitySynapse(shape), IdentitySynapse(shape)]
+        return self.value(self.relay("add", arms, sources, (low, high)))
+
+    def sum(self, x: Traced, axes: tuple[int, ...]) -> Traced | None:
+        """The relay of sums of spikes over height, width or both, kept as axes of one element."""
+        payload = self.payload(x)
+        shape = tuple(x.shape[1:-1])
+        if x.scaled or payload is None or len(shape) != 3 or not set(axes) <= {2, 3}:
+            return None
+        noted = len(self.offences)
+        source = self._find(x, "")
+        if source == NOWHERE and len(self.offences) == noted:
+            return self.nowhere(shape[0], *(1 if a in axes else shape[a - 1] for a in (2, 3)))
+        if source < 0:
+            del self.offences[noted:]  # whoever uses the sum says so
+            return None
+        pool = PoolSynapse(shape, (shape[1] if 2 in axes else 1, shape[2] if 3 in axes else 1), 1)
+        low, high = (pool.area * end for end in payload)
+        return self.value(self.relay("sum", [pool], [source], (low, high)))
 
     # -- modules ----------------------------------------------------------------
     def use(self, module: torch.nn.Module, name: str, values: list[Any]) -> Any:
@@ -174,25 +137,40 @@ class Tracer:
         except UnsupportedLayerError as error:
             raise self.stop(Offence(what, f"must say what it sends: its {error.message}")) from None
         sources = tuple(self.source(x, what) for x in values)
+        if _neurons(module) is None and role_of(module) != "view":
+            sources = tuple(self._sent(s, what) for s in sources)
         if DATA in sources and not self.alone:
-            self._note(what, "gets the model's input; put a block.Input before it")
+            self.note(what, "gets the model's input; put a block.Input before it")
             sources = (NOWHERE,)
         if any(s >= 0 and role_of(self.nodes[s].module) == "output" for s in sources):
-            self._note(what, "gets the scores of block.Output, behind which nothing can come")
+            self.note(what, "gets the scores of block.Output, behind which nothing can come")
             sources = (NOWHERE,)
         if any(id(t) not in self._own for t in (*module.parameters(), *module.buffers())):
-            self._note(what, "is called with other parameters than its own; set them before")
+            self.note(what, "is called with other parameters than its own; set them before")
         if any(m.training for m in module.modules()):
-            self._note(what, "is set to training by the forward; leave modes to the caller")
+            self.note(what, "is set to training by the forward; leave modes to the caller")
         if NOWHERE in sources:
-            out = self._nowhere(*shape)
+            out = self.nowhere(*shape)
+        elif role_of(module) == "view" and role_of(self.nodes[sources[0]].module) == "join":
+            flat = self.numbers(values[0]).flatten(1, -2)
+            out = Traced.make(self, tuple(flat.shape), moved=flat, like=values[0])
         else:
             self._fits(module, what, sources)
             payload = self._payload(module, sources)
             node = Node(block, module, sources, shape, payload)
             shares = None if _neurons(module) is not None else values[0]
-            out = self.value(self._append(node), shares)
+            out = self.value(self.append(node), shares)
         return module.logged(out) if hasattr(module, "logged") else out  # type: ignore[operator]
+
+    def _sent(self, source: int, what: str) -> int:
+        """A layer that sends the payload of a node, for who cannot read joined ones."""
+        if source < 0 or role_of(self.nodes[source].module) != "join":
+            return source
+        payload = self.nodes[source].payload
+        if payload is None:
+            return self.note(what, "gets joined membranes; give it what neurons send")
+        shape = self.nodes[source].shape
+        return self.relay("cat", [IdentitySynapse(shape)], [source], payload)
 
     def _input(self, module: Any, name: str, what: str, values: list[Any]) -> Traced:
         wanted = (SAMPLES, *module.shape, self.timesteps)
@@ -203,18 +181,16 @@ class Tracer:
             raise TypeError(f"block.Input takes (N, {', '.join(map(str, wanted[1:]))}), got {got}")
         source = self.source(x, what)
         if source == NOWHERE:
-            return self._nowhere(*module.shape)
+            return self.nowhere(*module.shape)
         others = [k for k, n in enumerate(self.nodes) if role_of(n.module) == "input"]
         if source != DATA or any(self.nodes[k].module is not module for k in others):
-            self._note(
-                what, "is not the first: an input block must come first, and be the only one"
-            )
-            return self._nowhere(*module.shape)
+            self.note(what, "is not the first: an input block must come first, and be the only one")
+            return self.nowhere(*module.shape)
         if others:
             return self.value(others[0])
         low = -module.levels if module.signed else 0
         node = Node(name, module, (DATA,), module.shape, (low, module.levels))
-        return self.value(self._append(node))
+        return self.value(self.append(node))
 
     def _fits(self, module: torch.nn.Module, what: str, sources: tuple[int, ...]) -> None:
         population = _neurons(module)
@@ -223,9 +199,9 @@ class Tracer:
         if population.takes is not None and not self.alone:
             self._takes(population.takes, sources[0])
         for synapse, source in zip(population._synapses(), sources, strict=True):
-            got = self._shape(source)[1:-1]
+            got = self.shape_of(source)[1:-1]
             if got != tuple(synapse.in_shape):
-                self._note(what, f"is built for a source of shape {synapse.in_shape}, gets {got}")
+                self.note(what, f"is built for a source of shape {synapse.in_shape}, gets {got}")
 
     def _takes(self, takes: tuple[int, int], source: int) -> None:
         """Note what a block that computes on payloads alone cannot take."""
@@ -233,12 +209,12 @@ class Tracer:
         what = f"layer {name!r}: {type(self.model.get_submodule(name)).__name__}"
         payload = self.nodes[source].payload
         if self.timesteps > 1:
-            self._note(what, f"is exact at T = 1 alone, got T = {self.timesteps}; use block.Pool")
+            self.note(what, f"is exact at T = 1 alone, got T = {self.timesteps}; use block.Pool")
         if payload is None:
-            self._note(what, "gets membranes, not spikes; put it behind neurons")
+            self.note(what, "gets membranes, not spikes; put it behind neurons")
         elif payload[0] < takes[0] or payload[1] > takes[1]:
             low, high = payload
-            self._note(
+            self.note(
                 what, f"is built for payloads in 0..{takes[1]} (payload_max), gets {low}..{high}"
             )
 
@@ -338,7 +314,7 @@ class Tracer:
             result = None if item is None else result[item]
         what = "the result of forward"
         if not isinstance(result, Traced):
-            self._note(what, "must be a tensor that is computed from its argument")
+            self.note(what, "must be a tensor that is computed from its argument")
             return None
         if result.faults:
             self.offences += result.faults
@@ -346,17 +322,17 @@ class Tracer:
         last = False
         if result.moved is not None and result.moved.numel():
             source = int(result.moved.flatten()[0]) // NODE - 1
-            last = source >= 0 and torch.equal(result.moved, self._all(source)[..., -1])
+            last = source >= 0 and torch.equal(result.moved, self.all_of(source)[..., -1])
         found = source if last else self._find(result, what, "is")
         if self.offences:
             return None
-        if found == DATA or role_of(self.nodes[found].module) in ("view", "input"):
-            self._note(what, "must be what a block with neurons sends")
+        if found == DATA or role_of(self.nodes[found].module) in PASSIVE:
+            self.note(what, "must be what one block with neurons sends")
             return None
         graph = Graph(named(self.nodes), found, last, result.factor, item)
         for y in others:
             if not y.faults and (y.moved is None and y.source not in graph.needed):
-                self._note(what, "holds the payload of a second output; return one")
+                self.note(what, "holds the payload of a second output; return one")
         return None if self.offences else graph
 
 

@@ -35,6 +35,7 @@ from lava_mlsnn.population.synapse import Synapse
 
 __all__ = ["as_relu", "convert", "first_frame"]
 
+Link = tuple[str, Population, tuple[str | tuple[str, ...], ...]]
 SAMPLES = 1 << 16  # activations looked at per population and batch: quantile() has a limit
 
 
@@ -115,13 +116,14 @@ def convert(
     factors = {name: scale.get(group[name], 1.0) for name in group}
     for name, population, sources in links:
         for synapse, source in zip(population._synapses(), sources, strict=True):
-            _rescale(synapse, factors[source], factors[name])
+            first = source if isinstance(source, str) else source[0]
+            _rescale(synapse, factors[first], factors[name])
         if population.length is not None:
             population.length.forget()  # the one timestep of an ANN says nothing
     return {name: factors[name] for name, _, _ in links}
 
 
-def _groups(links: list[tuple[str, Population, tuple[str, ...]]]) -> dict[str, str]:
+def _groups(links: list[Link]) -> dict[str, str]:
     """A representative per population: those that share units share it ("": the input)."""
     parent = {"": "", **{name: name for name, _, _ in links}}
 
@@ -132,8 +134,11 @@ def _groups(links: list[tuple[str, Population, tuple[str, ...]]]) -> dict[str, s
 
     for name, population, sources in links:
         for synapse, source in zip(population._synapses(), sources, strict=True):
+            joined = (source,) if isinstance(source, str) else source
+            for other in joined[1:]:  # weights of joined payloads take one factor
+                parent[root(other)] = root(joined[0])
             if synapse.weight is None:
-                parent[root(name)] = root(source)
+                parent[root(name)] = root(joined[0])
     return {name: root(name) for name in parent}
 
 

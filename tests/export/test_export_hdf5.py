@@ -78,7 +78,7 @@ def test_a_residual_block_reads_only_itself_and_its_input(tmp_path: Path, source
     ("module", "hint"),
     [
         (torch.nn.MaxPool2d(2), "use block.MaxPool"),
-        (torch.nn.ReLU(), "multi-level neuron"),
+        (torch.nn.Tanh(), "use the blocks of"),
         (torch.nn.Conv2d(1, 1, 1), "use block.Conv"),
         (torch.nn.GRU(1, 1), "use the blocks of"),
     ],

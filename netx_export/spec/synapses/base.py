@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -11,6 +12,7 @@ from netx_export.errors import FormatError, UnsupportedLayerError
 from netx_export.spec.checks import Shape, integers, source_index, whole
 from netx_export.spec.geometry import Geometry
 from netx_export.spec.intervals import Bounds
+from netx_export.spec.synapses.parts import Part
 from netx_export.spec.widths import shift
 
 __all__ = ["WEIGHT_EXP_RANGE", "Synapse"]
@@ -79,6 +81,18 @@ class Synapse:
     def sum(self, x: np.ndarray) -> np.ndarray:
         """``floor(W x * 2**weight_exp)``, not cut to 24 bits: int64."""
         return shift(self.products(x), self.weight_exp)
+
+    def split(self, parts: Sequence[Part]) -> tuple[Synapse, ...]:
+        """Synapses, one per part of a joined payload, that sum to this one over all of it."""
+        if self.weight_exp < 0 and len(parts) > 1:
+            raise UnsupportedLayerError(
+                "a synapse that rounds its sum (weight_exp below 0) cannot be split over the "
+                "layers of a joined payload"
+            )
+        return tuple(self._part(part) for part in parts)
+
+    def _part(self, part: Part) -> Synapse:
+        raise self._lacks("form for a part of a joined payload")
 
     def taps(self) -> np.ndarray:
         """Weights that are not 0, per source channel and tap: int64 (C, kH, kW)."""

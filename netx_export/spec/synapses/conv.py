@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -14,6 +14,7 @@ from netx_export.spec.intervals import Bounds, matrix_bounds, with_zero
 from netx_export.spec.kernels import Pair, conv2d, exact_dtype
 from netx_export.spec.limits import MAX_NEURONS
 from netx_export.spec.synapses.base import Synapse
+from netx_export.spec.synapses.parts import Part, fewest
 
 __all__ = ["Conv"]
 
@@ -100,6 +101,19 @@ class Conv(Synapse):
             ends = low[inputs].repeat(taps), high[inputs].repeat(taps)
             parts.append(matrix_bounds(kernels.reshape(len(kernels), -1), *ends))
         return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
+
+    def _part(self, part: Part) -> Synapse:
+        """See :class:`Synapse`."""
+        c_out, inner, *kernel = self.weight.shape
+        weight = np.zeros((c_out, part.shape[0], *kernel), np.int32)
+        connected = np.zeros(weight.shape[:2], bool)
+        outer = c_out // self.groups
+        for own, joined in zip(part.own, part.joined, strict=True):
+            first = joined // inner * outer
+            weight[first : first + outer, own] = self.weight[first : first + outer, joined % inner]
+            connected[first : first + outer, own] = True
+        weight, groups = fewest(weight, connected)
+        return replace(self, source=part.source, weight=weight, groups=groups)
 
     def taps(self) -> np.ndarray:
         """See :class:`Synapse`."""

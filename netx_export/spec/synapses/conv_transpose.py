@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,6 +15,7 @@ from netx_export.spec.intervals import Bounds, matrix_bounds, near, with_zero
 from netx_export.spec.kernels import Pair, correlate, exact_dtype
 from netx_export.spec.limits import MAX_NEURONS
 from netx_export.spec.synapses.base import Synapse
+from netx_export.spec.synapses.parts import Part, fewest
 
 __all__ = ["ConvTranspose", "spread", "swapped"]
 
@@ -141,6 +142,19 @@ class ConvTranspose(Synapse):
             np.add.at(found, which, np.moveaxis(taps, 1 + axis, 0))
             taps = np.moveaxis(found, 0, 1 + axis)
         return taps
+
+    def _part(self, part: Part) -> Synapse:
+        """See :class:`Synapse`."""
+        c_in, outer, *kernel = self.weight.shape
+        inner = c_in // self.groups
+        weight = np.zeros((part.shape[0], outer * self.groups, *kernel), np.int32)
+        connected = np.zeros(weight.shape[:2], bool)
+        for own, joined in zip(part.own, part.joined, strict=True):
+            first = joined // inner * outer
+            weight[own, first : first + outer] = self.weight[joined]
+            connected[own, first : first + outer] = True
+        weight, groups = fewest(weight, connected)
+        return replace(self, source=part.source, weight=weight, groups=groups)
 
     def taps(self) -> np.ndarray:
         """See :class:`Synapse`."""

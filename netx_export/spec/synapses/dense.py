@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -13,6 +13,7 @@ from netx_export.spec.geometry import Geometry
 from netx_export.spec.intervals import Bounds, matrix_bounds, with_zero
 from netx_export.spec.kernels import dense, exact_dtype
 from netx_export.spec.synapses.base import Synapse
+from netx_export.spec.synapses.parts import Part
 
 __all__ = ["Dense"]
 
@@ -52,6 +53,12 @@ class Dense(Synapse):
     def product_bounds(self, source: Bounds) -> Bounds:
         """See :class:`Synapse`."""
         return matrix_bounds(self.weight, *with_zero(source))
+
+    def _part(self, part: Part) -> Synapse:
+        """See :class:`Synapse`."""
+        weight = np.zeros((self.weight.shape[0], part.shape[0]), np.int32)
+        weight[:, part.own] = self.weight[:, part.joined]
+        return replace(self, source=part.source, weight=weight)
 
     def taps(self) -> np.ndarray:
         """See :class:`Synapse`."""

@@ -12,6 +12,9 @@ from netx_export.spec.checks import Shape
 from netx_export.spec.geometry import Geometry
 from netx_export.spec.intervals import Bounds, with_zero
 from netx_export.spec.synapses.base import Synapse
+from netx_export.spec.synapses.conv import Conv
+from netx_export.spec.synapses.dense import Dense
+from netx_export.spec.synapses.parts import Part, fewest
 
 __all__ = ["Identity"]
 
@@ -51,6 +54,17 @@ class Identity(Synapse):
         gain = self.weight.astype(np.int64)
         ends = gain * low, gain * high
         return np.minimum(*ends), np.maximum(*ends)
+
+    def _part(self, part: Part) -> Synapse:
+        """See :class:`Synapse`; a 1x1 convolution or a matrix, since it goes to other channels."""
+        weight = np.zeros((self.weight.shape[0], part.shape[0]), np.int32)
+        weight[part.joined, part.own] = self.weight[part.joined]
+        if len(part.shape) == 1:
+            return Dense(part.source, weight, self.weight_exp)
+        connected = np.zeros(weight.shape, bool)
+        connected[part.joined, part.own] = True
+        kernel, groups = fewest(weight[..., None, None], connected)
+        return Conv(part.source, kernel, self.weight_exp, groups=groups)
 
     def taps(self) -> np.ndarray:
         """See :class:`Synapse`."""
