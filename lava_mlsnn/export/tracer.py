@@ -138,7 +138,7 @@ class Tracer(Payloads):
             raise self.stop(Offence(what, f"must say what it sends: its {error.message}")) from None
         sources = tuple(self.source(x, what) for x in values)
         if _neurons(module) is None and role_of(module) != "view":
-            sources = tuple(self._sent(s, what) for s in sources)
+            sources = tuple(self._relayed(s, what) for s in sources)
         if DATA in sources and not self.alone:
             self.note(what, "gets the model's input; put a block.Input before it")
             sources = (NOWHERE,)
@@ -162,7 +162,7 @@ class Tracer(Payloads):
             out = self.value(self.append(node), shares)
         return module.logged(out) if hasattr(module, "logged") else out  # type: ignore[operator]
 
-    def _sent(self, source: int, what: str) -> int:
+    def _relayed(self, source: int, what: str) -> int:
         """A layer that sends the payload of a node, for who cannot read joined ones."""
         if source < 0 or role_of(self.nodes[source].module) != "join":
             return source

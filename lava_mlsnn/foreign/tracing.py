@@ -16,8 +16,9 @@ import torch.nn.functional as F
 
 from lava_mlsnn.export.graph import DATA, NOWHERE, Graph, Node, Offence, View, named, refuse
 from lava_mlsnn.export.modules import inner
+from lava_mlsnn.export.payloads import NODE, SAMPLES
 from lava_mlsnn.export.traced import Traced
-from lava_mlsnn.export.tracer import NODE, SAMPLES, Tracer
+from lava_mlsnn.export.tracer import Tracer
 from lava_mlsnn.foreign.neurons import Rule, library_of, rule_of
 
 __all__ = ["Add", "follow"]
@@ -87,10 +88,10 @@ class _Tracer(Tracer):
         self.used: set[str] = set()
 
     # -- payloads -----------------------------------------------------------------
-    def _shape(self, source: int) -> tuple[int, ...]:
+    def shape_of(self, source: int) -> tuple[int, ...]:
         return self.sample if source == DATA else (*self.lead, *self.nodes[source].shape)
 
-    def _nowhere(self, *shape: int) -> Traced:
+    def nowhere(self, *shape: int) -> Traced:
         return Traced.make(self, (*self.lead, *shape), source=NOWHERE)
 
     def _find(self, x: Traced, what: str, verb: str = "gets") -> int:
@@ -101,17 +102,17 @@ class _Tracer(Tracer):
         source = int(ids[0]) // NODE - 1 if len(ids) else DATA
         if source == NOWHERE:
             return NOWHERE
-        whole = self._all(source).flatten()
+        whole = self.all_of(source).flatten()
         if len(ids) == len(whole) and torch.equal(ids, whole):
-            own = self._shape(source)[len(self.lead) :]
+            own = self.shape_of(source)[len(self.lead) :]
             if tuple(x.shape[-len(own) :]) == own:
                 return source
             if x.shape[-1] == math.prod(own) and source != DATA:
-                return self._flattened(source)
+                return self.flattened(source)
         why = "part of what a layer sends, or another order of it"
         if len(ids) and bool((ids // NODE != source + 1).any()):
             why = "what several layers send, joined; add it instead"
-        return self._note(what, f"{verb} {why}")
+        return self.note(what, f"{verb} {why}")
 
     def add(self, a: Traced, b: Traced) -> Traced | None:
         """A node for a sum of two."""
@@ -128,13 +129,13 @@ class _Tracer(Tracer):
             return None
         name = ".".join([*self.path[-1:], "add"]).lstrip(".")
         node = Node(name, Add(), sources, shape, None, made=True)
-        return self._sent(self._append(node), a)
+        return self._sent(self.append(node), a)
 
     def _sent(self, index: int, like: torch.Tensor, drop: int | None = None) -> Traced:
         """What a node sends, with the axes in front that ``like`` has."""
         shape = self.nodes[index].shape
         front = like.shape[: like.dim() - (len(shape) if drop is None else drop)]
-        moved = self._all(index).reshape(*front, *shape)
+        moved = self.all_of(index).reshape(*front, *shape)
         return Traced.make(self, tuple(moved.shape), source=index, moved=moved)
 
     # -- modules ------------------------------------------------------------------
@@ -161,7 +162,7 @@ class _Tracer(Tracer):
 
     def _once(self, name: str, what: str) -> None:
         if name in self.used:
-            self._note(what, "is used twice in a timestep; give each use a layer of its own")
+            self.note(what, "is used twice in a timestep; give each use a layer of its own")
         self.used.add(name)
 
     def _fire(self, module: torch.nn.Module, name: str, what: str, args: tuple[Any, ...]) -> Any:
@@ -173,18 +174,16 @@ class _Tracer(Tracer):
         self._once(name, what)
         source = self.source(x, what)
         if source == NOWHERE:
-            out = self._nowhere(*x.shape[len(self.lead) :])
+            out = self.nowhere(*x.shape[len(self.lead) :])
         else:
-            shape = self._shape(source)[len(self.lead) :]
+            shape = self.shape_of(source)[len(self.lead) :]
             if tuple(x.shape) != (*self.lead, *shape):
-                self._note(what, f"gets the axes {tuple(x.shape)} in another order than it takes")
-            out = self._sent(
-                self._append(Node(name, module, (source,), shape, None)), x, len(shape)
-            )
+                self.note(what, f"gets the axes {tuple(x.shape)} in another order than it takes")
+            out = self._sent(self.append(Node(name, module, (source,), shape, None)), x, len(shape))
         both = library_of(module) == "snntorch" and (
             module.output or not module.init_hidden  # type: ignore[truthy-function]
         )
-        return (out, self._nowhere(*out.shape[len(self.lead) :])) if both else out
+        return (out, self.nowhere(*out.shape[len(self.lead) :])) if both else out
 
     def _linear(self, module: Any, name: str, what: str, x: Any) -> Traced:
         """One call of a synapse, norm or pool; shapes are torch's own."""
@@ -208,7 +207,7 @@ class _Tracer(Tracer):
         if source == NOWHERE:
             return Traced.make(self, (*front, *shape), source=NOWHERE)
         node = Node(name, module, (source,), shape, None)
-        return self._sent(self._append(node), x, own)
+        return self._sent(self.append(node), x, own)
 
     # -- the run ------------------------------------------------------------------
     def problems(self) -> list[Offence]:
@@ -223,7 +222,7 @@ class _Tracer(Tracer):
         items = list(result) if isinstance(result, (tuple, list)) else [result]
         found = next((y for y in items if isinstance(y, Traced)), None)
         if found is None:
-            self._note(what, "must be a tensor that is computed from its argument")
+            self.note(what, "must be a tensor that is computed from its argument")
             return None
         if found.faults:
             self.offences += found.faults
@@ -231,7 +230,7 @@ class _Tracer(Tracer):
         index = self._find(found, what, "is")
         nothing = index in (DATA, NOWHERE) or isinstance(self.nodes[index].module, View)
         if nothing and not self.offences:
-            self._note(what, "must be what neurons send, or what a layer behind them sums")
+            self.note(what, "must be what neurons send, or what a layer behind them sums")
         return None if self.offences else Graph(named(self.nodes), index, False, found.factor)
 
 
