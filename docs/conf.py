@@ -54,11 +54,10 @@ napoleon_use_ivar = True
 # caption: pages, in the order of reading
 CONTENTS = {
     "Learn": "tutorials/*",
-    "Do": "convert zoo training data report machines loihi2 interchange onnx stock_files "
-    "from_lava_dl "
-    "lava_on_newer_python",
+    "Do": "convert foreign from_lava_dl training data zoo report machines loihi2 interchange onnx "
+    "stock_files lava_on_newer_python",
     "Understand": "neuron networks time activity energy speed",
-    "Trust": "trust dangers differences evidence",
+    "Trust": "measured trust dangers differences evidence",
     "Look up": "reference/* format support",
     "Change": "architecture",
 }
@@ -70,7 +69,9 @@ PUBLIC = {
     "lava_mlsnn.slayer.block": "Training blocks in SLAYER's conventions.",
     "lava_mlsnn.models": "Sparse-ResNet and VGG.",
     "lava_mlsnn.training": "Training loop, recipes, checkpoints.",
-    "lava_mlsnn.convert": "From a trained float network.",
+    "lava_mlsnn.conversion": "From a trained float network.",
+    "lava_mlsnn.foreign": "From spiking networks of SpikingJelly, snnTorch and sinabs.",
+    "lava_mlsnn.zoo": "Trained networks by name.",
     "lava_mlsnn.data": "Datasets as arrays.",
     "lava_mlsnn.neuron": "The neuron in torch.",
     "lava_mlsnn.export": "From a trained model to an integer network.",
