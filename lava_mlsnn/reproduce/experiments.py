@@ -6,7 +6,9 @@ half an hour each and are as long as two cores allowed, far from converged.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from statistics import fmean
 from typing import Any
 
 from lava_mlsnn.reproduce.judge import fewer, mean, not_below, ratio, text, within
@@ -275,6 +277,12 @@ def _start() -> Experiment:
             not_below(r, "deep-plain", "deep-plain-sew",
                       "34 layers are not below SEW-ADD, images not shifted"),
             reaches(r, "t4", 96, "20 layers at T = 4, N = 1"),
+            not_below(r, "integrating", "t4",
+                      "T = 1, N = 4 (60 epochs) is not below T = 4, N = 1 (30 epochs), 20 layers"),
+            fewer(r, "integrating", "t4", "energy_nj.snn-mac", 0.5, "and at most 0.5 its energy"),
+            not_below(r, "sew", "t4-sew",
+                      "T = 1, N = 4 is not below T = 4, N = 1 in SEW-ADD, 20 layers"),
+            fewer(r, "sew", "t4-sew", "energy_nj.snn-mac", 0.5, "and at most 0.5 its energy"),
         ]  # fmt: skip
 
     return Experiment(
@@ -286,6 +294,50 @@ def _start() -> Experiment:
         judge,
         ("accuracy", "events"),
         keep=("integrating", "sew", "deep"),
+    )
+
+
+def _growth(records: Sequence[Mapping[str, Any]]) -> float:
+    """By how much the density of block outputs rises from a stage's first block to its last."""
+    rises = []
+    for record in records:
+        stages: dict[int, list[float]] = {}
+        for block in record["activity"]["blocks"]:
+            stages.setdefault(block["stage"], []).append(block["density"])
+        rises += [found[-1] - found[0] for found in stages.values()]
+    return fmean(rises)
+
+
+def _avalanche() -> Experiment:
+    twenty: dict[str, Any] = {"arch": "sparse-resnet-20"}
+    groups = tuple(
+        _group(f"{name}{suffix}", f"{BARRIERS[name]}{words}", DEEP, **twenty, **start,
+               barrier=name)
+        for suffix, words, start in (("", "", START), ("-former", ", former start", {}))
+        for name in ("integrating", "sew")
+    )  # fmt: skip
+
+    def judge(r: Results) -> list[Claim]:
+        claims = []
+        for suffix, where in (("", ""), ("-former", ", former start")):
+            ours, theirs = (_growth(r[f"{name}{suffix}"]) for name in ("integrating", "sew"))
+            claims.append(
+                Claim(
+                    f"the barrier at least halves the rise of density along a stage{where}",
+                    f"{ours:.3f} against {theirs:.3f}",
+                    ours <= theirs / 2,
+                )
+            )
+        return [*claims, *_against_sew(r)]
+
+    return Experiment(
+        "avalanche",
+        "The avalanche and the start of training, digits",
+        "Is it the block or the start of training that keeps block outputs sparse? "
+        "(ResNet-20, width 16, N = 4, T = 1)",
+        groups,
+        judge,
+        ("density", "events"),
     )
 
 
@@ -420,6 +472,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     e.name: e
     for e in (
         _start(),
+        _avalanche(),
         _levels(),
         _blocks(),
         _blocks_in_time(),
