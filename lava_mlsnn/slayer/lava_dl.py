@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from typing import Any, NoReturn
 
 from lava_mlsnn.checks import check_number
@@ -133,7 +134,7 @@ def __getattr__(name: str) -> Any:
     if name.startswith("_"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
-        import lava.lib.dl.slayer as slayer
+        slayer = import_module("lava.lib.dl.slayer")
     except ImportError as error:
         raise MissingError(
             f"slayer.{name} is lava-dl's own, which cannot be imported here ({error}); install "

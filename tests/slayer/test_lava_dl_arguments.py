@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lava_mlsnn import check_parity
-from lava_mlsnn.errors import ConfigError, UnsupportedLayerError
+from lava_mlsnn.errors import ConfigError, MissingError, UnsupportedLayerError
 from lava_mlsnn.runner import IntegerRunner, encode
 from lava_mlsnn.slayer import block, lava_dl, precision
 from lava_mlsnn.slayer.block.neuron_params import LAVA_DL_KEYS
@@ -248,3 +250,11 @@ def test_names_without_a_counterpart_say_why(name):
         with pytest.raises(UnsupportedLayerError, match=f"{name} has no counterpart") as caught:
             getattr(place, name)
         assert lava_dl.REFUSED.get(name, "there are") in str(caught.value)
+
+
+def test_what_is_lava_dls_own_is_handed_on_or_said_to_be_missing(monkeypatch):
+    monkeypatch.setitem(sys.modules, "lava.lib.dl.slayer", None)
+    with pytest.raises(MissingError, match="loss is lava-dl's own"):
+        _ = lava_dl.loss
+    monkeypatch.setattr(lava_dl, "import_module", lambda name: SimpleNamespace(loss=name))
+    assert lava_dl.loss == "lava.lib.dl.slayer"
