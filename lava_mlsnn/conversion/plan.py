@@ -91,8 +91,8 @@ class Sum:
 
     @property
     def name(self) -> str:
-        """The last layer with weights that it adds; "" if there is none."""
-        return next((arm.name for arm in reversed(self.arms) if arm.name), "")
+        """The first layer with weights that it adds; "" if there is none."""
+        return next((arm.name for arm in self.arms if arm.name), "")
 
     @property
     def positive(self) -> bool:
