@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from lava_mlsnn.backends import BACKENDS, check_dropped
+from lava_mlsnn.choices import THRESHOLDS
 from lava_mlsnn.cli import options as o
 from lava_mlsnn.cli.console import Console, guarded
 from lava_mlsnn.cli.fields import Fields, is_given, with_fields
@@ -143,6 +144,62 @@ def train(
         teacher, validation, device, resume, threads,
     )  # fmt: skip
     run_train(Console(as_json), plan)
+
+
+@app.command()
+@guarded
+def convert(
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="FILE.py:FACTORY, a function or class without arguments that makes the network. "
+            "The file is run: name only one that you trust.",
+            metavar="FILE.py:FACTORY",
+        ),
+    ],
+    weights: Annotated[
+        Path | None,
+        typer.Option("--weights", help="File of its state_dict; only numbers are loaded."),
+    ] = None,
+    data: o.Data = "digits",
+    data_root: o.DataRoot = None,
+    download: o.Download = False,
+    resize: o.Resize = None,
+    crop: o.Crop = False,
+    out: Annotated[Path, typer.Option("--out", "-o", help="File to write.")] = Path("network.net"),
+    levels: Annotated[
+        int, typer.Option("--levels", "-N", min=1, help="Largest payload of a spike.")
+    ] = 4,
+    timesteps: Annotated[
+        int, typer.Option("--timesteps", "-T", min=1, help="Timesteps of a sample.")
+    ] = 1,
+    threshold: Annotated[
+        str, typer.Option("--threshold", help=f"How it is found: {', '.join(THRESHOLDS)}.")
+    ] = THRESHOLDS[0],
+    percentile: Annotated[
+        float, typer.Option("--percentile", help="Of the activations of a channel.")
+    ] = 99.9,
+    calibration: Annotated[
+        int, typer.Option("--calibration", min=2, help="Training samples to calibrate with.")
+    ] = 512,
+    samples: o.Samples = 0,
+    plot: Annotated[
+        Path | None, typer.Option("--plot", help="PNG of the error of every layer.")
+    ] = None,
+    as_json: o.Json = False,
+) -> None:
+    """Convert a trained float network of torch to a NetX file of integers.
+
+    Without training: thresholds come from training samples, and what every layer loses is
+    listed. FILE.py is Python code of yours, and is run.
+    """
+    from lava_mlsnn.cli.convert import Job, run_convert
+
+    job = Job(
+        source, weights, data, data_root, download, o.fit_of(resize, crop), out, levels,
+        timesteps, threshold, percentile, calibration, samples, plot,
+    )  # fmt: skip
+    run_convert(Console(as_json), job)
 
 
 @app.command()

@@ -99,7 +99,7 @@ def conv(axes: int) -> Callable[..., Value]:
             edge = (0, 0)
         else:
             edge = edges_of(padding, axes)
-        arm = Arm(x, w, pair_of(stride, axes), edge, dilation, groups, r.node.name)
+        arm = Arm(x, w, pair_of(stride, axes), edge, dilation, groups, r.layer)
         return r.sum((arm,), bias)
 
     return read
@@ -123,7 +123,7 @@ def linear(
             f"a Linear layer takes (N, F), got (N, {', '.join(map(str, x.shape))}); "
             "flatten before it"
         )
-    return r.sum((Arm(x, w, name=r.node.name),), bias)
+    return r.sum((Arm(x, w, name=r.layer),), bias)
 
 
 def batch_norm(
@@ -157,7 +157,7 @@ def _clipped(r: Reading, x: Value, cap: float) -> Value:
     if isinstance(x, Payload) and not x.signed and cap == math.inf:
         return x
     if isinstance(x, Maxed):
-        return r.maxima(r.fire(x.of, cap=cap), x.window)
+        return r.maxima(r.fire(x.of, cap=cap), x.window, x.name)
     return r.fire(as_sum(r, x), cap=cap)
 
 

@@ -126,6 +126,7 @@ class Maxed:
     of: Sum
     window: Window
     shape: Shape
+    name: str
 
 
 @dataclass(frozen=True)

@@ -72,8 +72,8 @@ def max_pool(axes: int) -> Callable[..., Value]:
         step = kernel if not stride else pair_of(stride, axes)
         window = Window(kernel, step, edges_of(padding, axes), pair_of(dilation, axes), ceil_mode)
         if isinstance(input, Payload) and not input.signed:
-            return r.maxima(input, window)
-        return Maxed(as_sum(r, input), window, r.shape)
+            return r.maxima(input, window, r.layer)
+        return Maxed(as_sum(r, input), window, r.shape, r.layer)
 
     return read
 
@@ -83,7 +83,9 @@ def pooled(r: Reading, x: Value, kernel: tuple[int, int], stride: tuple[int, int
     if kernel == stride == (1, 1):
         return x
     if isinstance(x, Sum) and all(arm.pointwise or arm.one_to_one for arm in x.arms):
-        return r.sum(tuple(_widened(arm, kernel, stride) for arm in x.arms), x.bias)
+        sides = zip(x.shape[1:], kernel, stride, strict=True)
+        shape = (x.shape[0], *((size - k) // step + 1 for size, k, step in sides))
+        return r.sum(tuple(_widened(arm, kernel, stride) for arm in x.arms), x.bias, shape)
     x = r.payload(x)
     if x.flat or len(x.shape) != 3:
         raise r.refused("pooling behind flatten has no image to go over")

@@ -85,7 +85,7 @@ class Reader(torch.fx.Interpreter, Reading):
         except Exception as error:
             if self.offences:
                 raise refuse([offence for _, offence in self.offences]) from None
-            said = str(error).strip().split("\n")[-1] if not str(error) else str(error).strip()
+            said = str(error).strip()
             raise DataError(
                 f"the module cannot compute samples of shape {tuple(self.samples.shape[1:])}: "
                 f"{said.splitlines()[0] if said else type(error).__name__}"
@@ -150,6 +150,8 @@ class Reader(torch.fx.Interpreter, Reading):
                 if looks
                 else why(name_of(node))
             )
+        if node.op != "call_module" and name_of(node) not in FUNCTIONS:
+            raise self.refused(why(name_of(node)))
         shape = _room(tuple(result.shape[1:]))
         if shape is None or len(result) != len(self.samples):
             raise self.refused(
@@ -181,7 +183,6 @@ class Reader(torch.fx.Interpreter, Reading):
 
         args = torch.fx.node.map_arg(node.args, given)
         kwargs = torch.fx.node.map_arg(node.kwargs, given)
-        name = name_of(node)
         if node.op == "call_module":
             module = self.fetch_attr(str(node.target))
             same = (k for k in LAYERS if isinstance(module, k))
@@ -189,10 +190,8 @@ class Reader(torch.fx.Interpreter, Reading):
             if kind is None:
                 raise self.refused(why(type(module).__name__))
             return LAYERS[kind](self, module, *args, *kwargs.values())
-        if name not in FUNCTIONS:
-            raise self.refused(why(name))
         try:
-            return FUNCTIONS[name](self, *args, **kwargs)
+            return FUNCTIONS[name_of(node)](self, *args, **kwargs)
         except (TypeError, AttributeError, IndexError):  # of other arguments than these
             raise self.refused(f"is called in a way that is not followed; {why('')}") from None
 

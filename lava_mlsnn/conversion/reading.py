@@ -64,13 +64,22 @@ class Reading:
         """To be raised: why this operation has no counterpart."""
         return RefusedError(text)
 
-    def sum(self, arms: tuple[Arm, ...], bias: torch.Tensor | None) -> Sum:
-        """A sum of the present result's shape."""
+    @property
+    def layer(self) -> str:
+        """Of the present operation: where its layer stands, or what torch.fx calls it."""
+        if self.node.op == "call_module":
+            return str(self.node.target).replace(".", "_")
+        return str(self.node.name)
+
+    def sum(
+        self, arms: tuple[Arm, ...], bias: torch.Tensor | None, shape: Shape | None = None
+    ) -> Sum:
+        """A sum of the present result's shape, or another."""
         total = bias.detach().double() if bias is not None else None
         if total is None:
             weight = arms[0].weight
             total = torch.zeros(len(weight), dtype=torch.float64)
-        return Sum(arms, total, self.shape, self.node.name)
+        return Sum(arms, total, shape or self.shape, self.node.name)
 
     def payload(self, x: Value) -> Payload:
         """What sends a value; a sum is sent by its signs, as two values a channel."""
@@ -91,7 +100,7 @@ class Reading:
 
     def fire(self, x: Sum, cap: float = math.inf, signed: bool = False) -> Payload:
         """A population that sends clip(x, 0, cap), or x by its signs."""
-        name = self.unique(x.name or self.node.name)
+        name = self.unique(x.name or self.layer)
         self.steps.append(Neurons(name, x, signed, cap))
         sent = self.floats.of(x)
         self.floats.sent[name] = sent if signed else sent.clamp(0, cap)
@@ -99,15 +108,15 @@ class Reading:
 
     def pool(self, x: Payload, kernel: tuple[int, int], stride: tuple[int, int]) -> Payload:
         """A relay that sends sums over windows, which stand for averages."""
-        name = self.unique(self.node.name)
+        name = self.unique(self.layer)
         self.steps.append(Pooled(name, x, kernel, stride))
         sent = F.avg_pool2d(self.floats.of(x), kernel, stride)
         self.floats.sent[name] = sent
         return Payload(name, tuple(sent.shape[1:]), x.signed)
 
-    def maxima(self, x: Payload, window: Window) -> Payload:
+    def maxima(self, x: Payload, window: Window, name: str) -> Payload:
         """A max pooling of payloads that are not negative."""
-        name = self.unique(self.node.name)
+        name = self.unique(name)
         self.steps.append(Maxima(name, x, window))
         sent = window.maxima(self.floats.of(x))
         self.floats.sent[name] = sent

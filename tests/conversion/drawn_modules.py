@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from hypothesis import strategies as st
 
 SHAPE = (3, 6, 6)
-FX = {"conv": "", "bn": "", "relu": "relu", "relu6": "relu6", "pool": "avg_pool2d", "add": "add"}
+FX = {"relu": ["relu"], "relu6": ["relu6"], "pool": ["avg_pool2d"], "add": ["add"]}
+FX |= {"max": ["max_pool2d"], "maxrelu": ["max_pool2d", "relu"]}  # names of torch.fx
 
 
 class Drawn(torch.nn.Module):
@@ -36,6 +37,8 @@ class Drawn(torch.nn.Module):
                 self.add_module(f"l{k}", norm)
             elif what == "pool":
                 h, w = h // 2, w // 2
+            elif what in ("max", "maxrelu"):
+                h, w = (h + 1) // 2, (w + 1) // 2
             shapes.append((c, h, w))
         self.shapes = shapes
         self.fc = torch.nn.Linear(shapes[-1][0], 5)
@@ -53,6 +56,10 @@ class Drawn(torch.nn.Module):
                 values.append(F.relu6(picked[0]))
             elif what == "pool":
                 values.append(F.avg_pool2d(picked[0], 2))
+            elif what == "max":
+                values.append(F.max_pool2d(picked[0], 3, 2, 1))
+            elif what == "maxrelu":
+                values.append(F.relu(F.max_pool2d(picked[0], 3, 2, 1)))
             else:
                 values.append(picked[0] + picked[1])
         y = F.adaptive_avg_pool2d(F.relu(values[-1]), 1)
@@ -71,6 +78,8 @@ def programs(draw, most=12):
         choices = ["conv", "bn"]
         choices += ["relu", "relu", "relu6"] if linear[a] else ["conv"]
         choices += ["pool"] if not linear[a] and min(h, w) > 1 else []
+        if min(h, w) > 1 and a:
+            choices += ["maxrelu"] if linear[a] else ["max"]
         choices += ["add", "add"] if a and same else []
         what = draw(st.sampled_from(choices))
         shape = (c, h, w)
@@ -86,6 +95,7 @@ def programs(draw, most=12):
         else:
             program.append((what, (a,)))
             shape = (c, h // 2, w // 2) if what == "pool" else shape
+            shape = (c, (h + 1) // 2, (w + 1) // 2) if what.startswith("max") else shape
         shapes.append(shape)
         linear.append(what in ("conv", "bn", "add"))
     return program
@@ -111,13 +121,15 @@ class Emulated:
         program = [*module.program, ("relu", (len(module.program),))]
         self.names = ["x"]
         for k, (what, *_) in enumerate(program, 1):
-            name, count[what] = FX[what], count.get(what, -1) + 1
-            name = f"{name}_{count[what]}" if count[what] else name
-            self.names.append(f"l{k}" if what in ("conv", "bn") else name)
+            name = f"l{k}"
+            for fx in FX.get(what, ()):
+                name, count[fx] = fx, count.get(fx, -1) + 1
+                name = f"{fx}_{count[fx]}" if count[fx] else fx
+            self.names.append(name)
         live = {len(program)}
         for k in range(len(program), 0, -1):
             live |= set(program[k - 1][1]) if k in live else set()
-        values: list = [Sent(z.double(), False)]
+        values: list = [Sent(z.double(), bool((z < 0).any()))]
         for k, (what, sources, *rest) in enumerate(program, 1):
             given = [values[s] for s in sources]
             if k not in live:
@@ -127,6 +139,13 @@ class Emulated:
             elif what == "pool":
                 x = self.sent(given[0], sources[0])
                 value = Sent(F.avg_pool2d(x.z, 2, divisor_override=1), x.signed)
+            elif what == "max":
+                value = Sent(F.max_pool2d(given[0].z, 3, 2, 1), False)
+            elif what == "maxrelu" and not (isinstance(given[0], Sent) and not given[0].signed):
+                fired = self.fire(self.arms(given[0]), sources[0], False, math.inf)
+                value = Sent(F.max_pool2d(fired.z, 3, 2, 1), False)
+            elif what == "maxrelu":  # of a sum that is never negative, sent for other readers
+                value = Sent(F.max_pool2d(given[0].z, 3, 2, 1), False)
             elif what in ("bn", "add"):
                 value = [arm for v in given for arm in self.arms(v)]
             elif what == "relu" and isinstance(given[0], Sent) and not given[0].signed:
