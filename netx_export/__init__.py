@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from netx_export.file.stock import stock_reasons as stock_reasons
     from netx_export.file.writer import write as write
     from netx_export.file.writer import write_layer as write_layer
+    from netx_export.interchange.nir import export_nir as export_nir
+    from netx_export.interchange.nir_read import import_nir as import_nir
     from netx_export.interchange.onnx import export_onnx as export_onnx
     from netx_export.interchange.qonnx import export_qonnx as export_qonnx
     from netx_export.spec import Conv as Conv
@@ -66,8 +68,10 @@ _HOMES = {
     "delays": "netx_export.spec.timing",
     "depths": "netx_export.spec.timing",
     "export_model": "lava_mlsnn.export",
+    "export_nir": "netx_export.interchange.nir",
     "export_onnx": "netx_export.interchange.onnx",
     "export_qonnx": "netx_export.interchange.qonnx",
+    "import_nir": "netx_export.interchange.nir_read",
     "latency": "netx_export.spec.timing",
     "lava_available": "lava_mlsnn.lava.session",  # handed on
     "read": "netx_export.file.reader",

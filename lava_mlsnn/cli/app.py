@@ -210,18 +210,23 @@ def export(
         typer.Argument(
             metavar="SOURCE",
             parser=network_file,
-            help="model.pt of 'mlsnn train'; with --to onnx a network file or zoo:NAME, too.",
+            help="model.pt of 'mlsnn train'; with another --to a network file or zoo:NAME, too.",
         ),
     ],
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="File to write (default: network.<format>).")
     ] = None,
     to: Annotated[
-        str, typer.Option("--to", help="net: a NetX file of integers; onnx: an ONNX model.")
+        str,
+        typer.Option(
+            "--to",
+            help="net: a NetX file of integers; onnx: an ONNX model; qonnx: for FPGAs (T = 1); "
+            "nir: binary networks at T = 1.",
+        ),
     ] = "net",
     as_json: o.Json = False,
 ) -> None:
-    """Write a trained network as a NetX file of integers, or as ONNX."""
+    """Write a trained network as a NetX file of integers, or as ONNX, QONNX or NIR."""
     from lava_mlsnn.cli.file import run_export
 
     run_export(Console(as_json), source, out, to)

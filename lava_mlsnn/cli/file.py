@@ -17,7 +17,15 @@ from lava_mlsnn.cli.data import by_name, test_samples
 from lava_mlsnn.errors import ConfigError, DataError
 from lava_mlsnn.parity import ParityReport
 from lava_mlsnn.runner import encode
-from netx_export import export_onnx, latency, read, stock_reasons, worst_case
+from netx_export import (
+    export_nir,
+    export_onnx,
+    export_qonnx,
+    latency,
+    read,
+    stock_reasons,
+    worst_case,
+)
 from netx_export.file.atomic import not_over
 from netx_export.spec import NetworkSpec
 from netx_export.spec.describe import describe
@@ -30,7 +38,7 @@ __all__ = [
     "show_activity",
 ]
 
-FORMATS = ("net", "onnx")
+FORMATS = {"net": None, "onnx": export_onnx, "qonnx": export_qonnx, "nir": export_nir}
 
 
 def run_export(console: Console, source: Path, out: Path | None, to: str) -> None:
@@ -38,7 +46,8 @@ def run_export(console: Console, source: Path, out: Path | None, to: str) -> Non
     if to not in FORMATS:
         raise ConfigError(f"--to must be one of {', '.join(FORMATS)}, got {shown(to)}")
     out = out or Path(f"network.{to}")
-    if to == "net":
+    write = FORMATS[to]
+    if write is None:
         _export_net(console, source, out)
         return
     import h5py
@@ -52,7 +61,7 @@ def run_export(console: Console, source: Path, out: Path | None, to: str) -> Non
         content = load_checkpoint(source)
         spec = to_spec(load_model(source), provenance=provenance(content))
     not_over(out, source)
-    export_onnx(spec, out)
+    write(spec, out)
     _say_written(console, spec, out)
     console.result({"file": out, "bytes": out.stat().st_size})
 

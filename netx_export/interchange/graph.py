@@ -16,14 +16,14 @@ __all__ = ["Graph", "need"]
 OPSET, IR_VERSION = 17, 8  # of 2022: what runtimes have read for years
 
 
-def need(name: str) -> ModuleType:
-    """A package of the extra ``onnx``; ConfigError says how to install it."""
+def need(name: str, extra: str = "onnx", what: str = "ONNX models") -> ModuleType:
+    """A package of an extra; ConfigError says how to install it."""
     try:
         return import_module(name)
     except ImportError:
         raise ConfigError(
-            f"ONNX models need the package {name}, which is not installed: "
-            "pip install 'lava-mlsnn[onnx]'"
+            f"{what} need the package {name}, which is not installed: "
+            f"pip install 'lava-mlsnn[{extra}]'"
         ) from None
 
 

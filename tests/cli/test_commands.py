@@ -161,6 +161,15 @@ def test_an_onnx_model_of_a_checkpoint_is_that_of_its_file(mlsnn, trained, tmp_p
     assert (tmp_path / "network.onnx").exists()
 
 
+def test_other_formats_are_written_or_refused_in_a_sentence(mlsnn, trained, tmp_path):
+    file = trained[0] / "network.net"
+    assert mlsnn("export", file, "--to", "qonnx").code == 0
+    assert b"MultiThreshold" in (tmp_path / "network.qonnx").read_bytes()
+    answer = mlsnn("export", file, "--to", "nir")
+    assert answer.code == 1 and "NIR has no graded neuron" in answer.err
+    assert not (tmp_path / "network.nir").exists()
+
+
 def test_onnxruntime_is_a_backend_of_run_and_check(mlsnn, trained):
     folder, *_ = trained
     common = (folder / "network.net", "--samples", 12, "--json")
@@ -193,8 +202,8 @@ ERRORS = {
     "missing checkpoint": (("export", "gone.pt"), "no checkpoint gone.pt"),
     "export into a missing folder": (("export", "MODEL", "--out", "no/where.net"), "no/where.net"),
     "export to an unknown format": (
-        ("export", "MODEL", "--to", "nir"),
-        "one of net, onnx",
+        ("export", "MODEL", "--to", "tflite"),
+        "one of net, onnx, qonnx, nir",
     ),
     "export to ONNX of neither": (("export", "gone.net", "--to", "onnx"), "no checkpoint gone.net"),
     "export over a folder": (("export", "MODEL", "--out", "."), "folder"),
