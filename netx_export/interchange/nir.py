@@ -81,14 +81,21 @@ def export_nir(spec: NetworkSpec, path: str | os.PathLike[str]) -> Path:
 def nir_graph(spec: NetworkSpec) -> Any:
     """The ``nir.NIRGraph`` of :func:`export_nir`."""
     need_spec(spec)
+    for index, layer in enumerate(spec.layers):
+        with at(spec.label(index)):
+            _check(layer)
+    for index, population in spec.populations:
+        if population.neuron.spike_levels > 1:
+            raise UnsupportedLayerError(
+                f"nir.IF sends 0 or 1, and these neurons up to N = {population.neuron.spike_levels}"
+                "; NIR has no graded neuron",
+                spec.label(index),
+            )
     if spec.timesteps > 1:
         raise UnsupportedLayerError(
             f"nir.IF forgets what is above the threshold when it fires, and these neurons keep it "
             f"(T = {spec.timesteps}); NIR can say T = 1 alone, where no state is left"
         )
-    for index, layer in enumerate(spec.layers):
-        with at(spec.label(index)):
-            _check(layer)
     check_ranges(spec)
     graph = _Graph(spec)
     for index in order(spec.layers):
@@ -108,11 +115,6 @@ def _check(layer: Any) -> None:
     if isinstance(layer, Population):
         for synapse in layer.synapses:
             of_kind(SYNAPSES, synapse, FORM)
-        if isinstance(layer.neuron, MultiLevel) and layer.neuron.levels > 1:
-            raise UnsupportedLayerError(
-                f"nir.IF sends 0 or 1, and these neurons up to N = {layer.neuron.levels}; NIR has "
-                "no graded neuron"
-            )
 
 
 class _Graph:

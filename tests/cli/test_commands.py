@@ -166,7 +166,7 @@ def test_other_formats_are_written_or_refused_in_a_sentence(mlsnn, trained, tmp_
     assert mlsnn("export", file, "--to", "qonnx").code == 0
     assert b"MultiThreshold" in (tmp_path / "network.qonnx").read_bytes()
     answer = mlsnn("export", file, "--to", "nir")
-    assert answer.code == 1 and "NIR has no graded neuron" in answer.err
+    assert answer.code == 2 and "NIR has no graded neuron" in answer.err
     assert not (tmp_path / "network.nir").exists()
 
 
