@@ -81,7 +81,6 @@ def spikes(net, shape):
 
 
 CASES = {
-    "all": ("input", {}, (4, 4, 2)),
     "the first layers": ("input", {"num_layers": 4}, (4, 4, 2)),
     "the layers in the middle": ("input", {"num_layers": 4, "skip_layers": 2}, (3, 2, 3)),
     "no input layer": ("bare", {"num_layers": 3, "input_shape": (4, 4, 2)}, (4, 4, 2)),

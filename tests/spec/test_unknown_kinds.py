@@ -147,6 +147,7 @@ FREE = {
     "spec.encode.encode",
     "spec.graded.graded_input",
     "spec.graded.says_no_bits",
+    "spec.part.part",
     "spec.timing.delays",
     "spec.timing.depths",
     "spec.timing.latency",
