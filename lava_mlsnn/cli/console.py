@@ -186,6 +186,12 @@ class Console:
         self._wide_err = Rich(stderr=True, soft_wrap=True, width=WIDE, **text)
         self.err = Rich(stderr=True, soft_wrap=True, **text)
 
+    def mute(self) -> None:
+        """Say nothing more: another process tells."""
+        self.as_json = False
+        for stream in (self.out, self.err, self._wide_err):
+            stream.quiet = True
+
     def say(self, *lines: object) -> None:
         """Lines for people: to standard error when a program reads the output."""
         for line in lines:

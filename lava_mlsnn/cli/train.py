@@ -25,6 +25,7 @@ from lava_mlsnn.training.config import EpochReport, TrainConfig
 from lava_mlsnn.training.evaluate import accuracy
 from lava_mlsnn.training.log import BEST, CURVE, LOG, best_of, read_log
 from lava_mlsnn.training.loop import Training, train
+from lava_mlsnn.training.processes import Processes, launched, process_group
 from lava_mlsnn.training.threads import cores, fastest, step_times
 from netx_export.file.atomic import make_folder
 
@@ -103,13 +104,22 @@ class Plan:
 
 
 def run_train(console: Console, plan: Plan) -> None:
+    """Train; as one of the processes of torchrun, if it was started so. The first of them tells."""
+    if launched()[0]:
+        console.mute()
+    with process_group(plan.device):
+        _run(console, plan)
+
+
+def _run(console: Console, plan: Plan) -> None:
     """Load data, train, and at the end measure on the test samples, once."""
+    processes = Processes()
     start = None if plan.start is None else load_model(_started_from(plan.start))
     network = {**(start.config if start else ModelConfig()).to_dict(), **plan.network}
     plan.check(network)
     teacher = None if plan.teacher is None else load_model(plan.teacher)
     make_folder(plan.out)
-    with console.progress("reading images") as follow:
+    with processes.first(plan.download), console.progress("reading images") as follow:
         whole = load_dataset(
             plan.data,
             follow,
@@ -123,6 +133,11 @@ def run_train(console: Console, plan: Plan) -> None:
         network["input_shape"], network["classes"] = whole.shape, len(whole.classes)
         network["input_levels"] = whole.input_levels
     config = ModelConfig.from_dict(network)
+    if processes.count > 1:
+        console.say(
+            f"{processes.count} processes, each with {plan.recipe.batch_size // processes.count} "
+            f"samples of a batch of {plan.recipe.batch_size}"
+        )
     if plan.validation:
         console.say(
             f"data: {len(data.x_train)} samples to train on, {len(data.x_test)} held out to "
@@ -138,6 +153,8 @@ def run_train(console: Console, plan: Plan) -> None:
                 teacher=teacher, start=start, validate=bool(plan.validation), log=True,
                 report=report, device=plan.device,
             )  # fmt: skip
+            if processes.rank:
+                return
             if start is not None:
                 whole = whole.counted_as(model.class_names)
             integer, floating = (
@@ -192,7 +209,7 @@ def _threads(console: Console, plan: Plan, training: tuple[Any, ...]) -> int:
                 "result would not be that of an uninterrupted training to the bit"
             )
             return check_threads(before)
-    if most == 1 or plan.device != "cpu":
+    if most == 1 or plan.device != "cpu" or launched()[1] > 1:  # steps of one wait for the others
         return most
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the training itself says it

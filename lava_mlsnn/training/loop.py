@@ -43,6 +43,7 @@ from lava_mlsnn.training.evaluate import accuracy
 from lava_mlsnn.training.log import TrainingLog
 from lava_mlsnn.training.measure import COUNTED, Meter
 from lava_mlsnn.training.penalty import EventPenalty
+from lava_mlsnn.training.processes import Processes, common_statistics
 from lava_mlsnn.training.schedule import (
     load_moments,
     make_optimiser,
@@ -154,6 +155,9 @@ def _train(
     config, written = run.config, None
     try:
         done = run.restore(checkpoint) if resume and checkpoint and checkpoint.exists() else 0
+        run.processes.agree("checkpoint to go on from (epochs)", done)
+        if run.processes.rank:  # the first one writes and tells
+            checkpoint, validate, log, report = None, False, False, None
         if log:
             written = TrainingLog(checkpoint, done)
         for epoch in range(done, config.epochs):
@@ -234,6 +238,8 @@ class Training:
             torch.from_numpy(np.require(a, requirements="W")).to(device)
             for a in (dataset.x_train, dataset.y_train)
         )
+        self.processes = Processes()
+        self.processes.check(min(config.batch_size, len(self.x)))
         # a last batch of one sample has no batch statistics
         self.batches = max(1, len(self.x) // config.batch_size)
         self.generator = torch.Generator().manual_seed(config.seed)
@@ -269,6 +275,7 @@ class Training:
         return self._meter.all() if validate else (None, self._meter.layers()[1])
 
     def _start_phase(self, epochs: int) -> None:
+        self.parallel = self.processes.parallel(self.model, unused=self.config.ann_epochs > 0)
         self.optimiser = make_optimiser(self.model, self.config)
         self.schedule = make_schedule(self.optimiser, self.config, self.batches, epochs)
 
@@ -284,14 +291,16 @@ class Training:
         turned = None
         if config.alternate:
             turned = mirrored(len(self.x), epoch, config.seed).to(self.device)
-        with as_relu(self.model, ann):
+        with as_relu(self.model, ann), common_statistics(self.model, self.processes):
             for index in range(self.batches):
                 chosen = order[index * config.batch_size : (index + 1) * config.batch_size]
                 loss, correct = self._step(chosen.to(self.device), ann, turned)
                 total += loss
                 right += correct
         seen = self.batches * min(config.batch_size, len(self.x))
-        mean = float(total) / self.batches
+        self.processes.total(total)
+        self.processes.total(right)
+        mean = float(total) / (self.batches * self.processes.count)
         if not math.isfinite(mean):
             raise self._diverged(mean, epoch)
         self._finish(epoch + 1)
@@ -327,9 +336,10 @@ class Training:
         target = y
         if config.mixup:
             x, target = mixup(x, y, len(self.classes), config.mixup, self.generator)
+        x, y, target = map(self.processes.mine, (x, y, target))
         shown = first_frame(x, len(self.model.config.input_shape)) if ann else x
         with torch.autocast(torch.device(self.device).type, torch.bfloat16, enabled=config.amp):
-            scores = self.model(shown)
+            scores = self.parallel(shown)
         loss = F.cross_entropy(scores.float(), target, label_smoothing=config.label_smoothing)
         if self.teacher is not None:
             soft = soft_loss(scores.float(), self.teacher, x, config.temperature, self.columns)

@@ -1,0 +1,168 @@
+"""One training by several processes: each takes its share of every batch.
+
+Every process draws the same order and the same random changes and keeps its rows of the
+batch; ``DistributedDataParallel`` averages the gradients. With W processes of n samples
+each, BatchNorm normalises by mean and variance of all W n, as one process would::
+
+    mean = sum_r sum_i x_ri / (W n)        var = sum_r sum_i (x_ri - mean)**2 / (W n)
+
+The sums are those of :func:`torch.distributed.nn.functional.all_reduce`, whose gradient is
+again a sum; torch's own SyncBatchNorm computes the same, on GPUs alone. So losses and
+weights are those of one process up to rounding.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+import torch.distributed as dist
+from torch.nn.parallel import DistributedDataParallel
+
+from lava_mlsnn.errors import ConfigError
+
+__all__ = ["Processes", "common_statistics", "launched", "process_group"]
+
+Norm = torch.nn.BatchNorm1d | torch.nn.BatchNorm2d
+
+
+def launched() -> tuple[int, int]:
+    """Rank and number of the processes that a launcher such as torchrun started; (0, 1): none.
+
+    ConfigError for values that are no such numbers.
+    """
+    rank, count = (os.environ.get(name, "") for name in ("RANK", "WORLD_SIZE"))
+    if not count:
+        return 0, 1
+    if not (rank.isdecimal() and count.isdecimal() and int(rank) < int(count)):
+        raise ConfigError(
+            f"RANK and WORLD_SIZE in the environment, which torchrun sets, must be numbers with "
+            f"0 <= RANK < WORLD_SIZE, got {rank!r} and {count!r}"
+        )
+    return int(rank), int(count)
+
+
+@contextmanager
+def process_group(device: str) -> Iterator[None]:
+    """The group of the processes that torchrun started: nccl on GPUs, gloo on CPUs."""
+    if launched()[1] == 1:
+        yield
+        return
+    if device == "cuda":
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+    try:
+        dist.init_process_group("nccl" if device == "cuda" else "gloo")
+    except (RuntimeError, ValueError) as error:  # of torch, in several lines
+        text = " ".join(str(error).split())[:200]
+        raise ConfigError(
+            f"the processes of torchrun do not find each other ({text}); start them with "
+            "'torchrun --nproc-per-node K -m lava_mlsnn train ...'"
+        ) from None
+    try:
+        yield
+    finally:
+        dist.destroy_process_group()
+
+
+class Processes:
+    """The processes of torch's default group; one alone where there is no group.
+
+    Attributes
+    ----------
+    rank : int
+        Of this process, from 0.
+    count : int
+        How many there are.
+    """
+
+    def __init__(self) -> None:
+        there = dist.is_available() and dist.is_initialized()
+        self.rank = dist.get_rank() if there else 0
+        self.count = dist.get_world_size() if there else 1
+
+    def check(self, batch_size: int) -> None:
+        """ConfigError for batches that do not split into equal shares of two samples or more."""
+        if self.count > 1 and (batch_size % self.count or batch_size < 2 * self.count):
+            raise ConfigError(
+                f"{self.count} processes need batches of a multiple of {self.count} samples, at "
+                f"least {2 * self.count}, got {batch_size} (batch_size, or all there are)"
+            )
+
+    def mine(self, batch: torch.Tensor) -> torch.Tensor:
+        """The rows that this process computes."""
+        return batch[self.rank :: self.count] if self.count > 1 else batch
+
+    def total(self, value: torch.Tensor) -> torch.Tensor:
+        """The sum over all processes."""
+        if self.count > 1:
+            dist.all_reduce(value)
+        return value
+
+    @contextmanager
+    def first(self, alone: bool) -> Iterator[None]:
+        """With ``alone``, process 0 runs the block before the others do."""
+        wait = alone and self.count > 1
+        if wait and self.rank:
+            dist.barrier()
+        yield
+        if wait and not self.rank:
+            dist.barrier()
+
+    def agree(self, what: str, value: object) -> None:
+        """ConfigError in every process where they do not hold the same value."""
+        values = [value] * self.count
+        if self.count > 1:
+            dist.all_gather_object(values, value)
+        if any(other != values[0] for other in values):
+            raise ConfigError(f"all processes need the same {what}, got {values}")
+
+    def parallel(self, model: torch.nn.Module, unused: bool) -> torch.nn.Module:
+        """The model whose gradients are averages over the processes; ``unused``: some get none."""
+        if self.count == 1:
+            return model
+        return DistributedDataParallel(
+            model, broadcast_buffers=False, find_unused_parameters=unused
+        )
+
+
+@contextmanager
+def common_statistics(model: torch.nn.Module, processes: Processes) -> Iterator[None]:
+    """BatchNorm of the model in training mode over the batches of all processes."""
+    norms = [m for m in model.modules() if isinstance(m, Norm)] if processes.count > 1 else []
+    for norm in norms:
+        norm.forward = functools.partial(_normalised, norm, processes.count)  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        for norm in norms:
+            del norm.forward  # the class's own is below it
+
+
+def _normalised(norm: Norm, count: int, x: torch.Tensor) -> torch.Tensor:
+    """What ``norm`` makes of (n, C, ...), n samples in each of ``count`` processes."""
+    if not norm.training:
+        return type(norm).forward(norm, x)
+    from torch.distributed.nn.functional import all_reduce  # not every torch has it
+
+    assert norm.running_mean is not None and norm.running_var is not None
+    assert norm.num_batches_tracked is not None
+    axes = [axis for axis in range(x.dim()) if axis != 1]
+    shape = [1, -1, *[1] * (x.dim() - 2)]
+    size = x.numel() // x.shape[1] * count
+    mean = all_reduce(x.sum(axes)) / size
+    centred = x - mean.reshape(shape)
+    var = all_reduce(centred.square().sum(axes)) / size
+    norm.num_batches_tracked.add_(1)
+    share = norm.momentum
+    if share is None:
+        share = 1 / int(norm.num_batches_tracked)
+    with torch.no_grad():
+        norm.running_mean.lerp_(mean, share)
+        norm.running_var.lerp_(var * (size / (size - 1)), share)
+    y = centred * torch.rsqrt(var + norm.eps).reshape(shape)
+    if norm.weight is not None:
+        y = y * norm.weight.reshape(shape) + norm.bias.reshape(shape)
+    return y
