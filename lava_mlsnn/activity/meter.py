@@ -24,6 +24,7 @@ __all__ = ["ActivityMeter", "measure"]
 
 FIXED = ("spec", "x", "layers", "probes")  # what measure() itself gives
 T = TypeVar("T", bound="Trace")
+Counts = tuple[int, int, dict[str, np.ndarray]]
 
 
 class ActivityMeter:
@@ -110,6 +111,38 @@ class ActivityMeter:
             sums[0] += active if timesteps == 1 else fires.sum(axis=(0, -1))
             sums[1] += (z if z.dtype.kind == "u" else np.abs(z)).sum(axis=(0, -1), dtype=np.int64)
             sums[2] += active
+
+    @property
+    def counts(self) -> Counts:
+        """What was added up: samples, timesteps, and the sums of every neuron, (3, C, H, W)."""
+        return self.samples, self.timesteps, self._sums
+
+    def merge(self, counts: Counts) -> None:
+        """Add the counts of another meter of the same network, over other samples.
+
+        Parameters
+        ----------
+        counts : tuple
+            :attr:`counts` of the other. Sums of whole numbers: the result is that of one
+            meter that saw all samples.
+
+        Raises
+        ------
+        DataError
+            If they are of another network, or another T.
+        """
+        samples, timesteps, sums = counts
+        shapes = {name: total.shape for name, total in sums.items()}
+        if shapes != {name: total.shape for name, total in self._sums.items()}:
+            raise DataError("the counts to merge are of another network")
+        if samples and self.samples and timesteps != self.timesteps:
+            raise DataError(
+                f"the counts to merge must be of {self.timesteps} timesteps, got {timesteps}"
+            )
+        self.samples += samples
+        self.timesteps = self.timesteps or timesteps
+        for name, total in sums.items():
+            self._sums[name] += total
 
     def follow(self, traces: Iterable[T], x: np.ndarray) -> Iterator[T]:
         """Count ``runner.iter_traces(x)`` while it is walked through.

@@ -473,8 +473,13 @@ def reproduce(
         typer.Option("--cifar10", help="CIFAR-10: a folder of images, or cifar10 (torchvision)."),
     ] = "",
     part: Annotated[
-        str, typer.Option("--part", help="K/N: every N-th training, for N processes side by side.")
-    ] = "1/1",
+        str,
+        typer.Option(
+            "--part",
+            help="K/N: every N-th training, for N processes side by side; left out, what torchrun "
+            "says, else all.",
+        ),
+    ] = "",
     report_only: Annotated[
         bool, typer.Option("--report-only", help="Train nothing; write what is finished.")
     ] = False,

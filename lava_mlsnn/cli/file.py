@@ -15,6 +15,7 @@ from lava_mlsnn.checks import lava_needs, shown
 from lava_mlsnn.cli.console import Console, Failed
 from lava_mlsnn.cli.data import by_name, test_samples
 from lava_mlsnn.errors import ConfigError, DataError
+from lava_mlsnn.launcher import launched
 from lava_mlsnn.parity import ParityReport
 from lava_mlsnn.runner import encode
 from netx_export import (
@@ -108,18 +109,36 @@ def run_network(
     samples: int,
     options: dict[str, Any],
 ) -> None:
-    """Accuracy and activity of a file; of ``options`` those that the backend takes."""
+    """Accuracy and activity of a file; of ``options`` those that the backend takes.
+
+    Of several processes that a launcher started, each runs its share of the samples.
+    """
+    rank, count = launched()
+    if rank:
+        console.mute()
     row = backend_of(backend)
     options = {k: v for k, v in options.items() if k in row.options}
     spec = read(file)
     x, y = test_samples(console, spec, data, samples)
-    payload = encode(spec, x)
+    if len(y) < count:
+        raise ConfigError(f"{count} processes need at least {count} samples, got {len(y)}")
+    payload = encode(spec, x[rank::count])
     meter = ActivityMeter(spec)
     start = time.perf_counter()
     with console.progress(f"running in {row.words}") as follow:
         traces = traces_of(backend, spec, payload, progress=follow, **options)
         parts = [trace.classes for trace in meter.follow(traces, payload)]
         classes = np.concatenate([np.zeros(0, np.int64), *parts])
+    if count > 1:
+        from lava_mlsnn.training.processes import gathered
+
+        shares = gathered((classes, meter.counts))
+        if shares is None:
+            return
+        meter, classes = ActivityMeter(spec), np.zeros(len(y), np.int64)
+        for start_at, (found, counts) in enumerate(shares):
+            classes[start_at::count] = found
+            meter.merge(counts)
     seconds = time.perf_counter() - start
     accuracy = float((classes == y).mean())
     activity = meter.result()

@@ -10,6 +10,7 @@ from typing import Any
 from lava_mlsnn.cli.console import Console
 from lava_mlsnn.data import Dataset, load_dataset
 from lava_mlsnn.errors import ConfigError
+from lava_mlsnn.launcher import launched
 from lava_mlsnn.reproduce import EXPERIMENTS
 from lava_mlsnn.reproduce.records import fingerprint, finished
 from lava_mlsnn.reproduce.trial import Experiment, Trial
@@ -47,6 +48,9 @@ def _chosen(names: list[str], cifar10: str) -> list[Experiment]:
 
 
 def _part(text: str) -> tuple[int, int]:
+    if not text:
+        rank, count = launched()
+        return rank + 1, count
     number, _, of = text.partition("/")
     whole = text.isascii() and number.isdigit() and of.isdigit() and len(text) < 20
     if not whole or not 1 <= int(number) <= int(of):

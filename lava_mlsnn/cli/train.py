@@ -18,6 +18,7 @@ from lava_mlsnn.cli.data import said
 from lava_mlsnn.data import load_dataset
 from lava_mlsnn.data.image import Fit
 from lava_mlsnn.errors import ConfigError
+from lava_mlsnn.launcher import launched
 from lava_mlsnn.models import ModelConfig
 from lava_mlsnn.models.config import VGGS
 from lava_mlsnn.training.checkpoint import load_checkpoint, load_model
@@ -25,7 +26,7 @@ from lava_mlsnn.training.config import EpochReport, TrainConfig
 from lava_mlsnn.training.evaluate import accuracy
 from lava_mlsnn.training.log import BEST, CURVE, LOG, best_of, read_log
 from lava_mlsnn.training.loop import Training, train
-from lava_mlsnn.training.processes import Processes, launched, process_group
+from lava_mlsnn.training.processes import Processes, process_group
 from lava_mlsnn.training.threads import cores, fastest, step_times
 from netx_export.file.atomic import make_folder
 

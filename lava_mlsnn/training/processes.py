@@ -17,32 +17,22 @@ import functools
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
 from lava_mlsnn.errors import ConfigError
+from lava_mlsnn.launcher import launched
 
-__all__ = ["Processes", "common_statistics", "launched", "process_group"]
+__all__ = ["Processes", "common_statistics", "gathered", "process_group"]
+
+PATIENCE = timedelta(days=1)  # while one evaluates; the launcher ends all where one has died
+T = TypeVar("T")
 
 Norm = torch.nn.BatchNorm1d | torch.nn.BatchNorm2d
-
-
-def launched() -> tuple[int, int]:
-    """Rank and number of the processes that a launcher such as torchrun started; (0, 1): none.
-
-    ConfigError for values that are no such numbers.
-    """
-    rank, count = (os.environ.get(name, "") for name in ("RANK", "WORLD_SIZE"))
-    if not count:
-        return 0, 1
-    if not (rank.isdecimal() and count.isdecimal() and int(rank) < int(count)):
-        raise ConfigError(
-            f"RANK and WORLD_SIZE in the environment, which torchrun sets, must be numbers with "
-            f"0 <= RANK < WORLD_SIZE, got {rank!r} and {count!r}"
-        )
-    return int(rank), int(count)
 
 
 @contextmanager
@@ -54,17 +44,28 @@ def process_group(device: str) -> Iterator[None]:
     if device == "cuda":
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
     try:
-        dist.init_process_group("nccl" if device == "cuda" else "gloo")
+        dist.init_process_group("nccl" if device == "cuda" else "gloo", timeout=PATIENCE)
     except (RuntimeError, ValueError) as error:  # of torch, in several lines
         text = " ".join(str(error).split())[:200]
         raise ConfigError(
             f"the processes of torchrun do not find each other ({text}); start them with "
-            "'torchrun --nproc-per-node K -m lava_mlsnn train ...'"
+            "'torchrun --nproc-per-node K -m lava_mlsnn ...'"
         ) from None
     try:
         yield
     finally:
         dist.destroy_process_group()
+
+
+def gathered(value: T) -> list[T] | None:
+    """The values of all processes of a launcher, in their order, in the first one; else None."""
+    rank, count = launched()
+    if count == 1:
+        return [value]
+    found: list[Any] | None = None if rank else [None] * count
+    with process_group("cpu"):
+        dist.gather_object(value, found)
+    return found
 
 
 class Processes:

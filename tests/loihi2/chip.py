@@ -9,6 +9,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import lava_mlsnn  # noqa: F401 - before Lava, see LAVA_MLSNN_COMPAT
+
+# isort: split
 import numpy as np
 from lava.magma.compiler.compiler_graphs import ProcGroupDiGraphs, find_processes
 from lava.magma.core.model.nc.net import NetL2

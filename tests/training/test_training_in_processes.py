@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +16,7 @@ from lava_mlsnn.errors import ConfigError
 from lava_mlsnn.models import ModelConfig
 from lava_mlsnn.training.config import TrainConfig
 from lava_mlsnn.training.loop import train
-from lava_mlsnn.training.processes import Processes, common_statistics, launched
+from lava_mlsnn.training.processes import Processes, common_statistics
 
 SECONDS = 120
 NETWORK = ModelConfig(input_shape=(1, 6, 6), classes=3, width=2, timesteps=2)
@@ -121,39 +118,3 @@ def test_one_process_writes_and_tells(both: tuple[Path, Path]) -> None:
     for name in CASES:
         assert len(json.loads((both[1] / f"{name}.json").read_text())) == 2
         assert (both[1] / f"{name}.pt").exists()
-
-
-def test_torchrun_trains_with_the_command_line(tmp_path: Path) -> None:
-    options = "--data digits --width 2 --epochs 1 --batch-size 256 --validation 0.5 --lr 0.001"
-    launcher = "-m torch.distributed.run --standalone --nproc-per-node 2"
-    kept = {k: v for k, v in os.environ.items() if k not in ("RANK", "WORLD_SIZE")}
-    outputs = []
-    for out, start in (("two", launcher), ("one", "")):
-        command = [sys.executable, *start.split(), "-m", "lava_mlsnn", "train"]
-        done = subprocess.run(
-            [*command, *options.split(), "--out", str(tmp_path / out)],
-            env=kept | {"OMP_NUM_THREADS": "1"},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=SECONDS,
-        )
-        assert done.returncode == 0, done.stderr
-        outputs.append(done.stdout)
-    assert outputs[0].count("test accuracy") == 1
-    assert "2 processes, each with 128 samples of a batch of 256" in outputs[0]
-    two, one = (
-        json.loads((tmp_path / n / "log.jsonl").read_text().splitlines()[-1])
-        for n in ("two", "one")
-    )
-    assert two["loss"] == pytest.approx(one["loss"], rel=1e-3)
-
-
-@pytest.mark.parametrize(("rank", "count"), [("2", "2"), ("x", "2"), ("", "2"), ("0", "-1")])
-def test_wrong_variables_of_a_launcher_are_one_sentence(
-    monkeypatch: pytest.MonkeyPatch, rank: str, count: str
-) -> None:
-    monkeypatch.setenv("RANK", rank)
-    monkeypatch.setenv("WORLD_SIZE", count)
-    with pytest.raises(ConfigError, match="RANK and WORLD_SIZE"):
-        launched()
