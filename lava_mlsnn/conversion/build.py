@@ -7,8 +7,19 @@ from collections import Counter, OrderedDict
 
 import torch
 
-from lava_mlsnn.conversion.network import ConvertedNetwork, Meaning, Readout, fitted
-from lava_mlsnn.conversion.plan import INPUT, Maxima, Neurons, Payload, Plan, Pooled, Step, Sum
+from lava_mlsnn.conversion.network import ConvertedNetwork, Join, Meaning, Readout, fitted
+from lava_mlsnn.conversion.plan import (
+    INPUT,
+    Joined,
+    Maxima,
+    Neurons,
+    Payload,
+    Plan,
+    Pooled,
+    Relay,
+    Step,
+    Sum,
+)
 from lava_mlsnn.conversion.statistics import BATCH, Seen
 from lava_mlsnn.conversion.synapses import Units, synapse
 from lava_mlsnn.conversion.thresholds import steps
@@ -16,8 +27,9 @@ from lava_mlsnn.neuron.module import MultiLevelNeuron
 from lava_mlsnn.population.layout import fold_time
 from lava_mlsnn.population.population import Population
 from lava_mlsnn.population.quantise import Scaling
-from lava_mlsnn.population.synapse import Synapse
+from lava_mlsnn.population.synapse import IdentitySynapse, Synapse
 from lava_mlsnn.slayer.block import Input, MaxPool, Pool
+from netx_export.spec.neurons.step import message_bits
 
 __all__ = ["Conversion"]
 
@@ -115,6 +127,10 @@ class Conversion:
             return self._pool(step)
         if isinstance(step, Maxima):
             return self._maxima(step)
+        if isinstance(step, Joined):
+            return self._join(step)
+        if isinstance(step, Relay):
+            return self._relay(step)
         if not isinstance(step, Neurons):
             target = Units.of(torch.ones(step.sum.shape[0], dtype=torch.float64), False)
             readout = Readout(self._synapses(step.sum, target))
@@ -143,6 +159,25 @@ class Conversion:
         self.units[step.name] = Units(units.channel, units.unit / math.prod(step.kernel))
         self.largest[step.name] = pool.payload_max
         return pool
+
+    def _join(self, step: Joined) -> Join:
+        channels, units, sizes, offset = [], [], [], 0
+        for part in step.parts:
+            found, shape = self._read(part)
+            channels.append(found.channel + offset)
+            units.append(found.unit)
+            sizes.append(shape)
+            offset += part.shape[0]
+        self.units[step.name] = Units(torch.cat(channels), torch.cat(units))
+        self.largest[step.name] = max(self.largest[s] for s in step.sources)
+        return Join((sum(size[0] for size in sizes), *sizes[0][1:]))
+
+    def _relay(self, step: Relay) -> Population:
+        name = step.source.step
+        self.units[step.name], self.largest[step.name] = self.units[name], self.largest[name]
+        bits = max(8, message_bits(self.largest[name]))
+        one = IdentitySynapse(self.shapes[name])
+        return Population([one], None, Scaling("fixed", fixed=1.0), num_message_bits=bits)
 
     def _maxima(self, step: Maxima) -> MaxPool:
         name, window = step.source.step, step.window

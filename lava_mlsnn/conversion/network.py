@@ -14,7 +14,7 @@ from lava_mlsnn.population.synapse import Synapse
 from lava_mlsnn.slayer.block.base import Block, PopulationBlock
 from netx_export.builder import Builder
 
-__all__ = ["ConvertedNetwork", "Meaning", "Readout"]
+__all__ = ["ConvertedNetwork", "Join", "Meaning", "Readout"]
 
 
 class Readout(PopulationBlock):
@@ -40,6 +40,25 @@ class Readout(PopulationBlock):
         if not self.training and self.population.precision == "integer":
             y = (y / self.units).to(torch.float32)
         return y
+
+
+class Join(torch.nn.Module):
+    """Payloads side by side, along channels: followed by the export, no population.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of the result; payloads are flattened where it is (F,).
+    """
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.shape = shape
+
+    def forward(self, *xs: torch.Tensor) -> torch.Tensor:
+        """(N, C, ..., T) each."""
+        flat = len(self.shape) == 1
+        return torch.cat([x.flatten(1, -2) if flat else x for x in xs], 1)
 
 
 @dataclass(frozen=True)
@@ -70,7 +89,7 @@ class ConvertedNetwork(torch.nn.Module):
     Parameters
     ----------
     blocks : mapping of str to Module
-        An ``Input`` first and a :class:`Readout` last, in the order of their calls.
+        In the order of their calls: an ``Input`` first, a :class:`Readout` last.
     sources : mapping of str to tuple of str
         Which blocks feed one, one a synapse.
     meaning : mapping of str to Meaning

@@ -21,6 +21,7 @@ __all__ = [
     "add",
     "as_sum",
     "batch_norm",
+    "cat",
     "clamp",
     "conv",
     "dropout",
@@ -233,6 +234,16 @@ def moved(r: Reading, input: Value, *_: Any, **__: Any) -> Value:
     if len(shape) == 1 and len(input.shape) == 3 and shape[0] == math.prod(input.shape):
         return flat(r, input)
     raise r.refused(f"makes {shape} of {input.shape}; only a flatten to (N, F) is followed")
+
+
+def cat(r: Reading, tensors: Sequence[Value], dim: int = 0) -> Value:
+    """Payloads side by side, along channels."""
+    if dim % r.dims != 1:
+        raise r.refused(f"joins along axis {dim}; payloads are joined along channels, axis 1")
+    if not all(isinstance(x, Value) for x in tensors):
+        raise r.refused("joins a payload and a constant; leave the constant out")
+    parts = tuple(r.payload(x) for x in tensors)
+    return parts[0] if len(parts) == 1 else r.join(parts)
 
 
 def dropout(

@@ -11,12 +11,14 @@ import torch.nn.functional as F
 __all__ = [
     "INPUT",
     "Arm",
+    "Joined",
     "Maxed",
     "Maxima",
     "Neurons",
     "Payload",
     "Plan",
     "Pooled",
+    "Relay",
     "Resampled",
     "Scores",
     "Step",
@@ -191,6 +193,32 @@ class Maxima:
 
 
 @dataclass(frozen=True)
+class Joined:
+    """Payloads side by side, channel by channel: no population, its readers read them all."""
+
+    name: str
+    parts: tuple[Payload, ...]
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Steps that it reads."""
+        return tuple(part.step for part in self.parts)
+
+
+@dataclass(frozen=True)
+class Relay:
+    """Sends what it reads, one timestep later."""
+
+    name: str
+    source: Payload
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Steps that it reads."""
+        return (self.source.step,)
+
+
+@dataclass(frozen=True)
 class Scores:
     """The readout."""
 
@@ -203,7 +231,7 @@ class Scores:
         return tuple(arm.source.step for arm in self.sum.arms)
 
 
-Step = Neurons | Pooled | Maxima | Scores
+Step = Neurons | Pooled | Maxima | Joined | Relay | Scores
 
 
 @dataclass

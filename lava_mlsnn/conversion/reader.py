@@ -19,6 +19,7 @@ import torch
 from lava_mlsnn.conversion.plan import INPUT, Arm, Payload, Plan, Scores, Shape, Step, Sum
 from lava_mlsnn.conversion.reading import Reading, RefusedError, Value
 from lava_mlsnn.conversion.record import name_of, place_of, record
+from lava_mlsnn.conversion.relays import relayed
 from lava_mlsnn.conversion.tables import FUNCTIONS, LAYERS, why
 from lava_mlsnn.errors import DataError, UnsupportedLayerError
 from lava_mlsnn.export.graph import Offence, refuse
@@ -96,7 +97,7 @@ class Reader(torch.fx.Interpreter, Reading):
             raise refuse(offences)
         shape = _room(tuple(self.samples.shape[1:]))
         assert shape is not None
-        return Plan(shape, self.module, _reached(self.steps))  # type: ignore[arg-type]
+        return Plan(shape, self.module, relayed(_reached(self.steps)))  # type: ignore[arg-type]
 
     # -- the run ------------------------------------------------------------------------
     def run_node(self, node: torch.fx.Node) -> Any:

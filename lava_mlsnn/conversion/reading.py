@@ -11,6 +11,7 @@ from lava_mlsnn.conversion.floats import Floats
 from lava_mlsnn.conversion.plan import (
     INPUT,
     Arm,
+    Joined,
     Maxed,
     Maxima,
     Neurons,
@@ -121,6 +122,14 @@ class Reading:
         sent = window.maxima(self.floats.of(x))
         self.floats.sent[name] = sent
         return Payload(name, tuple(sent.shape[1:]), False)
+
+    def join(self, parts: tuple[Payload, ...]) -> Payload:
+        """Payloads side by side."""
+        name = self.unique(self.layer)
+        self.steps.append(Joined(name, parts))
+        sent = torch.cat([self.floats.of(part) for part in parts], 1)
+        self.floats.sent[name] = sent
+        return Payload(name, tuple(sent.shape[1:]), any(part.signed for part in parts))
 
     def unique(self, name: str) -> str:
         """A name that no step has yet."""

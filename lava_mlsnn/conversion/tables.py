@@ -10,6 +10,7 @@ from torch import nn
 from lava_mlsnn.conversion.operations import (
     add,
     batch_norm,
+    cat,
     clamp,
     conv,
     dropout,
@@ -36,9 +37,9 @@ WHY = {
     "and what prepares the samples outside the module",
     "matmul bmm einsum attention lstm gru rnn": "no population multiplies payloads with each other",
     "transpose upsample interpolate": "has no counterpart here; use a convolution or pooling",
-    "chunk split unbind getitem select narrow": "takes a part of a payload; give all of it to the "
-    "next layer",
-    "cat concat": "concatenation is not converted yet; add, or give each part to a layer",
+    "chunk split unbind getitem select narrow stack": (
+        "takes a part of a payload, or another order of it; give all of it to the next layer"
+    ),
     "pad": "use the padding of the convolution",
 }
 
@@ -64,6 +65,9 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "add": add,
     "iadd": add,
     "radd": lambda r, input, other: add(r, other, input),
+    "cat": cat,
+    "concat": cat,
+    "concatenate": cat,
     "dropout": dropout,
     "dropout1d": dropout,
     "dropout2d": dropout,
