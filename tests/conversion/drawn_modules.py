@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 SHAPE = (3, 6, 6)
 FX = {"relu": ["relu"], "relu6": ["relu6"], "pool": ["avg_pool2d"], "add": ["add"]}
+FX |= {"cat": ["cat"]}
 FX |= {"max": ["max_pool2d"], "maxrelu": ["max_pool2d", "relu"]}  # names of torch.fx
 
 
@@ -21,7 +22,7 @@ class Drawn(torch.nn.Module):
         super().__init__()
         torch.manual_seed(seed)
         self.program, shapes = program, [SHAPE]
-        for k, (what, (a, *_), *rest) in enumerate(program, 1):
+        for k, (what, (a, *more), *rest) in enumerate(program, 1):
             c, h, w = shapes[a]
             if what == "conv":
                 out, size, stride, groups = rest
@@ -37,6 +38,8 @@ class Drawn(torch.nn.Module):
                 self.add_module(f"l{k}", norm)
             elif what == "pool":
                 h, w = h // 2, w // 2
+            elif what == "cat":
+                c += shapes[more[0]][0]
             elif what in ("max", "maxrelu"):
                 h, w = (h + 1) // 2, (w + 1) // 2
             shapes.append((c, h, w))
@@ -56,6 +59,8 @@ class Drawn(torch.nn.Module):
                 values.append(F.relu6(picked[0]))
             elif what == "pool":
                 values.append(F.avg_pool2d(picked[0], 2))
+            elif what == "cat":
+                values.append(torch.cat(picked, 1))
             elif what == "max":
                 values.append(F.max_pool2d(picked[0], 3, 2, 1))
             elif what == "maxrelu":
@@ -81,6 +86,8 @@ def programs(draw, most=12):
         if min(h, w) > 1 and a:
             choices += ["maxrelu"] if linear[a] else ["max"]
         choices += ["add", "add"] if a and same else []
+        beside = [b for b in range(k) if shapes[b][1:] == (h, w) and shapes[b][0] + c <= 12]
+        choices += ["cat"] if beside else []
         what = draw(st.sampled_from(choices))
         shape = (c, h, w)
         if what == "conv":
@@ -92,12 +99,17 @@ def programs(draw, most=12):
             shape = (out, (h - 1) // stride + 1, (w - 1) // stride + 1)
         elif what == "add":
             program.append((what, (a, draw(st.sampled_from(same)))))
+        elif what == "cat":
+            b = draw(st.sampled_from(beside))
+            program.append((what, (a, b)))
+            shape = (c + shapes[b][0], h, w)
         else:
             program.append((what, (a,)))
             shape = (c, h // 2, w // 2) if what == "pool" else shape
             shape = (c, (h + 1) // 2, (w + 1) // 2) if what.startswith("max") else shape
         shapes.append(shape)
-        linear.append(what in ("conv", "bn", "add"))
+        parts = what == "cat" and any(linear[i] or i == 0 for i in program[-1][1])
+        linear.append(what in ("conv", "bn", "add") or parts)
     return program
 
 
@@ -105,6 +117,7 @@ def programs(draw, most=12):
 class Sent:
     z: torch.Tensor
     signed: bool
+    parts: list[torch.Tensor] | None = None  # a synapse each
 
 
 class Emulated:
@@ -146,6 +159,11 @@ class Emulated:
                 value = Sent(F.max_pool2d(fired.z, 3, 2, 1), False)
             elif what == "maxrelu":  # of a sum that is never negative, sent for other readers
                 value = Sent(F.max_pool2d(given[0].z, 3, 2, 1), False)
+            elif what == "cat":
+                sent = [self.sent(v, s) for v, s in zip(given, sources, strict=True)]
+                parts = [part for x in sent for part in x.parts or [x.z]]
+                signed = any(x.signed for x in sent)
+                value = Sent(torch.cat([x.z for x in sent], 1), signed, parts)
             elif what in ("bn", "add"):
                 value = [arm for v in given for arm in self.arms(v)]
             elif what == "relu" and isinstance(given[0], Sent) and not given[0].signed:
@@ -157,10 +175,10 @@ class Emulated:
             if isinstance(value, list) and len(readers) > 1 and "conv" in {a[0] for a in value}:
                 value = self.sent(value, k)
             values.append(value)
-        pooled = values[-1].z.sum((2, 3))
+        last = values[-1]
         (dense,) = spec.output.synapses
-        scores = pooled @ torch.from_numpy(dense.weight).double().T * 2.0**dense.weight_exp
-        self.found[spec.output.name] = scores + of_bias(spec.output)
+        scores = last.z.sum((2, 3)) @ torch.from_numpy(dense.weight).double().T
+        self.found[spec.output.name] = scores * 2.0**dense.weight_exp + of_bias(spec.output)
 
     def arms(self, value):
         return [("one", value, None)] if isinstance(value, Sent) else value
@@ -176,17 +194,19 @@ class Emulated:
         name = self.of[self.names[k], signed, cap]
         layer = self.layers[name]
         total = of_bias(layer).reshape(-1, 1, 1)
-        for (kind, x, rest), synapse in zip(arms, layer.synapses, strict=True):
-            weight = torch.from_numpy(synapse.weight).double()
-            if weight.dim() == 1:
-                part = x.z * weight.reshape(-1, 1, 1)
-            elif kind == "one":
-                part = F.conv2d(x.z, weight, groups=len(x.z[0]) // weight.shape[1])
-            else:
-                _, size, stride, _ = rest
-                groups = len(x.z[0]) // weight.shape[1]
-                part = F.conv2d(x.z, weight, None, stride, size // 2, groups=groups)
-            total = total + part * 2.0**synapse.weight_exp
+        synapses = iter(layer.synapses)
+        for _, x, rest in arms:
+            size, stride = (rest or (0, 1, 1))[1:3]
+            for z in x.parts or [x.z]:
+                synapse = next(synapses)
+                weight = torch.from_numpy(synapse.weight).double()
+                if weight.dim() == 1:
+                    part = z * weight.reshape(-1, 1, 1)
+                else:
+                    groups = z.shape[1] // weight.shape[1]
+                    part = F.conv2d(z, weight, None, stride, size // 2, groups=groups)
+                total = total + part * 2.0**synapse.weight_exp
+        assert next(synapses, None) is None
         vth, v0 = (
             torch.from_numpy(v).double().reshape(-1, 1, 1)
             for v in (layer.neuron.vth, layer.neuron.v0)
