@@ -1,0 +1,75 @@
+"""``python -m trust mutation``."""
+
+from __future__ import annotations
+
+import argparse
+import random
+import time
+from pathlib import Path
+from typing import Any
+
+from trust.mutation.mutants import Mutant, mutants_of
+from trust.mutation.targets import TARGETS, WHY
+from trust.mutation.trial import ROOT, trial, warm
+from trust.record import RESULTS, Log, table, write
+
+__all__ = ["options", "run"]
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """The arguments."""
+    parser.add_argument("--count", type=int, default=100, help="mutants, drawn by the seed")
+    parser.add_argument("--seconds", type=float, default=1e9)
+    parser.add_argument("--file", action="append", choices=list(TARGETS))
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, default=RESULTS)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """1 if a mutant survived that has no reason to."""
+    log, end = Log(), time.monotonic() + arguments.seconds
+    files = arguments.file or list(TARGETS)
+    everything = [m for file in files for m in mutants_of(file, (ROOT / file).read_text())]
+    chosen = random.Random(arguments.seed).sample(everything, len(everything))[: arguments.count]
+    warm()
+    for tests in {TARGETS[m.file] for m in chosen}:
+        if trial(None, tests) != "survived":
+            raise SystemExit(f"these tests fail without a mutant: {' '.join(tests)}")
+    log(f"{len(chosen)} of {len(everything)} mutants")
+    found: list[tuple[Mutant, str]] = []
+    for mutant in chosen:
+        if time.monotonic() > end:
+            break
+        found.append((mutant, trial(mutant, TARGETS[mutant.file])))
+        log(f"{found[-1][1]}: {mutant.file}:{mutant.line}: {mutant.before} -> {mutant.after}")
+        write("mutation", "Mutants", *_figures(found, len(everything)), log, arguments.out)
+    return int(any(r == "survived" and m.name not in WHY for m, r in found))
+
+
+def _figures(found: list[tuple[Mutant, str]], everything: int) -> tuple[dict[str, Any], str]:
+    """Timeouts count as seen: a test that does not end is noticed."""
+    killed = sum(result != "survived" for _, result in found)
+    excused = sum(result == "survived" and m.name in WHY for m, result in found)
+    rows = []
+    for file in TARGETS:
+        results = [result for m, result in found if m.file == file]
+        if results:
+            seen = sum(result != "survived" for result in results)
+            rows.append((f"`{file}`", len(results), seen))
+    rows.append(("all", len(found), killed))
+    survivors = [
+        {"mutant": m.name, "line": m.line, "why": WHY.get(m.name, "")}
+        for m, result in found
+        if result == "survived"
+    ]
+    figures = {
+        "mutants": everything,
+        "tried": len(found),
+        "killed": killed,
+        "survived, with a reason": excused,
+        "survived, without": len(found) - killed - excused,
+        "survivors": survivors,
+    }
+    lines = [f"- line {s['line']}: `{s['mutant']}`: {s['why'] or '**open**'}" for s in survivors]
+    text = table(rows, ("file", "mutants tried", "killed"))
+    return figures, text + "\nSurvivors:\n\n" + "\n".join(lines or ["none"]) + "\n"
