@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email
+import os
 import re
 import subprocess
 import sys
@@ -26,6 +27,41 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
     assert done.returncode == 0, done.stderr
     (file,) = folder.glob("*.whl")
     return zipfile.ZipFile(file)
+
+
+def build(folder: Path, out: Path, epoch: str) -> dict[str, bytes]:
+    """Wheel and source archive of a checkout."""
+    command = [sys.executable, "-m", "hatchling", "build", "-d", str(out)]
+    environment = {**os.environ, "SOURCE_DATE_EPOCH": epoch}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return {file.name: file.read_bytes() for file in out.iterdir()}
+
+
+def test_two_builds_give_the_same_bytes(tmp_path: Path) -> None:
+    """In another folder, at another time, under another umask, in another order."""
+    pytest.importorskip("hatchling")
+    named = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True)
+    if named.returncode:
+        pytest.skip("needs git")
+    wanted = ("lava_mlsnn/", "netx_export/", "pyproject.toml", "README.md", "LICENSE")
+    names = [n for n in named.stdout.split("\0") if n.startswith(wanted) and (ROOT / n).exists()]
+    made = []
+    for order, mask in ((1, 0o022), (-1, 0o077)):
+        before, folder = os.umask(mask), tmp_path / f"checkout{order}"
+        try:
+            for name in names[::order]:
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                (folder / name).write_bytes((ROOT / name).read_bytes())
+                os.utime(folder / name, (0, 10**9 * (2 + order)))
+            made.append(build(folder, folder / "dist", "1700000000"))
+        finally:
+            os.umask(before)
+    first, second = made
+    assert len(first) == 2 and first.keys() == second.keys()
+    assert [name for name in first if first[name] != second[name]] == []
+    other = build(tmp_path / "checkout1", tmp_path / "later", "1600000000")
+    assert other != first, "the time is not that of SOURCE_DATE_EPOCH"
 
 
 def metadata(wheel: zipfile.ZipFile) -> email.message.Message:
