@@ -13,6 +13,7 @@ from typing import Any
 __all__ = ["busy", "commit", "describe"]
 
 ROOT = Path(__file__).resolve().parents[1]
+RESULTS = (":!benchmarks/results", ":!results/trust")
 
 
 def _cpu() -> str:
@@ -75,5 +76,5 @@ def commit() -> str:
     if not name:
         return "unknown"
     # results of an earlier run are no change of the code
-    changed = git("status", "--porcelain", "--", ".", ":!benchmarks/results")
+    changed = git("status", "--porcelain", "--", ".", *RESULTS)
     return f"{name} with changes" if changed else name

@@ -1,4 +1,4 @@
-"""``python -m trust fuzz|soak|mutation|coverage|supply``."""
+"""``python -m trust fuzz|soak|mutation|coverage|supply|page``."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ COMMANDS = {
     "soak": ("trust.soak.command", "networks, commands and simulations, for hours"),
     "mutation": ("trust.mutation.command", "small faults in the code: which do the tests see?"),
     "coverage": ("trust.coverage", "branches of our own code that the tests take"),
+    "page": ("trust.page", "the figures of the last long runs in docs/trust.md"),
     "supply": ("trust.supply", "what the pinned packages are, from what is installed"),
 }
 

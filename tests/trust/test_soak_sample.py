@@ -15,7 +15,7 @@ from lava_mlsnn.training import TrainConfig
 from netx_export import lava_available
 from netx_export.spec import NetworkSpec
 from trust.networks import seeded
-from trust.soak import agree, kills, lava_runs
+from trust.soak import agree, flags, kills, lava_runs
 from trust.soak.flags import digest
 from trust.soak.models import DrawnModel
 
@@ -76,6 +76,13 @@ def test_a_resume_that_differs_is_a_finding(tmp_path, monkeypatch, one_recipe):
     found = kills.kills(600, 1, 3, tmp_path, quiet)
     assert all("it ended otherwise" in finding for finding in found["findings"])
     assert found["findings"]
+
+
+def test_flags_of_the_platform_change_no_integer(tmp_path, monkeypatch):
+    chosen = ({}, {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41"})
+    monkeypatch.setattr(flags, "FLAGS", chosen)
+    found = flags.flags(600, 3, 0, tmp_path, quiet)
+    assert found["findings"] == [] and len(found["flags"]) == 2
 
 
 @needs_lava
