@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from lava_mlsnn.checks import shown
+from lava_mlsnn.checks import meant, shown
 from lava_mlsnn.errors import ConfigError
 from lava_mlsnn.trace import Trace
 from netx_export.spec import NetworkSpec
@@ -113,7 +113,9 @@ BACKENDS = {
 def backend_of(name: Any) -> Backend:
     """The row of a name; ConfigError lists the names."""
     if not isinstance(name, str) or name not in BACKENDS:
-        raise ConfigError(f"backend must be one of {', '.join(BACKENDS)}, got {shown(name)}")
+        close = meant(name, BACKENDS)
+        known = ", ".join(BACKENDS)
+        raise ConfigError(f"backend must be one of {known}, got {shown(name)}{close}")
     return BACKENDS[name]
 
 

@@ -6,6 +6,8 @@ import importlib.util
 import os
 import reprlib
 import sys
+from collections.abc import Iterable
+from difflib import get_close_matches
 from numbers import Integral, Real
 from typing import Any
 
@@ -20,6 +22,7 @@ __all__ = [
     "check_whole",
     "lava_available",
     "lava_needs",
+    "meant",
     "need_lava",
     "shown",
 ]
@@ -37,6 +40,26 @@ def shown(value: Any) -> str:
     except ValueError:  # Python does not print integers of thousands of digits
         return "a number of thousands of digits"
     return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def meant(value: Any, words: Iterable[str]) -> str:
+    """``"; did you mean x?"`` where a word is close to the value, else nothing.
+
+    Parameters
+    ----------
+    value : object
+        What was given in place of one of the words.
+    words : iterable of str
+        What may be given.
+
+    Returns
+    -------
+    str
+        The end of a message.
+    """
+    by_case = {word.lower(): word for word in words}
+    near = get_close_matches(str(value)[:100].lower(), by_case, 1) if value else []
+    return f"; did you mean {by_case[near[0]]}?" if near else ""
 
 
 def check_whole(name: str, value: Any, low: int, high: int) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lava_mlsnn.checks import shown
+from lava_mlsnn.checks import meant, shown
 from lava_mlsnn.errors import ConfigError
 
 __all__ = [
@@ -33,5 +33,7 @@ SCHEDULES = ("one-cycle", "cosine", "step")
 def check_choice(name: str, value: str, choices: tuple[str, ...]) -> str:
     """The value; ConfigError unless it is one of the choices."""
     if value not in choices:
-        raise ConfigError(f"{name} must be one of {', '.join(choices)}, got {shown(value)}")
+        raise ConfigError(
+            f"{name} must be one of {', '.join(choices)}, got {shown(value)}{meant(value, choices)}"
+        )
     return value

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lava_mlsnn.checks import shown
+from lava_mlsnn.checks import meant, shown
 from lava_mlsnn.errors import ConfigError, DataError, FormatError
 from netx_export.file.atomic import write_atomic
 
@@ -175,7 +175,7 @@ def network_file(name: str | Path) -> Path:
     if wanted not in known:
         raise DataError(
             f"there is no network {shown(wanted)}; 'mlsnn zoo' lists those that there are, such as "
-            f"{', '.join(list(known)[:3])}"
+            f"{', '.join(list(known)[:3])}{meant(wanted, known)}"
         )
     return known[wanted].check()
 

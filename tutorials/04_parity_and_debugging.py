@@ -54,7 +54,7 @@ if __name__ == "__main__":
     report = check_parity(spec, data, model=model, lava_samples=3)
     print(report)
     assert report.count == 0
-    assert report.samples == {"training": 40, "lava": 3, "lava leaf": 3}
+    assert report.samples == {"training": 40, "lava": 3, "lava, one process": 3}
     report.raise_if_different()  # for scripts: ParityError if there is a difference
 
 # %% [markdown]

@@ -27,7 +27,6 @@ app = typer.Typer(
     name="mlsnn",
     help="Multi-level spiking networks: train, export, run, and check that every integer agrees.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
@@ -399,7 +398,7 @@ def program(
 @guarded
 def info(file: o.FileArgument, as_json: o.Json = False) -> None:
     """Show a file's layers, their latencies, integers and ranges."""
-    from lava_mlsnn.cli.file import run_info
+    from lava_mlsnn.cli.info import run_info
 
     run_info(Console(as_json), file)
 

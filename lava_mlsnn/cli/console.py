@@ -7,6 +7,7 @@ import functools
 import io
 import json
 import os
+import shutil
 import sys
 import tempfile
 import traceback
@@ -18,13 +19,16 @@ from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 import typer
+from rich.cells import cell_len
 
 from lava_mlsnn.errors import MLSNNError
 
 __all__ = ["Console", "Failed", "guarded", "plain", "run_app"]
 
 DIFFERENT, WRONG, FAULT, STOPPED = 1, 2, 70, 130  # 70: EX_SOFTWARE of sysexits.h
-WIDE = 400  # columns that a table may have
+WIDE = 400  # columns that a line may have before it is wrapped
+NARROW = 80  # columns that a table fits
+GAP, EDGES = 2, 2  # between columns, and at the ends
 UNWRITTEN = "the output cannot be written"
 ELSEWHERE = "send it to a file or terminal that can be"
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
@@ -158,6 +162,13 @@ def _warn(message: Warning | str, *_: Any, **__: Any) -> None:
     print(plain(f"mlsnn: warning: {message}"), file=sys.stderr)
 
 
+def _cell(value: Any) -> str:
+    """A number in at most four digits that count, or text."""
+    if isinstance(value, float):
+        return f"{value:,.0f}" if 1000 <= abs(value) < 1e9 else f"{value:.4g}"
+    return plain(value)
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, np.generic):
         return value.item()
@@ -180,7 +191,7 @@ class Console:
                 raise BrokenPipeError  # rich would end with 1, which means "integers differ"
 
         self.as_json = as_json
-        # tables are as wide as they need: a terminal wraps lines, rich would cut numbers off
+        # a terminal wraps lines, rich would cut numbers off
         text: dict[str, Any] = {"markup": False, "emoji": False, "highlight": False}
         self.out = Rich(soft_wrap=True, width=WIDE, **text)
         self._wide_err = Rich(stderr=True, soft_wrap=True, width=WIDE, **text)
@@ -202,16 +213,42 @@ class Console:
         self.err.print(plain(line))
 
     def table(self, title: str, columns: list[str], rows: list[list[Any]]) -> None:
-        """A table for people; numbers are right-aligned."""
+        """A table for people; numbers are right-aligned.
+
+        One that is wider than the terminal goes on below, with its first column again.
+        """
+        cells = [[_cell(value) for value in row] for row in rows]
+        wide = [max(map(cell_len, column)) for column in zip(columns, *cells, strict=True)]
+        room = max(NARROW, shutil.get_terminal_size((NARROW, 24)).columns)
+        parts: list[list[int]] = [[0]]
+        for k in range(1, len(columns)):
+            used = sum(wide[i] + GAP for i in parts[-1]) + wide[k] + EDGES
+            if used > room and len(parts[-1]) > 1:
+                parts.append([0])
+            parts[-1].append(k)
+        for number, part in enumerate(parts):
+            self._part("" if number else title, part, columns, rows, cells)
+
+    def _part(
+        self,
+        title: str,
+        part: list[int],
+        columns: list[str],
+        rows: list[list[Any]],
+        cells: list[list[str]],
+    ) -> None:
         from rich import box
         from rich.table import Table
 
-        table = Table(title=plain(title) or None, box=box.SIMPLE_HEAD, title_justify="left")
-        for index, name in enumerate(columns):
-            number = bool(rows) and all(isinstance(r[index], int | float) for r in rows)
-            table.add_column(plain(name), justify="right" if number else "left", no_wrap=True)
-        for row in rows:
-            table.add_row(*(f"{v:.4g}" if isinstance(v, float) else plain(v) for v in row))
+        table = Table(
+            title=plain(title) or None, box=box.SIMPLE_HEAD, title_justify="left", show_edge=False,
+            padding=(0, GAP - 1, 0, 0), pad_edge=False,
+        )  # fmt: skip
+        for k in part:
+            number = bool(rows) and all(isinstance(r[k], int | float) for r in rows)
+            table.add_column(plain(columns[k]), justify="right" if number else "left", no_wrap=True)
+        for row in cells:
+            table.add_row(*(row[k] for k in part))
         (self._wide_err if self.as_json else self.out).print(table)
 
     def result(self, values: dict[str, Any]) -> None:

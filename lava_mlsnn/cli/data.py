@@ -14,25 +14,29 @@ from lava_mlsnn.cli.console import Console
 from lava_mlsnn.data import check_fits, draw_samples, load_dataset
 from lava_mlsnn.data.class_names import UNNAMED, NamesWarning
 from lava_mlsnn.data.dataset import HELD_OUT
+from lava_mlsnn.data.folder import StrayWarning
 from lava_mlsnn.data.image import Fit
 from lava_mlsnn.data.load import EVENTS, is_here
 from lava_mlsnn.errors import ConfigError, DataError
+from lava_mlsnn.training.log import LogWarning
 from netx_export.spec import NetworkSpec
 
 __all__ = ["by_name", "named_samples", "said", "test_samples"]
 
 SEED = 0
+SAID = (NamesWarning, StrayWarning, LogWarning)
 
 
 @contextmanager
 def said(console: Console) -> Iterator[None]:
-    """Names that cannot be compared become a line of the command, not one of Python."""
+    """What is left out or cannot be compared is a line of the command, not one of Python."""
     with warnings.catch_warnings():
-        warnings.simplefilter("always", NamesWarning)
+        for kind in SAID:
+            warnings.simplefilter("always", kind)
         before = warnings.showwarning
 
         def show(message: Any, category: type[Warning], *place: Any, **more: Any) -> None:
-            if issubclass(category, NamesWarning):
+            if issubclass(category, SAID):
                 console.say(str(message))
             else:
                 before(message, category, *place, **more)
@@ -66,7 +70,7 @@ def named_samples(
         raise DataError(known.problem)
     name = data or known.name
     fit = known.fit if os.path.isdir(os.path.expanduser(name.removesuffix(EVENTS))) else None
-    with console.progress("reading images") as follow:
+    with said(console), console.progress("reading images") as follow:
         try:
             dataset = load_dataset(name, follow, timesteps=spec.timesteps, fit=fit)
             check_fits(dataset, spec.input.shape, spec.output.shape[0], spec.timesteps)

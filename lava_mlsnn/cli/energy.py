@@ -34,13 +34,10 @@ def run_energy(
             pass
     activity = meter.result()
     found = energies(net, activity, table, design)
-    for name, energy in found.items():
-        columns, rows = energy.table()
-        console.table(f"{name}, nJ per sample", columns, rows)
     snn = found["snn"]
     console.say(
-        f"{activity.samples} samples, {activity.operations.events:.4g} synaptic operations each: "
-        + ", ".join(f"{name} {e.nanojoule:.4g} nJ" for name, e in found.items())
+        f"{activity.samples} samples, {activity.operations.events:,.0f} synaptic operations each: "
+        + ", ".join(f"{name} {e.nanojoule:,.0f} nJ" for name, e in found.items())
         + "".join(
             f", {snn.total / e.total:.3g} of the {name}"
             for name, e in found.items()
@@ -48,6 +45,9 @@ def run_energy(
         )
     )
     console.say("a model, not a measurement: docs/energy.md says what is left out")
+    for name, energy in found.items():
+        columns, rows = energy.table()
+        console.table(f"{name}, nJ per sample", columns, rows)
     console.result(
         {
             "file": file,

@@ -11,30 +11,20 @@ import numpy as np
 from lava_mlsnn import __version__, parity
 from lava_mlsnn.activity import Activity, ActivityMeter
 from lava_mlsnn.backends import backend_of, traces_of
-from lava_mlsnn.checks import lava_needs, shown
+from lava_mlsnn.checks import lava_needs, meant, shown
 from lava_mlsnn.cli.console import Console, Failed
 from lava_mlsnn.cli.data import by_name, test_samples
 from lava_mlsnn.errors import ConfigError, DataError
 from lava_mlsnn.launcher import launched
 from lava_mlsnn.parity import ParityReport
 from lava_mlsnn.runner import encode
-from netx_export import (
-    export_nir,
-    export_onnx,
-    export_qonnx,
-    latency,
-    read,
-    stock_reasons,
-    worst_case,
-)
+from netx_export import export_nir, export_onnx, export_qonnx, read, stock_reasons, worst_case
 from netx_export.file.atomic import not_over
 from netx_export.spec import NetworkSpec
-from netx_export.spec.describe import describe
 
 __all__ = [
     "run_check",
     "run_export",
-    "run_info",
     "run_network",
     "show_activity",
 ]
@@ -45,7 +35,8 @@ FORMATS = {"net": None, "onnx": export_onnx, "qonnx": export_qonnx, "nir": expor
 def run_export(console: Console, source: Path, out: Path | None, to: str) -> None:
     """Checkpoint to file, or checkpoint or file to a format of others."""
     if to not in FORMATS:
-        raise ConfigError(f"--to must be one of {', '.join(FORMATS)}, got {shown(to)}")
+        close = meant(to, FORMATS)
+        raise ConfigError(f"--to must be one of {', '.join(FORMATS)}, got {shown(to)}{close}")
     out = out or Path(f"network.{to}")
     write = FORMATS[to]
     if write is None:
@@ -244,37 +235,3 @@ def _finish_check(
     console.result({"file": file, "problems": problems, "widest_bits": widest, **report.to_dict()})
     if problems or report.count:
         raise Failed
-
-
-def run_info(console: Console, file: Path) -> None:
-    """What a file holds."""
-    spec = read(file)
-    bits = {r.index: r.bits for r in worst_case(spec)}
-    rows = [{**row, "bits needed": bits.get(row["layer"], "")} for row in describe(spec)]
-    reasons = stock_reasons(spec)
-    columns = list(rows[0])
-    console.table(str(file), columns, [[row[c] for c in columns] for row in rows])
-    low, high = spec.input.payload
-    console.say(
-        f"T = {spec.timesteps}, latency {latency(spec)} timesteps, input {low}..{high} "
-        f"= gain {spec.input.gain:g} x data"
-    )
-    if spec.class_names:
-        console.say(f"classes: {shown(spec.class_names)}")
-    console.say(
-        "stock lava-dl loads this file"
-        if not reasons
-        else f"stock lava-dl cannot load this file: {reasons[0]}"
-        + (f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else "")
-    )
-    console.result(
-        {
-            "file": file,
-            "timesteps": spec.timesteps,
-            "latency": latency(spec),
-            "layers": rows,
-            "stock_reasons": reasons,
-            "class_names": spec.class_names,
-            "provenance": spec.provenance,
-        }
-    )

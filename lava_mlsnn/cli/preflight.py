@@ -71,6 +71,16 @@ def _payload(
 
 
 def _say(console: Console, report: Preflight) -> None:
+    """The verdict, then what it rests on."""
+    for finding in report.findings:
+        console.say(f"does not fit: {finding}")
+    if report.fits:
+        cores = report.placed["balanced"].mapping.cores
+        chips = -(-cores // report.limits["cores_per_chip"])
+        console.say(
+            f"fits {report.limits.system}: {cores} of {report.limits.cores} cores, {chips} of "
+            f"{report.limits.chips} chips; estimates, none of them measured on silicon"
+        )
     columns = ["layer", "neurons", "words", "weight bits", "exponent", "worst", "seen"]
     columns += ["message bits", "delay", "fan-in", "fan-out", "synapses"]
     console.table(
@@ -104,15 +114,6 @@ def _say(console: Console, report: Preflight) -> None:
         )
     assumed = [x.name for x in report.limits.table.values() if x.status in ("assumed", "inferred")]
     console.say(f"assumed or inferred, change with --limit NAME=VALUE: {', '.join(assumed)}")
-    for finding in report.findings:
-        console.say(f"does not fit: {finding}")
-    if report.fits:
-        cores = report.placed["balanced"].mapping.cores
-        chips = -(-cores // report.limits["cores_per_chip"])
-        console.say(
-            f"fits {report.limits.system}: {cores} of {report.limits.cores} cores, {chips} of "
-            f"{report.limits.chips} chips; estimates, none of them measured on silicon"
-        )
 
 
 def _mappings(report: Preflight) -> tuple[list[str], list[list[Any]]]:

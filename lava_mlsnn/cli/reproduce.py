@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from lava_mlsnn.checks import meant
 from lava_mlsnn.cli.console import Console
 from lava_mlsnn.data import Dataset, load_dataset
 from lava_mlsnn.errors import ConfigError
@@ -34,6 +35,7 @@ def _chosen(names: list[str], cifar10: str) -> list[Experiment]:
     if unknown:
         raise ConfigError(
             f"an experiment is one of {', '.join(EXPERIMENTS)}, got {', '.join(unknown)}"
+            f"{meant(unknown[0], EXPERIMENTS)}"
         )
     wanted = [EXPERIMENTS[n] for n in names] or [
         e for e in EXPERIMENTS.values() if cifar10 or "cifar10" not in e.data

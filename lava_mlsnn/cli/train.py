@@ -20,7 +20,7 @@ from lava_mlsnn.data.image import Fit
 from lava_mlsnn.errors import ConfigError
 from lava_mlsnn.launcher import launched
 from lava_mlsnn.models import ModelConfig
-from lava_mlsnn.models.config import VGGS
+from lava_mlsnn.models.config import RESNETS, VGGS, unfit
 from lava_mlsnn.training.checkpoint import load_checkpoint, load_model
 from lava_mlsnn.training.config import EpochReport, TrainConfig
 from lava_mlsnn.training.evaluate import accuracy
@@ -120,7 +120,8 @@ def _run(console: Console, plan: Plan) -> None:
     plan.check(network)
     teacher = None if plan.teacher is None else load_model(plan.teacher)
     make_folder(plan.out)
-    with processes.first(plan.download), console.progress("reading images") as follow:
+    reading = console.progress("reading images")
+    with said(console), processes.first(plan.download), reading as follow:
         whole = load_dataset(
             plan.data,
             follow,
@@ -145,6 +146,8 @@ def _run(console: Console, plan: Plan) -> None:
             f"validate with, {len(whole.x_test)} to test with at the end"
         )
     _say_few_steps(console, len(data.x_train), plan.recipe.batch_size)
+    _say_unfit(console, config)
+    _say_unfit(console, config)
     begin = time.perf_counter()
     with said(console):
         threads = _threads(console, plan, (config, data, plan.recipe, teacher, plan.device, start))
@@ -262,3 +265,16 @@ def _say_few_steps(console: Console, samples: int, batch_size: int) -> None:
         word = "step" if steps == 1 else "steps"
         out = f": {left} of {samples} samples are left out of each, drawn anew" if left else ""
         console.say(f"{steps} {word} an epoch{out}; a smaller --batch-size takes more")
+
+
+def _say_unfit(console: Console, config: ModelConfig) -> None:
+    """A line where images are too large or too small for the depth of the network."""
+    _, height, width = config.input_shape
+    why = unfit(config.arch, height, width)
+    if not why:
+        return
+    fits = [arch for arch in RESNETS if not unfit(arch, height, width)]
+    advice = f"--arch {' or '.join(fits)}" if fits else "--resize 64 --arch sparse-resnet-18"
+    console.say(
+        f"images of {height} x {width} pixels do not suit {config.arch} ({why}); {advice} does"
+    )

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from lava_mlsnn.checks import meant
 from lava_mlsnn.errors import DataError
 
 __all__ = ["UNNAMED", "NamesWarning", "match_classes", "names_of", "warn_unnamed"]
@@ -50,7 +51,8 @@ def match_classes(
         more, less = sorted({*second} - {*first}), sorted({*first} - {*second})
         raise DataError(
             f"classes must have the names that {who} was trained with; not known to it: "
-            f"{_few(more)}; missing: {_few(less)}; rename the classes, or name other data"
+            f"{_few(more)}; missing: {_few(less)}{_closest(more, less)}; rename the classes, or "
+            "name other data"
         )
     return np.array([first.index(name) for name in second])
 
@@ -72,6 +74,12 @@ def warn_unnamed(who: str) -> None:
     while frame.f_back is not None and frame.f_globals["__name__"].startswith("lava_mlsnn."):
         level, frame = level + 1, frame.f_back
     warnings.warn(f"{who} {UNNAMED}", NamesWarning, stacklevel=level)
+
+
+def _closest(more: list[str], less: list[str]) -> str:
+    """What an unknown name may be a slip of."""
+    close = meant(more[0], less) if more else ""
+    return f" ({more[0]!r}{close})" if close else ""
 
 
 def _few(names: list[str]) -> str:

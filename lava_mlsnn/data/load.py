@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from lava_mlsnn.checks import meant
 from lava_mlsnn.data.dataset import Dataset
 from lava_mlsnn.data.digits import load_digits
 from lava_mlsnn.data.events import simulated
@@ -80,11 +81,22 @@ def load_dataset(
     if images != name and _still(images):
         source = load_dataset(images, progress, root=root, download=download, fit=fit)
         return simulated(source, f"{name}{fit or ''}", timesteps, progress)
-    names = ", ".join(repr(n) for n in ("digits", *VISION, *RECORDINGS))
+    known = ("digits", *VISION, *RECORDINGS)
+    names = ", ".join(map(repr, known))
+    near = [str(p) for p in _folders(path.parent)] + [*known, *(f"{n}{EVENTS}" for n in known)]
     raise DataError(
         f"a dataset is {names} or a folder with train/<class>/ and test/<class>/ images "
         f"(images also with '-events'); there is no folder {name!r}"
+        f"{meant(name, near)}"
     )
+
+
+def _folders(place: Path) -> list[Path]:
+    """Folders beside the one that is not there."""
+    try:
+        return [p for p in list(place.iterdir())[:1000] if p.is_dir() and p.name[:1] != "."]
+    except (OSError, ValueError):
+        return []
 
 
 def is_here(name: str) -> bool:

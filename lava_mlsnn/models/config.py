@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from lava_mlsnn.checks import check_whole, shown
+from lava_mlsnn.checks import check_whole, meant, shown
 from lava_mlsnn.choices import BARRIERS, POOLS, SURROGATES, V0_RULES
 from lava_mlsnn.errors import ConfigError
 from lava_mlsnn.option import Kind, Options, choice, flag, number, option, whole
 
-__all__ = ["ARCHITECTURES", "OLD_START", "ModelConfig", "StartWarning"]
+__all__ = ["ARCHITECTURES", "OLD_START", "ModelConfig", "StartWarning", "unfit"]
 
 # name: (blocks per stage, width factor per stage, stride of each stage's first block)
 RESNETS: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
@@ -38,6 +38,7 @@ ALIASES = {"sparse-resnet-8": "sparse-resnet-small"}  # a former name of the sam
 # the start of networks that are older than these options: absent in checkpoints and records
 OLD_START: dict[str, Any] = {"v0": "floor", "branch_gain": 1.0, "start_bias": 0.0}
 DEEP, LOUD = 5, 3.0  # identity shortcuts, and their gains in all, beyond which a start matters
+WIDEST = 8  # pixels of the last feature maps that an image is best brought to
 # beyond, nothing fits into a machine's memory; payloads have 24 bits with their sign
 CHANNELS, STEPS, PAYLOAD = 1 << 16, 1 << 12, (1 << 23) - 1
 
@@ -45,7 +46,8 @@ CHANNELS, STEPS, PAYLOAD = 1 << 16, 1 << 12, (1 << 23) - 1
 def _arch(name: str, value: Any) -> str:
     known = ALIASES.get(value, value) if isinstance(value, str) else value
     if known not in ARCHITECTURES:
-        raise ConfigError(f"{name} must be one of {KNOWN}, got {shown(value)}")
+        close = meant(value, ARCHITECTURES)
+        raise ConfigError(f"{name} must be one of {KNOWN}, got {shown(value)}{close}")
     return known
 
 
@@ -183,3 +185,16 @@ class ModelConfig(Options):
         if unknown:
             raise ConfigError(f"the model configuration has unknown keys {unknown}")
         return cls(**values)
+
+
+def unfit(arch: str, height: int, width: int) -> str:
+    """Why images of that size and an architecture do not go well together; "" if they do.
+
+    The maps before the scores are best a few pixels wide: larger ones see parts of the
+    image alone and cost much, and maps of one pixel cannot be halved any more.
+    """
+    halvings = VGGS[arch].count("P") if arch in VGGS else len(RESNETS[arch][0]) - 1
+    if min(height, width) < 1 << halvings:
+        return f"it halves them {halvings} times"
+    last = -(-height // (1 << halvings)), -(-width // (1 << halvings))
+    return f"{last[0]} x {last[1]} places are left before its scores" if max(last) > WIDEST else ""

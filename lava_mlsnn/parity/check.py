@@ -121,7 +121,10 @@ def check_parity(
         labels = np.zeros(len(data), int) if labels is None else as_labels(labels)
         check_labels(len(data), labels, 1 << 62)
         chosen = np.sort(draw_samples(labels, lava_samples))
-        sides += [("lava", "lava", chosen, {"per_layer": True}), ("lava leaf", "lava", chosen, {})]
+        sides += [
+            ("lava", "lava", chosen, {"per_layer": True}),
+            ("lava, one process", "lava", chosen, {}),
+        ]
     for side, backend, those, options in sides:
         report.samples[side] = len(those)
         follow = None if progress is None else functools.partial(progress, side)

@@ -20,7 +20,7 @@ class Difference:
     ----------
     layer : str
         Name.
-    side : {"training", "model(x)", "lava", "lava leaf"}
+    side : {"training", "model(x)", "lava", "lava, one process"}
         What was compared with the integer runner; ``model(x)`` is what the training model
         returns, in integers of the last layer.
     count, total : int

@@ -222,7 +222,7 @@ def test_reuse_and_sums_are_the_same_in_lava_and_in_the_file(tmp_path):
     spec = read(tmp_path / "own.net")
     assert [p.name for _, p in spec.populations] == ["a", "b", "b_use2", "add", "d", "o"]
     report = check_parity(spec, samples(2, 2), model=model, lava_samples=2)
-    assert report.count == 0 and set(report.samples) == {"training", "lava", "lava leaf"}
+    assert report.count == 0 and set(report.samples) == {"training", "lava", "lava, one process"}
 
 
 def static(m, x):

@@ -74,7 +74,7 @@ def test_the_parity_check_runs_both():
     spec = decoder(1)
     x = np.random.default_rng(0).integers(0, 5, (2, 1, 6, 5)).astype(float)
     report = check_parity(spec, x, lava_samples=1)
-    assert report.count == 0 and set(report.samples) == {"lava", "lava leaf"}
+    assert report.count == 0 and set(report.samples) == {"lava", "lava, one process"}
 
 
 def test_a_network_for_the_chip_names_it():

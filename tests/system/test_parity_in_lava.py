@@ -30,7 +30,7 @@ def assert_parity(path: Path, **config: object) -> None:
     x = images(spec.input.shape, SAMPLES, seed=1)
     report = check_parity(spec, x, model=model, lava_samples=SAMPLES)
     assert str(report).endswith("no difference")
-    sides = ("training", "lava", "lava leaf")
+    sides = ("training", "lava", "lava, one process")
     assert report.samples == dict.fromkeys(sides, SAMPLES)
     neurons = [np.prod(layer.shape) for _, layer in spec.populations]
     per_side = int(sum(neurons)) * SAMPLES * spec.timesteps

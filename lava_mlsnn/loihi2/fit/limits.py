@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from lava_mlsnn.checks import meant, shown
 from lava_mlsnn.errors import ConfigError
 
 __all__ = ["LIMITS", "SYSTEMS", "Limit", "Limits", "System", "limits_for"]
@@ -206,7 +207,9 @@ def limits_for(system: str = "kapoho-point", overrides: Iterable[str] = ()) -> L
         For a system, name or value that cannot be.
     """
     if not isinstance(system, str) or system not in SYSTEMS:
-        raise ConfigError(f"system must be one of {', '.join(SYSTEMS)}, got {system!r}")
+        known = ", ".join(SYSTEMS)
+        close = meant(system, SYSTEMS)
+        raise ConfigError(f"system must be one of {known}, got {shown(system)}{close}")
     table, chips = dict(LIMITS), SYSTEMS[system].chips
     if isinstance(overrides, str) or not isinstance(overrides, Iterable):
         raise ConfigError(f"overrides must be a list of name=value, got {overrides!r}")
