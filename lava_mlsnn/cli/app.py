@@ -187,9 +187,9 @@ def convert(
     ] = None,
     as_json: o.Json = False,
 ) -> None:
-    """Convert a trained float network of torch to a NetX file of integers.
+    """Convert a trained float network of torch to integers.
 
-    Without training: thresholds come from training samples, and what every layer loses is
+    Writes a NetX file. Without training: thresholds come from training samples, and what every layer loses is
     listed. FILE.py is Python code of yours, and is run.
     """
     from lava_mlsnn.cli.convert import Job, run_convert
@@ -225,7 +225,7 @@ def export(
     ] = "net",
     as_json: o.Json = False,
 ) -> None:
-    """Write a trained network as a NetX file of integers, or as ONNX, QONNX or NIR."""
+    """Write a trained network as a file: NetX, ONNX, QONNX, NIR."""
     from lava_mlsnn.cli.file import run_export
 
     run_export(Console(as_json), source, out, to)

@@ -19,7 +19,6 @@ from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 import typer
-from rich.cells import cell_len
 
 from lava_mlsnn.errors import MLSNNError
 
@@ -217,6 +216,8 @@ class Console:
 
         One that is wider than the terminal goes on below, with its first column again.
         """
+        from rich.cells import cell_len
+
         cells = [[_cell(value) for value in row] for row in rows]
         wide = [max(map(cell_len, column)) for column in zip(columns, *cells, strict=True)]
         room = max(NARROW, shutil.get_terminal_size((NARROW, 24)).columns)
