@@ -189,8 +189,8 @@ def convert(
 ) -> None:
     """Convert a trained float network of torch to integers.
 
-    Writes a NetX file. Without training: thresholds come from training samples, and what every layer loses is
-    listed. FILE.py is Python code of yours, and is run.
+    Writes a NetX file. Without training: thresholds come from training samples, and what every
+    layer loses is listed. FILE.py is Python code of yours, and is run.
     """
     from lava_mlsnn.cli.convert import Job, run_convert
 
