@@ -10,6 +10,7 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 import traceback
 import unicodedata
 import warnings
@@ -26,6 +27,7 @@ __all__ = ["Console", "Failed", "guarded", "plain", "run_app"]
 
 DIFFERENT, WRONG, FAULT, STOPPED = 1, 2, 70, 130  # 70: EX_SOFTWARE of sysexits.h
 WIDE = 400  # columns that a line may have before it is wrapped
+QUIET = 5.0  # seconds without a line of progress where nobody watches
 NARROW = 80  # columns that a table fits
 GAP, EDGES = 2, 2  # between columns, and at the ends
 UNWRITTEN = "the output cannot be written"
@@ -261,7 +263,7 @@ class Console:
     def progress(self, title: str, lines: bool = True) -> Iterator[Callable[[int, int], None]]:
         """Gives ``progress(done, total)`` for a piece of work.
 
-        Off a terminal a line a quarter, or with ``lines`` False nothing.
+        Off a terminal a line a quarter where that takes seconds, or with ``lines`` False nothing.
         """
         if not self.err.is_terminal:
             yield self._lines(title) if lines else lambda done, total: None
@@ -287,13 +289,13 @@ class Console:
             yield lambda done, total: bar.update(task, completed=done, total=total)
 
     def _lines(self, title: str) -> Callable[[int, int], None]:
-        shown = -1
+        shown, last = 0, time.monotonic()
 
         def follow(done: int, total: int) -> None:
-            nonlocal shown
-            quarter = 4 * done // max(1, total)
-            if quarter > shown:
-                shown = quarter
+            nonlocal shown, last
+            quarter, now = 4 * done // max(1, total), time.monotonic()
+            if quarter > shown and now - last > QUIET:
+                shown, last = quarter, now
                 self.note(f"{title}: {done} of {total}")
 
         return follow

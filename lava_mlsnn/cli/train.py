@@ -147,7 +147,6 @@ def _run(console: Console, plan: Plan) -> None:
         )
     _say_few_steps(console, len(data.x_train), plan.recipe.batch_size)
     _say_unfit(console, config)
-    _say_unfit(console, config)
     begin = time.perf_counter()
     with said(console):
         threads = _threads(console, plan, (config, data, plan.recipe, teacher, plan.device, start))

@@ -137,3 +137,21 @@ def test_a_network_for_the_size_of_the_images_is_named(mlsnn):
         "images of 8 x 8 pixels do not suit vgg-11 (it halves them 5 times); --arch sparse-resnet"
     )
     assert answer.code == 0 and said in answer.err
+
+
+def test_progress_off_a_terminal_is_a_line_a_quarter_where_it_takes_long(monkeypatch):
+    from lava_mlsnn.cli import console
+
+    def lines(seconds):
+        noted, clock = [], iter(range(0, 10**6, seconds))
+        monkeypatch.setattr(console.time, "monotonic", lambda: float(next(clock)))
+        shown = Console()
+        monkeypatch.setattr(shown, "note", noted.append)
+        with shown.progress("work") as follow:
+            for done in range(101):
+                follow(done, 100)
+        return noted
+
+    assert lines(1)[0] == "work: 25 of 100" and len(lines(1)) == 4
+    monkeypatch.setattr(console, "QUIET", 1e9)
+    assert lines(1) == []
