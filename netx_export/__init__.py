@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from netx_export.file.stock import stock_reasons as stock_reasons
     from netx_export.file.writer import write as write
     from netx_export.file.writer import write_layer as write_layer
+    from netx_export.interchange.int8 import export_onnx_int8 as export_onnx_int8
     from netx_export.interchange.nir import export_nir as export_nir
     from netx_export.interchange.nir_read import import_nir as import_nir
     from netx_export.interchange.onnx import export_onnx as export_onnx
@@ -70,6 +71,7 @@ _HOMES = {
     "export_model": "lava_mlsnn.export",
     "export_nir": "netx_export.interchange.nir",
     "export_onnx": "netx_export.interchange.onnx",
+    "export_onnx_int8": "netx_export.interchange.int8",
     "export_qonnx": "netx_export.interchange.qonnx",
     "import_nir": "netx_export.interchange.nir_read",
     "latency": "netx_export.spec.timing",

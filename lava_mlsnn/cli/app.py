@@ -219,7 +219,8 @@ def export(
         str,
         typer.Option(
             "--to",
-            help="net: a NetX file of integers; onnx: an ONNX model; qonnx: for FPGAs (T = 1); "
+            help="net: a NetX file of integers; onnx: an ONNX model; onnx-int8: in 8 bits "
+            "(T = 1); qonnx: for FPGAs (T = 1); "
             "nir: binary networks at T = 1.",
         ),
     ] = "net",

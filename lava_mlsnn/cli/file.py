@@ -18,7 +18,15 @@ from lava_mlsnn.errors import ConfigError, DataError
 from lava_mlsnn.launcher import launched
 from lava_mlsnn.parity import ParityReport
 from lava_mlsnn.runner import encode
-from netx_export import export_nir, export_onnx, export_qonnx, read, stock_reasons, worst_case
+from netx_export import (
+    export_nir,
+    export_onnx,
+    export_onnx_int8,
+    export_qonnx,
+    read,
+    stock_reasons,
+    worst_case,
+)
 from netx_export.file.atomic import not_over
 from netx_export.spec import NetworkSpec
 
@@ -29,7 +37,13 @@ __all__ = [
     "show_activity",
 ]
 
-FORMATS = {"net": None, "onnx": export_onnx, "qonnx": export_qonnx, "nir": export_nir}
+FORMATS = {
+    "net": None,
+    "onnx": export_onnx,
+    "onnx-int8": export_onnx_int8,
+    "qonnx": export_qonnx,
+    "nir": export_nir,
+}
 
 
 def run_export(console: Console, source: Path, out: Path | None, to: str) -> None:

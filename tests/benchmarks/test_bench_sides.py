@@ -16,8 +16,8 @@ from benchmarks import environments, networks
 from benchmarks.environments import ENVIRONMENTS, find_python, python_of
 from benchmarks.errors import SideError
 from benchmarks.sides import runner, torch_fp32, train_ours
-from benchmarks.sides.onnx_lines import line, steps_at
 from benchmarks.sides.relu_resnet import ReluResnet
+from netx_export.interchange.lines import line, steps_at
 
 ROOT = Path(__file__).parents[2]
 

@@ -165,6 +165,8 @@ def test_other_formats_are_written_or_refused_in_a_sentence(mlsnn, trained, tmp_
     file = trained[0] / "network.net"
     assert mlsnn("export", file, "--to", "qonnx").code == 0
     assert b"MultiThreshold" in (tmp_path / "network.qonnx").read_bytes()
+    assert mlsnn("export", file, "--to", "onnx-int8").code == 0
+    assert b"QuantizeLinear" in (tmp_path / "network.onnx-int8").read_bytes()
     answer = mlsnn("export", file, "--to", "nir")
     assert answer.code == 2 and "NIR has no graded neuron" in answer.err
     assert not (tmp_path / "network.nir").exists()
@@ -203,7 +205,7 @@ ERRORS = {
     "export into a missing folder": (("export", "MODEL", "--out", "no/where.net"), "no/where.net"),
     "export to an unknown format": (
         ("export", "MODEL", "--to", "tflite"),
-        "one of net, onnx, qonnx, nir",
+        "one of net, onnx, onnx-int8, qonnx, nir",
     ),
     "export to ONNX of neither": (("export", "gone.net", "--to", "onnx"), "no checkpoint gone.net"),
     "export over a folder": (("export", "MODEL", "--out", "."), "folder"),

@@ -86,6 +86,7 @@ REFUSE = {
     "energy.structure.structure",
     "energy.twin.Twin",
     "file.writer.file_image",
+    "interchange.int8.Int8",
     "interchange.nir.nir_graph",
     "interchange.onnx.onnx_model",
     "interchange.qonnx.qonnx_model",
