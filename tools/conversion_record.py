@@ -80,14 +80,14 @@ def train(net: nn.Module, x: torch.Tensor, y: torch.Tensor, epochs: int, seed: i
 
 
 def train_on(net: nn.Module, teacher: nn.Module, x: torch.Tensor, epochs: int) -> nn.Module:
-    """The float network's scores as the target: Adam at 3e-4, falling as a cosine."""
+    """The float network's scores as the target: Adam at 3e-4, falling as a cosine, 32 a step."""
     torch.manual_seed(0)
     optimiser = torch.optim.Adam(net.parameters(), 3e-4)
-    steps = epochs * (len(x) // 64)
+    steps = epochs * (len(x) // 32)
     rates = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
     net.train()
     for _ in range(epochs):
-        for part in torch.randperm(len(x))[: len(x) // 64 * 64].split(64):
+        for part in torch.randperm(len(x))[: len(x) // 32 * 32].split(32):
             with torch.no_grad():
                 wanted = teacher(x[part])
             optimiser.zero_grad()
@@ -115,7 +115,7 @@ def methods() -> list[dict[str, Any]]:
     x, y, vx, vy = _digits(validation=True)
     rows: list[dict[str, Any]] = []
     ways: list[dict[str, Any]] = [{"threshold": "least-error"}]
-    ways += [{"threshold": "percentile", "percentile": p} for p in (100, 99.9, 99.5, 99, 98)]
+    ways += [{"threshold": "percentile", "percentile": p} for p in (100, 99.9, 99.5, 99)]
     nets = [
         (width, epochs, seed, train(resnet(width), x, y, epochs, seed))
         for width, epochs in ((16, 12), (8, 6))
