@@ -103,7 +103,7 @@ class Rectifier(Population):
         """See :class:`Population`; ConfigError for payloads that are not in 0..N."""
         _check_static(xs[0])
         if self.takes and self.precision == "integer" and not self.training and xs[0].numel():
-            low, high = (float(x) for x in xs[0].aminmax())
+            low, high = (float(x) for x in xs[0].detach().aminmax())
             if low < 0 or high > self.takes[1]:
                 raise ConfigError(
                     f"block.MaxPool is built for payloads in 0..{self.takes[1]} (payload_max), "
