@@ -51,6 +51,8 @@ class _Names:
         self._path = path
 
     def __getattr__(self, name: str) -> NoReturn:
+        if name.startswith("_"):  # asked by Python, also while a copy has nothing yet
+            raise AttributeError(name)
         why = REFUSED.get(name, f"there are {', '.join(n for n in vars(self) if n[0] != '_')}")
         raise RefusedError(f"slayer.{self._path}.{name} has no counterpart: {why}")
 
