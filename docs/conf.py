@@ -80,6 +80,7 @@ PUBLIC = {
     "lava_mlsnn.parity": "The comparison of all sides.",
     "lava_mlsnn.activity": "Events and operations.",
     "lava_mlsnn.energy": "The analytical energy model.",
+    "lava_mlsnn.report": "A page on one network.",
     "lava_mlsnn.reproduce": "The paper's claims as experiments.",
     "netx_export.spec": "What a network is and computes.",
     "netx_export.errors": "All errors.",

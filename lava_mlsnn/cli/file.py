@@ -102,7 +102,7 @@ def _export_net(console: Console, checkpoint: Path, out: Path) -> None:
 
 def provenance(content: dict[str, Any]) -> dict[str, Any]:
     """What a file says about where it comes from."""
-    kept = ("config", "train_config", "dataset", "epoch")
+    kept = ("config", "train_config", "dataset", "epoch", "start")
     return {"lava_mlsnn": __version__, **{k: content[k] for k in kept if k in content}}
 
 

@@ -175,8 +175,12 @@ def _board(folder: Path, done: int) -> Any:
     """A writer for TensorBoard; None where it is not installed."""
     if importlib.util.find_spec("tensorboard") is None:
         return None
-    from torch.utils import tensorboard
-
+    try:
+        from torch.utils import tensorboard
+    except ImportError as error:  # of one of the packages that it needs
+        text = " ".join(str(error).split())[:200]
+        warnings.warn(f"TensorBoard gets nothing: it cannot be loaded ({text})", LogWarning, 5)
+        return None
     return tensorboard.SummaryWriter(  # type: ignore[attr-defined, no-untyped-call]
         str(folder), purge_step=done + 1
     )

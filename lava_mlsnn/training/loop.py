@@ -219,6 +219,8 @@ class Training:
                 raise ConfigError(
                     "ann_epochs starts from ReLUs; leave it out, or the network to start from"
                 )
+            if not names_of(start):
+                warn_unnamed("the network to start from")
             dataset = dataset.counted_as(names_of(start), "the network to start from")
         if config.shift >= min(dataset.shape[1:]):
             raise ConfigError(

@@ -244,13 +244,13 @@ def test_a_terminal_that_knows_few_letters(tmp_path, encoding):
 )
 def test_a_crash_is_never_code_1(mlsnn, tmp_path, monkeypatch, error, code, says):
     """Code 1 says that a check came out badly; a fault has a file for the report."""
-    import lava_mlsnn.cli.file
+    import lava_mlsnn.cli.info
 
     def fail(*_: object) -> None:
         raise error
 
     (tmp_path / "tmp").mkdir()
-    monkeypatch.setattr(lava_mlsnn.cli.file, "run_info", fail)
+    monkeypatch.setattr(lava_mlsnn.cli.info, "run_info", fail)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
     answer = mlsnn("info", "a.net")
     assert answer.code == code and answer.err.startswith("mlsnn: error: ") and says in answer.err
