@@ -145,7 +145,7 @@ class _Network:
                 f"got {input.gain:g}"
             )
         self.timesteps = check_whole("timesteps", timesteps, 1, MAX_TIMESTEPS)
-        self.graph, self.rules = follow(module, input.shape)
+        self.graph, self.rules = follow(module, input.shape, self.timesteps)
         self.modules = {id(m): name for name, m in inner(module).named_modules()}
         self.writes: list[Callable[[], None]] = []
         self.builder = Builder()

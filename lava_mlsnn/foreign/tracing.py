@@ -19,6 +19,7 @@ from lava_mlsnn.export.modules import inner
 from lava_mlsnn.export.payloads import NODE, SAMPLES
 from lava_mlsnn.export.traced import Traced
 from lava_mlsnn.export.tracer import Tracer
+from lava_mlsnn.foreign.loops import fold
 from lava_mlsnn.foreign.neurons import Rule, library_of, rule_of
 
 __all__ = ["Add", "follow"]
@@ -39,7 +40,9 @@ class Add(torch.nn.Module):
     """A sum of two payloads, or of two sums."""
 
 
-def follow(model: torch.nn.Module, shape: tuple[int, ...]) -> tuple[Graph, dict[str, Rule]]:
+def follow(
+    model: torch.nn.Module, shape: tuple[int, ...], timesteps: int
+) -> tuple[Graph, dict[str, Rule]]:
     """The uses of modules, and the rules of the neurons by module name.
 
     Raises
@@ -65,7 +68,11 @@ def follow(model: torch.nn.Module, shape: tuple[int, ...]) -> tuple[Graph, dict[
         offences.append(Offence(f"the model ({type(root).__name__})", why))
     if offences:
         raise refuse(offences)
-    tried = [_Tracer(root, lead, shape, rules) for lead in AXES[axes.pop()]]
+    (kind,) = axes
+    tried = [_Tracer(root, lead, (*lead, *shape), shape, timesteps, rules) for lead in AXES[kind]]
+    if kind == "N":  # a forward that takes the timesteps of a sample one by one
+        steps = (timesteps, SAMPLES, *shape)
+        tried.append(_Tracer(root, (SAMPLES,), steps, shape, timesteps, rules))
     for tracer in tried:
         graph = tracer.follow()
         if graph is not None:
@@ -80,12 +87,17 @@ class _Tracer(Tracer):
         self,
         model: torch.nn.Module,
         lead: tuple[int, ...],
+        sample: tuple[int, ...],
         shape: tuple[int, ...],
+        timesteps: int,
         rules: dict[str, Rule],
     ) -> None:
-        super().__init__(model, (*lead, *shape), STEPS)
-        self.lead, self.rules = lead, rules
-        self.used: set[str] = set()
+        super().__init__(model, sample, timesteps)
+        self.lead, self.own, self.rules = lead, shape, rules
+        self.calls: dict[str, list[int]] = {name: [] for name in rules}
+        self.entries: dict[int, int] = {}  # nodes that read one timestep of the samples
+        self.states: dict[int, tuple[str, int]] = {}  # of neurons, as the forward holds them
+        self.held: list[Traced] = []
 
     # -- payloads -----------------------------------------------------------------
     def shape_of(self, source: int) -> tuple[int, ...]:
@@ -104,15 +116,34 @@ class _Tracer(Tracer):
             return NOWHERE
         whole = self.all_of(source).flatten()
         if len(ids) == len(whole) and torch.equal(ids, whole):
-            own = self.shape_of(source)[len(self.lead) :]
+            own = self.own if source == DATA else self.nodes[source].shape
             if tuple(x.shape[-len(own) :]) == own:
                 return source
             if x.shape[-1] == math.prod(own) and source != DATA:
                 return self.flattened(source)
+        if source == DATA and self._turn(x) is not None:
+            return DATA
         why = "part of what a layer sends, or another order of it"
         if len(ids) and bool((ids // NODE != source + 1).any()):
             why = "what several layers send, joined; add it instead"
         return self.note(what, f"{verb} {why}")
+
+    def _turn(self, x: Any) -> int | None:
+        """Which timestep of the samples it is, where they come with all of them."""
+        several = len(self.sample) > len(self.lead) + len(self.own)
+        if not several or not isinstance(x, Traced) or x.moved is None or not x.moved.numel():
+            return None
+        part = self.all_of(DATA)
+        t = int(x.moved.flatten()[0]) % NODE // part[0].numel()
+        return t if torch.equal(x.moved.flatten(), part[t].flatten()) else None
+
+    def _noted(self, node: Node, x: Any) -> int:
+        """A new node, which may read one timestep of the samples."""
+        index = self.append(node)
+        turn = self._turn(x) if DATA in node.sources else None
+        if turn is not None:
+            self.entries[index] = turn
+        return index
 
     def add(self, a: Traced, b: Traced) -> Traced | None:
         """A node for a sum of two."""
@@ -146,6 +177,9 @@ class _Tracer(Tracer):
         home = library_of(module)
         leaf = isinstance(module, (*SYNAPSES, *NORMS, *POOLS)) or type(module).__name__ in SUMS
         plain = type(module).__module__.startswith("torch.nn.") or home
+        if home and isinstance(module, torch.nn.modules.pooling._MaxPoolNd):
+            why = "keeps the largest, which no neuron does at T > 1; use an average or a stride"
+            return lambda x: self._never(Offence(what, why))
         if leaf and plain:
             return lambda x: self._linear(module, name, what, x)
         if home and not leaf:  # containers and dropouts
@@ -160,35 +194,40 @@ class _Tracer(Tracer):
             return walked
         return super()._wrap(module, name)
 
-    def _once(self, name: str, what: str) -> None:
-        if name in self.used:
-            self.note(what, "is used twice in a timestep; give each use a layer of its own")
-        self.used.add(name)
+    def _never(self, offence: Offence) -> Any:
+        raise self.stop(offence)
 
-    def _fire(self, module: torch.nn.Module, name: str, what: str, args: tuple[Any, ...]) -> Any:
+    def _fire(self, module: Any, name: str, what: str, args: tuple[Any, ...]) -> Any:
         x, *state = args
-        if state and state[0] is not None:
-            raise self.stop(
-                Offence(what, "gets its state from the forward; make it with init_hidden=True")
-            )
-        self._once(name, what)
+        calls = self.calls[name]
+        given = state[0] if state else None
+        if isinstance(given, Traced):
+            if self.states.get(id(given)) != (name, len(calls)):
+                self.note(what, "gets a state other than what it left in the timestep before")
+        elif given is not None and (calls or bool(torch.as_tensor(given).any())):
+            self.note(what, "gets a state other than 0 at the start, or a new one later")
         source = self.source(x, what)
+        front = self.lead
+        if self.rules[name].axes == "(NT)":
+            front = (math.prod(front),)
         if source == NOWHERE:
-            out = self.nowhere(*x.shape[len(self.lead) :])
+            shape = tuple(x.shape[len(front) :])
+            out = Traced.make(self, (*front, *shape), source=NOWHERE)
         else:
-            shape = self.shape_of(source)[len(self.lead) :]
-            if tuple(x.shape) != (*self.lead, *shape):
+            shape = self.own if source == DATA else self.nodes[source].shape
+            if tuple(x.shape) != (*front, *shape):
                 self.note(what, f"gets the axes {tuple(x.shape)} in another order than it takes")
-            out = self._sent(self.append(Node(name, module, (source,), shape, None)), x, len(shape))
-        both = library_of(module) == "snntorch" and (
-            module.output or not module.init_hidden  # type: ignore[truthy-function]
-        )
-        return (out, self.nowhere(*out.shape[len(self.lead) :])) if both else out
+            calls.append(self._noted(Node(name, module, (source,), shape, None), x))
+            out = self._sent(calls[-1], x, len(shape))
+        if library_of(module) != "snntorch" or (module.init_hidden and not module.output):
+            return out
+        left = Traced.make(self, tuple(out.shape), source=NOWHERE)
+        self.states[id(left)] = name, len(calls)
+        self.held.append(left)  # so that no other gets its id
+        return out, left
 
     def _linear(self, module: Any, name: str, what: str, x: Any) -> Traced:
         """One call of a synapse, norm or pool; shapes are torch's own."""
-        if not isinstance(module, POOLS):
-            self._once(name, what)
         source = self.source(x, what)
         if source == NOWHERE and not isinstance(x, Traced):
             raise self.stop(Offence(what, "gets something that is not computed from the input"))
@@ -207,7 +246,7 @@ class _Tracer(Tracer):
         if source == NOWHERE:
             return Traced.make(self, (*front, *shape), source=NOWHERE)
         node = Node(name, module, (source,), shape, None)
-        return self._sent(self.append(node), x, own)
+        return self._sent(self._noted(node, x), x, own)
 
     # -- the run ------------------------------------------------------------------
     def problems(self) -> list[Offence]:
@@ -227,11 +266,26 @@ class _Tracer(Tracer):
         if found.faults:
             self.offences += found.faults
             return None
-        index = self._find(found, what, "is")
-        nothing = index in (DATA, NOWHERE) or isinstance(self.nodes[index].module, View)
-        if nothing and not self.offences:
+        if self.offences:
+            return None
+        one = fold(self.nodes, self.calls, self.entries, self.timesteps)
+        if isinstance(one, Offence):
+            self.offences.append(one)
+            return None
+        nodes, mapped = one
+        parts: list[Any] = [found]
+        if any(turn >= 0 for _, turn in mapped.values()):
+            if found.dim() == 0 or found.shape[0] != self.timesteps:
+                self.note(what, "must be what all timesteps send: torch.stack(spikes)")
+                return None
+            parts = [found[t] for t in range(self.timesteps)]
+        sent = [mapped.get(self._find(part, what, "is"), (NOWHERE, 0)) for part in parts]
+        index, turn = sent[0]
+        later = [(index, t if turn >= 0 else turn) for t in range(len(parts))]
+        nothing = index in (DATA, NOWHERE) or isinstance(nodes[index].module, View)
+        if (nothing or sent != later) and not self.offences:
             self.note(what, "must be what neurons send, or what a layer behind them sums")
-        return None if self.offences else Graph(named(self.nodes), index, False, found.factor)
+        return None if self.offences else Graph(named(nodes), index, False, found.factor)
 
 
 SUMS = {"SumPool2d"}  # of sinabs

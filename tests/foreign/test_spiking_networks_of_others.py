@@ -22,6 +22,7 @@ from torch import nn
 
 from lava_mlsnn.errors import CalibrationError, ConfigError, RangeError, UnsupportedLayerError
 from lava_mlsnn.foreign import from_spiking, on_grid
+from lava_mlsnn.runner import IntegerRunner
 from netx_export import Identity, Input, MultiLevel, lava_available, read
 
 ROOT = Path(__file__).parents[2]
@@ -166,6 +167,71 @@ def test_sums_of_spikes_are_a_relay_of_ones():
     spec = from_spiking(Sew(), STATIC, 3)
     relay = next(p for _, p in spec.populations if len(p.synapses) == 2)
     assert all(isinstance(s, Identity) and (s.weight == 1).all() for s in relay.synapses)
+
+
+# -- a loop over timesteps inside of the forward -----------------------------------------
+class Loops(nn.Module):
+    """As snnTorch's tutorials have it: states are held by the forward."""
+
+    def __init__(self, steps, timed):
+        super().__init__()
+        leaky = lookalikes.library("snntorch").Leaky
+        self.conv, self.fc1, self.fc2 = nn.Conv2d(1, 2, 3), nn.Linear(8, 5), nn.Linear(5, 3)
+        self.lif0, self.lif1, self.lif2 = leaky(beta=1.0), leaky(beta=1.0), leaky(beta=1.0)
+        self.steps, self.timed, self.wrong = steps, timed, ""
+        for layer in (self.conv, self.fc1, self.fc2):
+            layer.weight.data.mul_(4)
+
+    def forward(self, x):
+        mem0, mem1, mem2 = self.lif0.init_leaky(), self.lif1.init_leaky(), self.lif2.init_leaky()
+        still = None if self.timed else self.conv(x)
+        spikes, membranes, before = [], [], 0
+        for t in range(self.steps):
+            spk0, mem0 = self.lif0(self.conv(x[t]) if self.timed else still, mem0)
+            spk1, mem1 = self.lif1(self.fc1(spk0.flatten(1)), mem1)
+            if self.wrong == "delay" and t:
+                spk1, before = before, spk1
+            before = spk1 if self.wrong == "delay" else before
+            mem2 = mem1 if self.wrong == "state" and t else mem2
+            spk2, mem2 = self.lif2(self.fc2(spk1), mem2)
+            spikes.append(spk2)
+            membranes.append(mem2)
+        if self.wrong == "last":
+            return spk2
+        return torch.stack(spikes), torch.stack(membranes)
+
+
+@pytest.mark.parametrize("timed", [False, True])
+@pytest.mark.parametrize("steps", [1, 4])
+def test_a_loop_over_timesteps_is_one_timestep(steps, timed):
+    torch.manual_seed(steps)
+    net, entry = Loops(steps, timed), Input((1, 4, 4), 3)
+    spec, twin = from_spiking(net, entry, steps), on_grid(net, entry, steps)
+    assert [p.name for _, p in spec.populations] == ["lif0", "lif1", "lif2", "lif2.count"]
+    x = np.random.default_rng(steps).integers(0, 4, (5, 1, 4, 4, steps))
+    x = x if timed else x[..., 0]
+    with torch.no_grad():
+        samples = torch.from_numpy(x).float()
+        sent = twin(samples.movedim(-1, 0) if timed else samples)[0].movedim(0, -1)
+    trace = IntegerRunner(spec).trace(x)
+    np.testing.assert_array_equal(trace.layers["lif2"], sent.numpy())
+    assert sent.any()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        ("delay", "was sent in another timestep"),
+        ("state", "a state other than what it left"),
+        ("last", "must be what all timesteps send"),
+        ("length", "calls every neuron 3 times, but the network is for T = 4"),
+    ],
+)
+def test_a_loop_that_mixes_timesteps_is_refused(wrong, why):
+    net = Loops(3, False)
+    net.wrong = wrong
+    with pytest.raises(UnsupportedLayerError, match=why):
+        from_spiking(net, Input((1, 4, 4), 3), 4 if wrong == "length" else 3)
 
 
 # -- refused ----------------------------------------------------------------------------
