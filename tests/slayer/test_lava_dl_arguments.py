@@ -42,7 +42,7 @@ def exact(model, x):
     return spec
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(
     kind=st.sampled_from(["dense", "conv", "convt"]),
     norm=st.booleans(),
