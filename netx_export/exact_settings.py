@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["exact_settings", "keep_exact_settings"]
+__all__ = ["exact_settings", "keep_exact_settings", "written_whole"]
 
 DEVICES = ("cpu", "cuda", "mps", "xpu")  # that autocast knows
 FULL = ("none", "ieee")  # "none": nothing said, which is ieee
@@ -50,6 +50,18 @@ class _Thread(threading.local):
 
 _thread = _Thread()
 _kept = ExitStack()
+
+
+def written_whole(x: Any, weight: Any, width: int) -> tuple[Any, Any]:
+    """Maps (B, C, H, W) and weights for ``conv2d`` to ``width`` columns that it computes whole.
+
+    oneDNN 3.3 (torch 2.3) leaves outputs as it finds them where one channel goes to one
+    column with a stride, and maps or weights have the strides of (B, H, W, C). With one
+    channel that is the plain order in memory, too, so here they get the strides of that.
+    """
+    if width != 1 or x.shape[1] != 1:
+        return x, weight
+    return x.flatten().view(x.shape), weight.flatten().view(weight.shape)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from lava_mlsnn.engine.int8 import EXACT, pack_sum
 from lava_mlsnn.engine.payload import plain
 from lava_mlsnn.engine.probe import sums_exact
 from lava_mlsnn.engine.weights import Arm, arm_of, halved, inside, ordinary
+from netx_export.exact_settings import written_whole
 from netx_export.spec import Conv, ConvTranspose, Dense, Identity, Synapse
 from netx_export.spec.kernels import conv_output_size
 
@@ -102,12 +103,15 @@ def _float_sum(arm: Arm, bound: int, up: int) -> Sum:
     flat = weight.shape[2:] == (1, 1) and arm.padding == (0, 0) and arm.groups == 1
     weight = weight.contiguous(memory_format=torch.channels_last)
     geometry = (list(arm.stride), list(arm.padding), list(arm.dilation), arm.groups)
+    kernel = (weight.shape[2], weight.shape[3])
 
     def total(x: torch.Tensor) -> torch.Tensor:
         x = plain(x).to(wide)
         if flat and x.shape[2:] == (1, 1):
             return F.linear(x.flatten(1), matrix)[:, :, None, None]
-        return F.conv2d(x, weight, None, *geometry)
+        width = conv_output_size(x.shape[2:], kernel, arm.stride, arm.padding, arm.dilation)[1]  # type: ignore[arg-type]
+        x, whole = written_whole(x, weight, width)
+        return F.conv2d(x, whole, None, *geometry)
 
     return total
 

@@ -67,7 +67,7 @@ def ordinary(arm: Arm) -> bool:
     """Whether a geometry is one that torch's 8-bit convolutions are trusted with.
 
     :func:`inside`, and more than one input channel: for one, with stride 2 and one
-    column of output, oneDNN 3.3 gives wrong sums.
+    column of output, oneDNN 3.3 gives wrong sums (floats: ``exact_settings.written_whole``).
     """
     return inside(arm) and arm.weight.shape[1] > 1
 

@@ -19,6 +19,7 @@ from lava_mlsnn.errors import CalibrationError, ConfigError, UnsupportedLayerErr
 from lava_mlsnn.population.hooks import check_hooks, run_weight_hooks
 from lava_mlsnn.population.normed import NormedWeight
 from lava_mlsnn.population.sized import Sized
+from netx_export.exact_settings import written_whole
 from netx_export.spec import Conv, ConvTranspose, Dense, Identity
 from netx_export.spec import Synapse as SynapseSpec
 from netx_export.spec.checks import check_shape
@@ -270,6 +271,7 @@ class ConvSynapse(Synapse):
         assert weight is not None
         # as the activations, so that no pass has to reorder it
         weight = weight.contiguous(memory_format=torch.channels_last)
+        x, weight = written_whole(x, weight, self._output_size((x.shape[2], x.shape[3]))[1])
         return F.conv2d(x, weight, None, self.stride, self.padding, self.dilation, self.groups)
 
     def exported(self, source: int, weight: np.ndarray, exponent: int) -> SynapseSpec:
@@ -481,6 +483,8 @@ class PickSynapse(Synapse):
         if any(self.padding):  # not the convolution's: windows may lie in the padding
             (rows, columns) = self.padding
             x = F.pad(x, (columns, columns, rows, rows))
+        width = (x.shape[3] - kernel.shape[3]) // self.stride[1] + 1
+        x, kernel = written_whole(x, kernel, width)
         y = F.conv2d(x, kernel, None, self.stride, groups=self.shape[0])
         return y if weight is None else y * weight.reshape(-1, 1, 1)
 
