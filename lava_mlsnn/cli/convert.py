@@ -16,7 +16,7 @@ from lava_mlsnn import __version__
 from lava_mlsnn.cli.console import Console
 from lava_mlsnn.data import draw_samples, load_dataset
 from lava_mlsnn.data.image import Fit
-from lava_mlsnn.errors import ConfigError, FormatError
+from lava_mlsnn.errors import ConfigError, FormatError, said
 from netx_export import latency
 from netx_export.file.atomic import not_over
 
@@ -103,9 +103,9 @@ def _guarded(file: str, run: Callable[[], Any]) -> Any:
         frames = traceback.extract_tb(error.__traceback__)
         lines = [f.lineno for f in frames if os.path.abspath(f.filename) == os.path.abspath(file)]
         line = f":{lines[-1]}" if lines else ""
-        said = " ".join(str(error).split())[:200]
         raise ConfigError(
-            f"raised {type(error).__name__}: {said}; mend it, it must run by itself", file + line
+            f"raised {type(error).__name__}: {said(error)}; mend it, it must run by itself",
+            file + line,
         ) from None
 
 
@@ -126,9 +126,8 @@ def load_weights(module: torch.nn.Module, path: Path) -> None:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # damaged bytes make torch raise almost anything
-        said = " ".join(str(error).split())[:120]
         raise FormatError(
-            f"is no file of weights alone ({said}); write one with "
+            f"is no file of weights alone ({said(error)}); write one with "
             "torch.save(model.state_dict(), ...)",
             str(path),
         ) from None
@@ -140,8 +139,9 @@ def load_weights(module: torch.nn.Module, path: Path) -> None:
     try:
         module.load_state_dict(content)
     except (RuntimeError, TypeError, AttributeError) as error:
-        said = " ".join(str(error).split())[:300]
-        raise FormatError(f"holds weights of another network: {said}", str(path)) from None
+        raise FormatError(
+            f"holds weights of another network: {said(error, 300)}", str(path)
+        ) from None
 
 
 def run_convert(console: Console, job: Job) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from netx_export.errors import FormatError, MLSNNError, UnsupportedLayerError, at
+from netx_export.errors import FormatError, MLSNNError, UnsupportedLayerError, at, said
 from netx_export.file.atomic import as_path
 from netx_export.interchange.graph import need
 from netx_export.interchange.nir import NOTE
@@ -68,8 +68,7 @@ def import_nir(path: str | os.PathLike[str], input: Input | None = None) -> Netw
     except MLSNNError:
         raise
     except Exception as error:  # of nir and h5py
-        said = " ".join(str(error).split())[:200]
-        raise FormatError(f"{file} is no NIR file that nir can read ({said})") from None
+        raise FormatError(f"{file} is no NIR file that nir can read ({said(error)})") from None
     spec = _Reader(graph, input).spec()
     check_ranges(spec)
     return spec
