@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from lava_mlsnn.checks import meant, shown
-from lava_mlsnn.errors import ConfigError, DataError, FormatError
+from lava_mlsnn.errors import ConfigError, DataError, FormatError, said
 from netx_export.file.atomic import write_atomic
 
 __all__ = ["LARGEST", "PREFIX", "Card", "add_network", "cards", "network_file", "write_index"]
@@ -129,7 +129,7 @@ def _read(path: Path) -> Card:
     try:
         row, told = card.row(), content["network"]["sha256"]
     except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise _damaged(path, f"it has no proper {' '.join(str(error).split())[:60]}") from None
+        raise _damaged(path, f"it has no proper {said(error, 60)}") from None
     if content.get("name") != path.stem or not isinstance(told, str):
         raise _damaged(path, f"it is the card of {shown(content.get('name'))}")
     texts = ("name", "data", "architecture")

@@ -23,7 +23,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from lava_mlsnn.errors import ConfigError, FormatError
+from lava_mlsnn.errors import ConfigError, FormatError, said
 from lava_mlsnn.training.config import EpochReport
 from lava_mlsnn.training.curve import draw_curve
 from netx_export.file.atomic import write_atomic
@@ -178,8 +178,8 @@ def _board(folder: Path, done: int) -> Any:
     try:
         from torch.utils import tensorboard
     except ImportError as error:  # of one of the packages that it needs
-        text = " ".join(str(error).split())[:200]
-        warnings.warn(f"TensorBoard gets nothing: it cannot be loaded ({text})", LogWarning, 5)
+        why = f"TensorBoard gets nothing: it cannot be loaded ({said(error)})"
+        warnings.warn(why, LogWarning, 5)
         return None
     return tensorboard.SummaryWriter(  # type: ignore[attr-defined, no-untyped-call]
         str(folder), purge_step=done + 1

@@ -24,7 +24,7 @@ import torch
 import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
-from lava_mlsnn.errors import ConfigError
+from lava_mlsnn.errors import ConfigError, said
 from lava_mlsnn.launcher import launched
 
 __all__ = ["Processes", "common_statistics", "gathered", "process_group"]
@@ -46,10 +46,9 @@ def process_group(device: str) -> Iterator[None]:
     try:
         dist.init_process_group("nccl" if device == "cuda" else "gloo", timeout=PATIENCE)
     except (RuntimeError, ValueError) as error:  # of torch, in several lines
-        text = " ".join(str(error).split())[:200]
         raise ConfigError(
-            f"the processes of torchrun do not find each other ({text}); start them with "
-            "'torchrun --nproc-per-node K -m lava_mlsnn ...'"
+            f"the processes of torchrun do not find each other ({said(error)}); start them "
+            "with 'torchrun --nproc-per-node K -m lava_mlsnn ...'"
         ) from None
     try:
         yield
