@@ -194,6 +194,11 @@ def add_network(folder: Path, name: str, network: bytes, content: Mapping[str, A
     content : Mapping
         See :class:`Card`.
 
+    Returns
+    -------
+    Card
+        Of what was written.
+
     Raises
     ------
     ConfigError
@@ -214,7 +219,18 @@ def add_network(folder: Path, name: str, network: bytes, content: Mapping[str, A
 
 
 def write_index(folder: Path) -> Path:
-    """Write the table of all cards of a folder."""
+    """Write the table of all cards of a folder.
+
+    Parameters
+    ----------
+    folder : Path
+        Networks and cards.
+
+    Returns
+    -------
+    Path
+        The table.
+    """
     lines: list[str] = []
     for card in cards(folder).values():
         energy, parity = card.content["energy_nj"], card.content.get("parity")

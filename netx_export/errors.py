@@ -99,7 +99,20 @@ def at(place: str) -> Iterator[None]:
 
 
 def said(error: BaseException, most: int = 200) -> str:
-    """What another library's error says, as one plain line: it may quote a damaged file."""
+    """What another library's error says, as one plain line: it may quote a damaged file.
+
+    Parameters
+    ----------
+    error : BaseException
+        Any.
+    most : int
+        Characters.
+
+    Returns
+    -------
+    str
+        Its class, where it says nothing.
+    """
     text = " ".join(str(error).split())
     plain = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
     return plain[:most] or type(error).__name__

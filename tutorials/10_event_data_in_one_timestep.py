@@ -79,6 +79,11 @@ for name, file, data in (
 assert min(r[0] for r in results.values()) > 97
 assert results["N = 4, T = 1"][1] < results["N = 1, T = 10"][1] / 10
 
+# %% [markdown]
+# ## What it costs
+#
+# Events that enter synapses, and synaptic operations: events times the neurons they reach.
+
 # %%
 figure, axes = plt.subplots(1, 2, figsize=(7, 2.6), layout="constrained")
 for axis, column, title in zip(axes, (1, 2), ("events", "synaptic operations"), strict=True):

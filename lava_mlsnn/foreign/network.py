@@ -96,6 +96,16 @@ def on_grid(module: torch.nn.Module, input: Input, timesteps: int) -> torch.nn.M
     divided by the gain, it sends the spikes of the exported network in every layer and timestep:
     so its accuracy there is that of the export. Parameters and errors as :func:`from_spiking`,
     whose result is the same for the copy.
+
+    Parameters
+    ----------
+    module, input, timesteps
+        As in :func:`from_spiking`.
+
+    Returns
+    -------
+    Module
+        In ``eval()``.
     """
     twin = copied(module)
     network = _Network(twin, input, timesteps)

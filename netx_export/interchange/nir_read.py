@@ -50,6 +50,11 @@ def import_nir(path: str | os.PathLike[str], input: Input | None = None) -> Netw
         Levels and gain of what enters, which NIR does not say; default: what
         :func:`export_nir` noted, else payloads 0 and 1.
 
+    Returns
+    -------
+    NetworkSpec
+        T = 1.
+
     Raises
     ------
     UnsupportedLayerError
