@@ -21,7 +21,7 @@ FILE = ("tests/netx_export/test_refused_files.py", "tests/netx_export/test_file_
         "tests/export/test_timesteps_in_files.py")  # fmt: skip
 # file: tests
 TARGETS: dict[str, tuple[str, ...]] = {
-    "netx_export/spec/neurons/step.py": NEURON,
+    "netx_export/spec/neurons/step.py": NEURON[:1],
     "netx_export/spec/neurons/multilevel.py": NEURON,
     "netx_export/spec/neurons/readout.py": NEURON,
     "netx_export/spec/neurons/state_bounds.py": NEURON,
