@@ -16,6 +16,7 @@ from netx_export import lava_available
 COMMANDS = {
     "demo": ("--out", "--epochs", "--levels", "--timesteps", "--lava-samples", "--fresh"),
     "train": ("--data", "--arch", "--barrier", "--resume", "--weight-bits", "--device"),
+    "convert": ("--weights", "--data", "--levels", "--threshold", "--plot", "--json"),
     "export": ("--out", "--to", "--json"),
     "run": ("--data", "--backend", "--samples", "--batch-size", "--threads", "--per-layer"),
     "program": ("--out", "--json"),
