@@ -176,9 +176,12 @@ class Emulated:
                 value = self.sent(value, k)
             values.append(value)
         last = values[-1]
-        (dense,) = spec.output.synapses
-        scores = last.z.sum((2, 3)) @ torch.from_numpy(dense.weight).double().T
-        self.found[spec.output.name] = scores * 2.0**dense.weight_exp + of_bias(spec.output)
+        parts = last.parts if len(spec.output.synapses) > 1 else [last.z]  # none behind a pool
+        scores = of_bias(spec.output)
+        for z, dense in zip(parts, spec.output.synapses, strict=True):
+            weight = torch.from_numpy(dense.weight).double() * 2.0**dense.weight_exp
+            scores = scores + z.sum((2, 3)) @ weight.T
+        self.found[spec.output.name] = scores
 
     def arms(self, value):
         return [("one", value, None)] if isinstance(value, Sent) else value

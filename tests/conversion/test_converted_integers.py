@@ -13,7 +13,7 @@ from lava_mlsnn.runner import IntegerRunner, encode
 from netx_export import export_model, read
 
 torch.set_num_threads(1)
-LAWS = settings(deadline=None, max_examples=15, suppress_health_check=list(HealthCheck))
+LAWS = settings(deadline=None, max_examples=12, suppress_health_check=list(HealthCheck))
 
 
 INPUT = "input"
