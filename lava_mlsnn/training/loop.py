@@ -277,9 +277,13 @@ class Training:
         return self._meter.all() if validate else (None, self._meter.layers()[1])
 
     def _start_phase(self, epochs: int) -> None:
-        self.parallel = self.processes.parallel(self.model, unused=self.config.ann_epochs > 0)
+        self.parallel = self.processes.parallel(self.model, unused=self._unused())
         self.optimiser = make_optimiser(self.model, self.config)
         self.schedule = make_schedule(self.optimiser, self.config, self.batches, epochs)
+
+    def _unused(self) -> bool:
+        """Whether parameters may get no gradient: thresholds, where ReLUs take their place."""
+        return self.config.ann_epochs > 0 and self.model.config.train_threshold
 
     def epoch(self, epoch: int) -> tuple[float, float]:
         """One pass over the data; mean loss and training accuracy."""

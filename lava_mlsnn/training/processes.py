@@ -6,9 +6,8 @@ each, BatchNorm normalises by mean and variance of all W n, as one process would
 
     mean = sum_r sum_i x_ri / (W n)        var = sum_r sum_i (x_ri - mean)**2 / (W n)
 
-The sums are those of :func:`torch.distributed.nn.functional.all_reduce`, whose gradient is
-again a sum; torch's own SyncBatchNorm computes the same, on GPUs alone. So losses and
-weights are those of one process up to rounding.
+Torch's own SyncBatchNorm computes the same, on GPUs alone. So losses and weights are those
+of one process up to rounding.
 """
 
 from __future__ import annotations
@@ -123,9 +122,23 @@ class Processes:
         """The model whose gradients are averages over the processes; ``unused``: some get none."""
         if self.count == 1:
             return model
-        return DistributedDataParallel(
-            model, broadcast_buffers=False, find_unused_parameters=unused
-        )
+        return DistributedDataParallel(model, find_unused_parameters=unused)
+
+
+class _Total(torch.autograd.Function):
+    """The sum over all processes, whose gradient is the sum of theirs."""
+
+    @staticmethod
+    def forward(ctx: Any, value: torch.Tensor) -> torch.Tensor:
+        total = value.clone()
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, grad: torch.Tensor) -> torch.Tensor:
+        total = grad.contiguous().clone()
+        dist.all_reduce(total)
+        return total
 
 
 @contextmanager
@@ -145,16 +158,14 @@ def _normalised(norm: Norm, count: int, x: torch.Tensor) -> torch.Tensor:
     """What ``norm`` makes of (n, C, ...), n samples in each of ``count`` processes."""
     if not norm.training:
         return type(norm).forward(norm, x)
-    from torch.distributed.nn.functional import all_reduce  # not every torch has it
-
     assert norm.running_mean is not None and norm.running_var is not None
     assert norm.num_batches_tracked is not None
     axes = [axis for axis in range(x.dim()) if axis != 1]
     shape = [1, -1, *[1] * (x.dim() - 2)]
     size = x.numel() // x.shape[1] * count
-    mean = all_reduce(x.sum(axes)) / size
+    mean = _Total.apply(x.sum(axes)) / size
     centred = x - mean.reshape(shape)
-    var = all_reduce(centred.square().sum(axes)) / size
+    var = _Total.apply(centred.square().sum(axes)) / size
     norm.num_batches_tracked.add_(1)
     share = norm.momentum
     if share is None:
