@@ -18,7 +18,7 @@ from lava_mlsnn.training.config import TrainConfig
 from lava_mlsnn.training.loop import train
 from lava_mlsnn.training.processes import Processes, common_statistics
 
-SECONDS = 120
+SECONDS = 240
 NETWORK = ModelConfig(input_shape=(1, 6, 6), classes=3, width=2, timesteps=2)
 CASES = {
     "all": TrainConfig(
