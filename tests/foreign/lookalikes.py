@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import importlib.util
 import math
-import sys
 from types import ModuleType, SimpleNamespace
 
 import torch
@@ -212,6 +211,3 @@ def modules(name: str) -> dict[str, ModuleType]:
             found[home] = ModuleType(home)
             vars(found[home]).update({kind.__name__: kind for kind in kinds})
     return found
-
-
-assert "lookalikes" in sys.modules
