@@ -9,7 +9,7 @@ import pytest
 
 from trust import coverage
 from trust.mutation.command import _figures
-from trust.mutation.mutants import mutants_of
+from trust.mutation.mutants import Mutant, mutants_of
 from trust.mutation.targets import TARGETS, WHY
 
 ROOT = Path(__file__).parents[2]
@@ -46,6 +46,7 @@ def test_the_faults_of_a_file():
     found = mutants_of("a.py", SOURCE)
     assert {m.name.removeprefix("a.py: ") for m in found} == WANTED
     plain = ast.unparse(ast.parse(SOURCE))
+    assert Mutant("a.py", 0, "", "").applied(SOURCE) == plain
     made = [m.applied(SOURCE) for m in found]
     assert len(set(made)) == len(made) and plain not in made
     for text in made:

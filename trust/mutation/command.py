@@ -32,9 +32,9 @@ def run(arguments: argparse.Namespace) -> int:
     everything = [m for file in files for m in mutants_of(file, (ROOT / file).read_text())]
     chosen = random.Random(arguments.seed).sample(everything, len(everything))[: arguments.count]
     warm()
-    for tests in {TARGETS[m.file] for m in chosen}:
-        if trial(None, tests) != "survived":
-            raise SystemExit(f"these tests fail without a mutant: {' '.join(tests)}")
+    for file in sorted({m.file for m in chosen}):
+        if trial(Mutant(file, 0, "nothing", "nothing"), TARGETS[file]) != "survived":
+            raise SystemExit(f"{file}: its tests fail without a fault: {' '.join(TARGETS[file])}")
     log(f"{len(chosen)} of {len(everything)} mutants")
     found: list[tuple[Mutant, str]] = []
     for mutant in chosen:

@@ -50,15 +50,15 @@ class Mutant:
         Where it is.
     before, after : str
         The expression or statement.
-    place : (int, int)
-        Which node of the file, and which of its changes.
+    place : (int, int), optional
+        Which node of the file, and which of its changes; None: no fault, for comparison.
     """
 
     file: str
     line: int
     before: str
     after: str
-    place: tuple[int, int]
+    place: tuple[int, int] | None = None
 
     @property
     def name(self) -> str:
@@ -68,8 +68,9 @@ class Mutant:
     def applied(self, source: str) -> str:
         """The whole file with the fault."""
         tree = ast.parse(source)
-        node = list(_code(tree))[self.place[0]]
-        _put(tree, node, list(_changes(node))[self.place[1]])
+        if self.place is not None:
+            node = list(_code(tree))[self.place[0]]
+            _put(tree, node, list(_changes(node))[self.place[1]])
         return ast.unparse(ast.fix_missing_locations(tree))
 
 

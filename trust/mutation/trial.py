@@ -66,8 +66,8 @@ def warm() -> None:
     assert not loaded, f"imported too early: {loaded}"
 
 
-def trial(mutant: Mutant | None, tests: Sequence[str]) -> str:
-    """``"killed"``, ``"survived"`` or ``"timeout"``; without a mutant the tests must pass."""
+def trial(mutant: Mutant, tests: Sequence[str]) -> str:
+    """``"killed"``, ``"survived"`` or ``"timeout"``."""
     pid = os.fork()
     if pid == 0:
         _child(mutant, tests)
@@ -87,14 +87,13 @@ def trial(mutant: Mutant | None, tests: Sequence[str]) -> str:
     return "survived" if code == 0 else "killed"
 
 
-def _child(mutant: Mutant | None, tests: Sequence[str]) -> None:
+def _child(mutant: Mutant, tests: Sequence[str]) -> None:
     os.setsid()
     os.chdir(ROOT)
     resource.setrlimit(resource.RLIMIT_CPU, (LONGEST, LONGEST + 5))
     for number in (1, 2):
         os.dup2(os.open(os.devnull, os.O_WRONLY), number)
-    if mutant is not None:
-        sys.meta_path.insert(0, _Finder(mutant))
+    sys.meta_path.insert(0, _Finder(mutant))
     code = 1
     try:
         import pytest
