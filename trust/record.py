@@ -38,12 +38,19 @@ def table(rows: Sequence[Sequence[Any]], head: Sequence[str]) -> str:
     return "\n".join(f"| {' | '.join(str(cell) for cell in line)} |" for line in lines) + "\n"
 
 
+def _command(arguments: Sequence[str]) -> str:
+    """As it was given, without folders of this machine."""
+    kept = [a for a, before in zip(arguments, ["", *arguments], strict=False)
+            if not {a, before} & {"--out", "--corpus"}]  # fmt: skip
+    return " ".join(["python -m trust", *kept])
+
+
 def write(name: str, title: str, figures: dict[str, Any], page: str, log: Log, out: Path) -> None:
     """``name.json`` and ``name.md`` in a folder."""
     out.mkdir(parents=True, exist_ok=True)
     head: dict[str, Any] = {
         "commit": commit(),
-        "command": " ".join(["python -m trust", *sys.argv[1:]]),
+        "command": _command(sys.argv[1:]),
         "date": time.strftime("%Y-%m-%d"),
         "seconds": round(time.monotonic() - log.began),
         "niceness": os.nice(0),

@@ -152,3 +152,11 @@ def test_the_message_is_the_smallest_that_holds_every_payload(levels):
 def test_a_payload_beyond_24_bits_is_refused():
     with pytest.raises(ConfigError, match="8388608"):
         message_bits(STATE_MAX + 1)
+
+
+@pytest.mark.parametrize("kind", ["int32", "int64", "float32", "float64"])
+def test_a_payload_has_the_type_of_the_membrane(kind):
+    for h in (np.arange(9, dtype=kind), torch.arange(9, dtype=getattr(torch, kind))):
+        vth = h[2:3]
+        z = graded_spike(h, vth, 3)
+        assert z.dtype == h.dtype and z.tolist() == [0, 0, 1, 1, 2, 2, 3, 3, 3]
