@@ -23,8 +23,12 @@ GREY = 128
 
 
 def picture(x: np.ndarray) -> bytes:
-    """A sample, (C, H, W) or (F,) or with a last axis T: grey, colours, or two polarities."""
+    """A sample, (C, H, W) or (F,) or with a last axis T: grey, colours, or two polarities.
+
+    Images as they are; counts of events, most of them few, up to the largest.
+    """
     x = np.asarray(x, np.float64)
+    counts = x.ndim in (2, 4) or x.shape[0] == 2
     if x.ndim in (2, 4):
         x = x.mean(-1)
     if x.ndim == 1:
@@ -32,7 +36,8 @@ def picture(x: np.ndarray) -> bytes:
     if x.shape[0] == 2:  # polarities: red and blue
         x = np.stack([x[0], np.zeros_like(x[0]), x[1]])
     planes = x if x.shape[0] == 3 else x[:1]
-    top = max(1.0, float(planes.max(initial=0)))
+    most = float(planes.max(initial=0))
+    top = most or 1.0 if counts else max(1.0, most)
     values = np.rint(255 * (planes / top).clip(0, 1)).astype(np.uint8)
     return _image(values.transpose(1, 2, 0) if len(values) == 3 else values[0])
 
@@ -191,6 +196,6 @@ def membrane_traces(traces: dict[str, tuple[np.ndarray, np.ndarray, int]]) -> by
             one.xaxis.get_major_locator().set_params(integer=True)
         last = np.atleast_1d(axes)
         last[-1].set_xlabel("timestep")
-        last[0].legend(frameon=False, fontsize=7)
+        last[0].legend(frameon=False, fontsize=7, ncols=2, loc="lower right", bbox_to_anchor=(1, 1))
 
     return _drawn(0.5 + 1.2 * len(traces), draw, rows=len(traces))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 from html.parser import HTMLParser
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from small_models import images, small_model
 
 from lava_mlsnn.errors import DataError
@@ -18,6 +20,7 @@ from lava_mlsnn.report import collect, report_page
 from lava_mlsnn.report.collect import GROUPS, membranes
 from lava_mlsnn.report.graph import HIGH, graph_of
 from lava_mlsnn.report.page import interval
+from lava_mlsnn.report.pictures import picture
 from lava_mlsnn.runner import IntegerRunner, encode
 
 SHAPE = (1, 6, 5)
@@ -107,6 +110,15 @@ def test_a_page_is_whole_fetches_nothing_and_escapes_names(options):
         assert part in text
     bare = Page(report_page(spec, run, title="t", data="d"))
     assert "parity was not checked here" in "".join(bare.words)
+
+
+@pytest.mark.parametrize(
+    ("shape", "most"), [((1, 4, 5), 102), ((3, 4, 5), 102), ((2, 4, 5), 255), ((2, 4, 5, 3), 255),
+                        ((7,), 102), ((7, 3), 255)]
+)  # fmt: skip
+def test_a_sample_is_shown_as_it_is_and_events_are_seen(shape, most):
+    shown = np.asarray(Image.open(io.BytesIO(picture(np.full(shape, 0.4)))))
+    assert shown.max() == most and picture(np.zeros(shape))[:4] == b"\x89PNG"
 
 
 def test_a_report_needs_samples():
