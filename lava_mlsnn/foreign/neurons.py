@@ -233,7 +233,7 @@ def set_threshold(module: Any, theta: float) -> None:
 
 def probe(module: torch.nn.Module, rule: Rule) -> str:
     """What a neuron does other than its rule, on drawn input; "" if nothing."""
-    twin: Any = copied(module).eval()
+    twin: Any = copied(module).cpu().eval()
     for name in ("reset", "reset_mem", "reset_states"):
         if callable(getattr(twin, name, None)):
             getattr(twin, name)()
