@@ -58,6 +58,12 @@ class TrainConfig(Options):
         "Learning rate of the scores' weights, in units of the others': behind a sum over A places "
         "their gradient is that of an average times A, and they are A times smaller.",
     )
+    norm_decay: bool = option(
+        True,
+        flag(),
+        "weight_decay holds for BatchNorm too; its gains are what thresholds are compared with, so "
+        "that a strong one silences channels.",
+    )
     momentum: float = option(0.9, number(0, 1, below=True), "Of sgd.")
     schedule: str = option("one-cycle", choice(SCHEDULES), "How the learning rate moves.")
     warmup: float = option(0.0, number(0, HUGE), "Epochs of linear rise (cosine, step).")

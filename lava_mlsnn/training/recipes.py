@@ -37,6 +37,7 @@ _FAST = TrainConfig(
     output_lr=1 / 256,  # a sum over 4x4 places
     optimiser="sgd",
     weight_decay=5e-4,
+    norm_decay=False,
     label_smoothing=0.2,
     shift=2,
     reflect=True,

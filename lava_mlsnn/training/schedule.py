@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from lava_mlsnn.checks import shown
 from lava_mlsnn.slayer.block import Output
@@ -84,15 +85,20 @@ def make_optimiser(model: torch.nn.Module, config: TrainConfig) -> torch.optim.O
 
 
 def _groups(model: torch.nn.Module, config: TrainConfig) -> list[dict[str, Any]]:
-    """Parameters by their learning rate; one group where all have the same."""
-    scores = [m.synapse.weight for m in model.modules() if isinstance(m, Output)]
-    groups: dict[float, list[torch.nn.Parameter]] = {1.0: []}
+    """Parameters by their learning rate and decay; one group where all have the same."""
+    scores = {id(m.synapse.weight) for m in model.modules() if isinstance(m, Output)}
+    norms = {id(p) for m in model.modules() if isinstance(m, _BatchNorm) for p in m.parameters()}
+    groups: dict[tuple[float, bool], list[torch.nn.Parameter]] = {(1.0, True): []}
     for name, parameter in model.named_parameters():
         factor = config.bias_lr if name.rpartition(".")[2] == "bias" else 1.0
-        if any(parameter is weight for weight in scores):
+        if id(parameter) in scores:
             factor = config.output_lr
-        groups.setdefault(factor, []).append(parameter)
-    return [{"params": some, "lr": config.lr * factor} for factor, some in groups.items()]
+        decays = config.norm_decay or id(parameter) not in norms
+        groups.setdefault((factor, decays), []).append(parameter)
+    return [
+        {"params": some, "lr": config.lr * factor, "weight_decay": config.weight_decay * decays}
+        for (factor, decays), some in groups.items()
+    ]
 
 
 def make_schedule(

@@ -28,6 +28,7 @@ OPTIONS = {
     "ann start": {"ann_epochs": 2},
     "mirror by turns, reflect": {"flip": True, "alternate": True, "shift": 2, "reflect": True},
     "learning rates": {"optimiser": "sgd", "bias_lr": 8.0, "output_lr": 0.1},
+    "no decay of BatchNorm": {"optimiser": "sgd", "weight_decay": 0.1, "norm_decay": False},
     "all": {
         "bias_lr": 3.0,
         "optimiser": "sgd",
@@ -151,6 +152,20 @@ def test_biases_and_scores_have_their_learning_rates_and_weights_theirs():
     schedule.step()
     assert [g["lr"] for g in optimiser.param_groups] == pytest.approx([0.05, 3.2, 0.025])
     assert len(make_optimiser(model, TrainConfig()).param_groups) == 1  # as in old checkpoints
+
+
+def test_batchnorm_keeps_its_gains_where_asked():
+    model = small_model()
+    config = TrainConfig(optimiser="sgd", weight_decay=0.5, norm_decay=False)
+    norms = {id(p) for name, p in model.named_parameters() if ".norm." in name}
+    assert norms
+    decays = {
+        id(p): group["weight_decay"]
+        for group in make_optimiser(model, config).param_groups
+        for p in group["params"]
+    }
+    assert {p for p, decay in decays.items() if decay == 0} == norms
+    assert set(decays.values()) == {0, 0.5} and len(decays) == len(list(model.parameters()))
 
 
 def test_the_average_of_constant_weights_is_the_weights():
