@@ -58,7 +58,7 @@ class Reading:
         self.timesteps = timesteps
         self.steps: list[Step] = []
         self.floats = Floats()
-        self._fired: dict[int, tuple[Sum, Payload]] = {}
+        self._fired: dict[tuple[int, float, bool], tuple[Sum, Payload]] = {}
         self._names = {INPUT}
 
     def refused(self, text: str) -> RefusedError:
@@ -95,17 +95,19 @@ class Reading:
                 "the adaptive pooling before it does not divide the image; only a Linear can "
                 "follow, or pool to a size that divides it"
             )
-        if id(x) not in self._fired:
-            self._fired[id(x)] = x, self.fire(x, signed=not x.positive)
-        return self._fired[id(x)][1]
+        return self.fire(x, signed=not x.positive)
 
     def fire(self, x: Sum, cap: float = math.inf, signed: bool = False) -> Payload:
-        """A population that sends clip(x, 0, cap), or x by its signs."""
+        """A population that sends clip(x, 0, cap), or x by its signs; one for all that ask."""
+        key = id(x), cap, signed
+        if key in self._fired:
+            return self._fired[key][1]
         name = self.unique(x.name or self.layer)
         self.steps.append(Neurons(name, x, signed, cap))
         sent = self.floats.of(x)
         self.floats.sent[name] = sent if signed else sent.clamp(0, cap)
-        return Payload(name, x.shape, signed)
+        self._fired[key] = x, Payload(name, x.shape, signed)
+        return self._fired[key][1]
 
     def pool(self, x: Payload, kernel: tuple[int, int], stride: tuple[int, int]) -> Payload:
         """A relay that sends sums over windows, which stand for averages."""

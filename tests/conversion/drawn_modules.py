@@ -108,7 +108,8 @@ def programs(draw, most=12):
             shape = (c, h // 2, w // 2) if what == "pool" else shape
             shape = (c, (h + 1) // 2, (w + 1) // 2) if what.startswith("max") else shape
         shapes.append(shape)
-        parts = what == "cat" and any(linear[i] or i == 0 for i in program[-1][1])
+        moved = what in ("cat", "pool", "max")
+        parts = moved and any(linear[i] or i == 0 for i in program[-1][1])
         linear.append(what in ("conv", "bn", "add") or parts)
     return program
 

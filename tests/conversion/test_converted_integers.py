@@ -37,7 +37,10 @@ def test_integers_are_those_of_a_float64_emulation(tmp_path_factory, program, le
     ours = IntegerRunner(read(path)).trace(z).layers
     emulated = Emulated(module, network, spec, torch.from_numpy(z)).found
     pools = ("avg_pool2d", "adaptive", "max_pool2d")
-    assert set(emulated) == {name for name in ours if not name.startswith(pools)} - {INPUT}
+    own = {name for name in ours if not name.startswith(pools)} - {INPUT}
+    assert set(emulated) <= own
+    for name in own - set(emulated):  # a value that two operations clip alike
+        assert any(np.array_equal(ours[name], ours[other]) for other in emulated)
     for name, integers in emulated.items():
         assert np.array_equal(integers.numpy(), ours[name][..., 0]), name
     assert check_parity(spec, x.numpy(), model=network).count == 0
