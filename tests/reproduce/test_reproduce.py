@@ -237,8 +237,11 @@ def test_every_experiment_is_well_formed(name):
     fake = {
         "accuracy": {"integer": 0.9, "float": 0.9},
         "activity": {
-            k: {"events": 1.0, "payload": 1.0}
-            for k in ("into_synapses", "block_outputs", "all", "operations")
+            "blocks": [{"stage": s, "density": 0.1 * s + 0.1 * b} for s in (1, 2) for b in (0, 1)],
+            **{
+                k: {"events": 1.0, "payload": 1.0}
+                for k in ("into_synapses", "block_outputs", "all", "operations")
+            },
         },
         "energy_nj": dict.fromkeys(
             ("snn-mac", "snn-small", "snn-adds", "snn-burst", "ann", "zero-skip"), 1.0

@@ -74,6 +74,12 @@ def observed(spec):
     return summarise(spec, sums, 1, 1)
 
 
+def traced(spec):
+    from lava_mlsnn.report.collect import membranes
+
+    return membranes(spec, {x.name: np.zeros((1, *x.shape, 1), np.int64) for x in spec.layers})
+
+
 def fit(spec, what):
     from lava_mlsnn.loihi2.fit import activity, calibration, demand, preflight
     from lava_mlsnn.loihi2.fit.limits import limits_for
@@ -125,6 +131,7 @@ CONSUMERS = {
     "parity.check.check_parity": lambda spec: lava_mlsnn.check_parity(
         spec, X, backends=["reference"]
     ),
+    "report.collect.membranes": traced,
     "runner.IntegerRunner": lambda spec: runner(spec, "auto"),
     "runner.IntegerRunner, general": lambda spec: runner(spec, "general"),
     "runner.IntegerRunner, reference": lambda spec: runner(spec, "reference"),
@@ -139,6 +146,9 @@ CONSUMERS = {
 }
 # what does not depend on the kind: order, time, the input
 FREE = {
+    "cli.data.named_samples",
+    "cli.predict.image_for",
+    "report.graph.graph_of",
     "file.writer.version_of",
     "activity.blocks.block_outputs",
     "lava.network.process.Network",  # a Process; its models are made when it is compiled
@@ -181,6 +191,8 @@ THROUGH = {
     "loihi2.fit.traffic.traffic_of": "loihi2.fit.demand.demand_of",
     "onnx_run.run_onnx": "interchange.onnx.onnx_model",
     "parity.check.training_trace": "parity.check.check_parity",
+    "report.collect.collect": "runner.IntegerRunner",
+    "report.page.report_page": "spec.ranges.worst_case",
 }
 # a kind of the other sort is none of their business
 ASKS_SYNAPSES_ALONE = {"activity.blocks.feeds_weights", "activity.summary.summarise"}
