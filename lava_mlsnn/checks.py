@@ -58,7 +58,8 @@ def meant(value: Any, words: Iterable[str]) -> str:
         The end of a message.
     """
     by_case = {word.lower(): word for word in words}
-    near = get_close_matches(str(value)[:100].lower(), by_case, 1) if value else []
+    word = value[:100].lower() if isinstance(value, str) else ""  # others may print for ever
+    near = get_close_matches(word, by_case, 1) if word else []
     return f"; did you mean {by_case[near[0]]}?" if near else ""
 
 

@@ -21,6 +21,7 @@ __all__ = ["load_checkpoint", "load_model", "load_weights", "save_checkpoint", "
 
 KIND = "lava-mlsnn checkpoint"
 VERSION = 1
+ARRAYS = ("model", "optimiser", "schedule", "generator", "ema")
 
 
 def save_checkpoint(path: Path, model: MultiLevelNetwork, state: dict[str, Any]) -> None:
@@ -55,11 +56,27 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         raise FormatError(f"{path} is not a checkpoint of 'mlsnn train', or is damaged")
     if not isinstance(content, dict) or content.get("kind") != KIND:
         raise FormatError(f"{path} is not a checkpoint of 'mlsnn train'")
+    for key, value in content.items():
+        if key not in ARRAYS and _holds_arrays(value):
+            raise FormatError(f"{path} holds an array in {shown(key)}, where none can be")
     if content.get("version") != VERSION:
         raise FormatError(
             f"{path} has version {shown(content.get('version'))}, this lava-mlsnn reads {VERSION}"
         )
     return content
+
+
+def _holds_arrays(value: Any) -> bool:
+    """Whether there is a tensor in it: one cannot be compared as other values are."""
+    seen, left = set(), [value]
+    while left:
+        item = left.pop()
+        if isinstance(item, torch.Tensor):
+            return True
+        if isinstance(item, dict | list | tuple | set) and id(item) not in seen:
+            seen.add(id(item))  # one object may lie in it 2**60 times
+            left += [*item, *item.values()] if isinstance(item, dict) else item
+    return False
 
 
 def _sound(path: Path) -> bool:

@@ -267,3 +267,27 @@ def test_names_in_a_checkpoint_are_plain_text_in_the_error(tmp_path, checkpoints
     with pytest.raises(FormatError, match=r"\\x1b\[2Jcleared\\x7f\\u202e") as error:
         load_model(path)
     assert str(error.value).isprintable()
+
+
+@pytest.mark.parametrize("many", [1, 3])
+@pytest.mark.parametrize(
+    "field",
+    ["kind", "version", "epoch", "config", "train_config", "dataset", "class_names", "start"],
+)
+@pytest.mark.parametrize("inside", [False, True])
+def test_an_array_where_a_value_is_compared_is_named(tmp_path, checkpoints, field, inside, many):
+    """Arrays compare one by one, and have no truth."""
+    content = load_checkpoint(checkpoints[0] / "adamw.pt")
+    array = torch.ones(many, dtype=torch.int64)
+    value = content.get(field)
+    if inside and isinstance(value, dict):
+        content[field] = {**value, next(iter(value)): array}
+    else:
+        content[field] = [array] if inside else array
+    path = tmp_path / "model.pt"
+    torch.save(content, path)
+    for read in (load_model, load_checkpoint):
+        with pytest.raises(FormatError, match=r"model\.pt (is not|holds an array in)"):
+            read(path)
+    with pytest.raises(FormatError, match=r"model\.pt (is not|holds an array in)"):
+        train(MODEL, dataset(), RECIPE, checkpoint=path, resume=True)

@@ -83,7 +83,7 @@ def test_a_fault_that_is_put_there_is_found_and_its_file_kept(fault, monkeypatch
     monkeypatch.setattr(pool, "STUCK", 1.0)
     monkeypatch.setattr("trust.fuzz.child.MOST_SECONDS", 0.1)
     monkeypatch.setitem(pool.TARGETS, "planted", lambda folder: target)
-    (tally,) = fuzz(100, ["planted"], most=4, say=lambda _: None).values()
+    (tally,) = fuzz(100, ["planted"], most=2, say=lambda _: None).values()
     (what,) = (f for f in tally.findings if f.startswith(PLANTED[fault]))
     assert tally.findings[what].data != b"abc"
 
