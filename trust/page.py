@@ -59,7 +59,8 @@ def _streaming(r: dict[str, Any]) -> list[Row]:
     part = r["streaming"]
     memory = part["MiB of this process after each run"]
     done = f"{part['timesteps']:,} timesteps in {part['seconds']} s"
-    flat = f"{part['differences']} differences, {memory[-1] - memory[0]:+d} MiB"
+    grown = f"{memory[-1] - memory[0]:+d} MiB" if len(memory) > 1 else "memory seen once"
+    flat = f"{part['differences']} differences, {grown}"
     return [("streaming at T = 1 in the leaf model", done, flat)]
 
 
