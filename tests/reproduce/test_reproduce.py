@@ -272,7 +272,7 @@ def test_the_command_trains_what_is_missing_in_two_parts(tmp_path, monkeypatch, 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"names": ["levles"]}, "an experiment is one of start, levels"),
+        ({"names": ["levles"]}, "an experiment is one of start, avalanche"),
         ({"names": ["cifar10-blocks"]}, "needs CIFAR-10; name a folder"),
         ({"names": ["levels"], "part": "3/2"}, "part must be K/N"),
         ({"names": ["levels"], "part": "x"}, "part must be K/N"),
