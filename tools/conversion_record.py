@@ -1,9 +1,10 @@
 """Measure conversions and write results/conversion.json, from which docs/convert.md takes figures.
 
-    python tools/conversion_record.py methods digits networks [--lava]
+    python tools/conversion_record.py methods digits networks trained [--lava]
 
 ``methods``: thresholds on a validation split of digits. ``digits``: accuracy on its test split,
 without training and after two epochs. ``networks``: torchvision's, at 32x32 with random weights.
+``trained``: the same, trained on digits.
 Each part replaces its own of the record.
 """
 
@@ -29,6 +30,7 @@ from netx_export import export_model, latency, run_lava
 
 RECORD = Path(__file__).parents[1] / "results" / "conversion.json"
 NETWORKS = ("resnet18", "resnet50", "vgg16_bn", "densenet121", "mobilenet_v2")
+TRAINED = ("resnet18", "mobilenet_v2")  # minutes on one thread
 SEEDS = 3
 
 
@@ -63,12 +65,14 @@ def resnet(width: int = 16) -> nn.Module:
     return nn.Sequential(*stem, *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(c, 10))
 
 
-def train(net: nn.Module, x: torch.Tensor, y: torch.Tensor, epochs: int, seed: int) -> nn.Module:
-    """AdamW, one cycle of rates up to 0.01."""
+def train(
+    net: nn.Module, x: torch.Tensor, y: torch.Tensor, epochs: int, seed: int, rate: float = 1e-2
+) -> nn.Module:
+    """AdamW, one cycle of rates up to ``rate``."""
     torch.manual_seed(seed)
-    optimiser = torch.optim.AdamW(net.parameters(), 1e-2, weight_decay=1e-3)
+    optimiser = torch.optim.AdamW(net.parameters(), rate, weight_decay=1e-3)
     steps = epochs * (len(x) // 64)
-    rates = torch.optim.lr_scheduler.OneCycleLR(optimiser, 1e-2, total_steps=steps)
+    rates = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=steps)
     net.train()
     for _ in range(epochs):
         for part in torch.randperm(len(x))[: len(x) // 64 * 64].split(64):
@@ -216,16 +220,48 @@ def networks(lava: bool) -> list[dict[str, Any]]:
     return rows
 
 
+def trained() -> list[dict[str, Any]]:
+    """torchvision's networks trained on digits, drawn to 32x32 in three equal channels: N = 15."""
+    import torchvision
+
+    x, y, tx, ty = _digits(validation=False)
+    x, tx = (F.interpolate(part, scale_factor=4).repeat(1, 3, 1, 1) for part in (x, tx))
+    rows = []
+    for name in TRAINED:
+        torch.manual_seed(0)
+        net = getattr(torchvision.models, name)(num_classes=10)
+        train(net, x, y, 6, 0, rate=1e-3)
+        made = convert(net, x[:256], levels=15)
+        with tempfile.TemporaryDirectory() as folder:
+            spec = export_model(made, Path(folder) / "a.net")
+        report = check_parity(spec, tx[:16].numpy(), model=made, backends=["onnx"])
+        answers = IntegerRunner(spec).run(encode(spec, tx.numpy())).classes
+        rows.append(
+            {
+                "network": name,
+                "float": right(net, tx, ty),
+                "integers": round(100 * float((answers == ty.numpy()).mean()), 2),
+                "compared": report.compared,
+                "differing": report.count,
+            }
+        )
+        print(rows[-1], flush=True)
+    return rows
+
+
+PARTS = {"methods": methods, "digits": digits, "networks": networks, "trained": trained}
+
+
 def main() -> None:
     """Measure the parts that are named."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("parts", nargs="+", choices=("methods", "digits", "networks"))
+    parser.add_argument("parts", nargs="+", choices=tuple(PARTS))
     parser.add_argument("--lava", action="store_true", help="networks: one sample in Lava, too")
     given = parser.parse_args()
     torch.set_num_threads(1)
     record = json.loads(RECORD.read_text()) if RECORD.exists() else {}
     for part in given.parts:
-        rows = {"methods": methods, "digits": digits}.get(part, lambda: networks(given.lava))()
+        rows = PARTS[part](given.lava) if part == "networks" else PARTS[part]()
         record[part] = {
             "rows": rows,
             "torch": torch.__version__,
