@@ -50,7 +50,10 @@ def free_port() -> int:
 
 
 def said(process: subprocess.Popen[str]) -> str:
-    out, error = process.communicate(timeout=SECONDS)
+    try:
+        out, error = process.communicate(timeout=SECONDS)
+    finally:
+        process.kill()
     assert process.returncode == 0, error
     return out
 
