@@ -26,7 +26,7 @@ from torch.nn.parallel import DistributedDataParallel
 from lava_mlsnn.errors import ConfigError, said
 from lava_mlsnn.launcher import launched
 
-__all__ = ["Processes", "common_statistics", "gathered", "process_group"]
+__all__ = ["Processes", "common_statistics", "gathered", "leave_group", "process_group"]
 
 PATIENCE = timedelta(days=1)  # while one evaluates; the launcher ends all where one has died
 T = TypeVar("T")
@@ -52,7 +52,19 @@ def process_group(device: str) -> Iterator[None]:
     try:
         yield
     finally:
-        dist.destroy_process_group()
+        leave_group(device)
+
+
+def leave_group(device: str = "cpu") -> None:
+    """Destroy torch's default group; with torch before 2.8 its own function may wait for ever.
+
+    There the group's destructor joins gloo's threads while it holds the interpreter's lock, and
+    one of them may need that to free its last tensor. The backend's destructor gives the lock
+    up: so the group must not be what holds the backend last.
+    """
+    backend = dist.distributed_c10d._get_default_group()._get_backend(torch.device(device))
+    dist.destroy_process_group()
+    del backend
 
 
 def gathered(value: T) -> list[T] | None:

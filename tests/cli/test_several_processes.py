@@ -22,7 +22,7 @@ from lava_mlsnn.launcher import launched
 from lava_mlsnn.runner import IntegerRunner, encode
 from netx_export import export_model, read
 
-SECONDS = 150
+SECONDS = 300  # many times what it takes: a core may be shared by many
 OPTIONS = "--data digits --width 2 --epochs 1 --batch-size 256 --validation 0.5 --lr 0.001"
 TRAIN = ["train", *OPTIONS.split(), "--out"]
 
@@ -60,9 +60,6 @@ def said(process: subprocess.Popen[str]) -> str:
 
 @pytest.mark.timeout(SECONDS + 30)
 @pytest.mark.skipif(not dist.is_available(), reason="torch without torch.distributed")
-@pytest.mark.skipif(
-    sys.version_info >= (3, 11), reason="did not end in time under torch 2.15: docs/machines.md"
-)
 def test_torchrun_trains_in_two_processes_and_one_tells(tmp_path: Path) -> None:
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     told = said(start([*launcher, "-m", "lava_mlsnn", *TRAIN, tmp_path]))
@@ -74,9 +71,6 @@ def test_torchrun_trains_in_two_processes_and_one_tells(tmp_path: Path) -> None:
 
 @pytest.mark.timeout(SECONDS + 30)
 @pytest.mark.skipif(not dist.is_available(), reason="torch without torch.distributed")
-@pytest.mark.skipif(
-    "MLSNN_PROCESSES" not in os.environ, reason="did not end in some tries: docs/machines.md"
-)
 def test_a_run_of_two_processes_counts_what_one_counts(tmp_path: Path) -> None:
     """An odd number of samples: the shares differ by one. Started as torchrun does."""
     file = digits_network(tmp_path)

@@ -18,6 +18,7 @@ import torch.multiprocessing as mp
 from torch.nn.parallel import DistributedDataParallel
 
 from lava_mlsnn.slayer import block
+from lava_mlsnn.training.processes import leave_group
 
 SECONDS = 120
 P = {"threshold": 0.7, "levels": 4, "train_threshold": True}
@@ -67,7 +68,7 @@ def work(rank, store, out, norm, accumulate):
         gradients = {k: p.grad for k, p in model.module.named_parameters()}
         torch.save((model.module.state_dict(), gradients), os.path.join(out, f"{rank}.pt"))
     finally:
-        dist.destroy_process_group()
+        leave_group()
 
 
 @pytest.mark.parametrize("accumulate", ["", "two"])
