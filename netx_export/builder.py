@@ -54,18 +54,28 @@ class ScaleLoss:
         How many fell, of how many.
     bits : float
         Resolution that the channel which fell most has lost, log2 of the factor.
+    inputs, payload : int
+        How many inputs a neuron sums, and the largest payload that one sends.
+    drive : float or None
+        The largest weight or bias of a channel that fell, in thresholds; None without spikes.
     """
 
     layer: str
     channels: int
     of: int
     bits: float
+    inputs: int
+    payload: int
+    drive: float | None
 
     def __str__(self) -> str:
+        drive = "" if self.drive is None else f" with weights of up to {self.drive:.2g} thresholds"
         return (
             f"layer {self.layer!r}: {self.channels} of {self.of} channels are up to "
-            f"{self.bits:.1f} bits coarser, so that their sums fit 24 bits; their gain is extreme "
-            "(a BatchNorm with a tiny variance or a huge weight)"
+            f"{self.bits:.1f} bits coarser, so that their sums fit 24 bits: they add "
+            f"{self.inputs} inputs of up to {self.payload}{drive}; fewer levels before the layer, "
+            "or smaller weights (a BatchNorm with a tiny variance or a huge gain makes large "
+            "ones), keep more"
         )
 
 

@@ -72,7 +72,7 @@ class Exported(torch.nn.Module):
         Nothing changes where they fit at once. The population keeps the ceiling, so that
         its forward computes what is exported.
         """
-        first = scale = ints.scale
+        first, scale = ints, ints.scale
         for _ in range(TRIES):
             far = torch.from_numpy(reach(layer, bounds)).to(scale)
             if not bool((far > STATE_MAX).any()):
@@ -83,13 +83,28 @@ class Exported(torch.nn.Module):
             self.ceiling = tuple(lower.tolist())
             ints = self.integers()
             layer, scale = self._layer(layer.name, ints, layer.sources), ints.scale
-        fell = first / scale
+        fell = first.scale / scale
         if any(synapse.weight is None for synapse in self._synapses()):
             fell = torch.maximum(fell, 1 / scale)  # below 1 a one-to-one synapse is lost
         if not bool((fell > 1).any()):
             return layer, None
+        return layer, self._loss(layer.name, first, fell, bounds)
+
+    def _loss(
+        self, name: str, ints: Integers, fell: torch.Tensor, bounds: list[Bounds]
+    ) -> ScaleLoss:
+        """Of channels whose scale fell by ``fell`` from that of ``ints``, and what made it fall."""
+        inputs = sum(w[0].numel() for w in ints.weights)
+        payload = max(int(max(-low.min(), high.max())) for low, high in bounds)
+        drive = None
+        if self.neuron is not None:
+            pairs = zip(ints.weights, ints.exponents, strict=True)
+            tops = [w.reshape(len(w), -1).abs().amax(1) * 2.0**e for w, e in pairs]
+            top = torch.stack([*tops, ints.bias.abs()]).amax(0)
+            threshold = float(self.neuron.threshold.detach()) * ints.scale
+            drive = float((top / threshold)[fell > 1].max())
         bits = math.log2(float(fell.max()))
-        return layer, ScaleLoss(layer.name, int((fell > 1).sum()), len(fell), bits)
+        return ScaleLoss(name, int((fell > 1).sum()), len(fell), bits, inputs, payload, drive)
 
     def _layer(self, name: str, ints: Integers, sources: tuple[int, ...]) -> PopulationSpec:
         synapses = tuple(

@@ -84,11 +84,25 @@ def test_scales_fall_only_where_sums_would_not_fit(residual, caplog):
         changed = to_spec(made)
     (loss,) = scale_losses(made)
     assert loss.channels == loss.of == 4 and loss.bits > 1
+    assert loss.inputs == 36 and loss.payload == 4 and loss.drive > 1e4
     assert [str(loss)] == [record.getMessage() for record in caplog.records]
     for before, after in zip(plain.layers, changed.layers, strict=True):
         if before.name != loss.layer and hasattr(before, "synapses"):
             for a, b in zip(before.synapses, after.synapses, strict=True):
                 np.testing.assert_array_equal(a.weight, b.weight)
+
+
+@pytest.mark.parametrize("spikes", [True, False])
+def test_many_levels_of_many_inputs_are_named_where_no_gain_is_extreme(spikes):
+    last = block.Dense({"levels": 4}, 4096, 2, norm=False) if spikes else block.Output(4096, 2)
+    made = torch.nn.Sequential(block.Input((4096,), levels=127, gain=127.0), last)
+    for p in made.parameters():
+        torch.nn.init.constant_(p, 0.5)
+    (loss,) = scale_losses(made.eval(), timesteps=1)
+    assert (loss.inputs, loss.payload) == (4096, 127)
+    assert loss.drive == (pytest.approx(0.5, rel=0.01) if spikes else None)
+    assert "add 4096 inputs of up to 127" in str(loss)
+    assert ("with weights of up to 0.5 thresholds" in str(loss)) == spikes
 
 
 def test_the_other_channels_keep_their_integers():
