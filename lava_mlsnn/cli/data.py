@@ -72,7 +72,14 @@ def named_samples(
     fit = known.fit if os.path.isdir(os.path.expanduser(name.removesuffix(EVENTS))) else None
     with said(console), console.progress("reading images") as follow:
         try:
-            dataset = load_dataset(name, follow, timesteps=spec.timesteps, fit=fit)
+            dataset = load_dataset(
+                name,
+                follow,
+                timesteps=spec.timesteps,
+                fit=fit,
+                test_only=True,
+                colour=spec.input.shape[0] == 3,
+            )
             check_fits(dataset, spec.input.shape, spec.output.shape[0], spec.timesteps)
             dataset = dataset.counted_as(spec.class_names)
         except (DataError, ConfigError) as error:

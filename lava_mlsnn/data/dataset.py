@@ -70,6 +70,10 @@ class Dataset:
         """T of the frames; 0 for images, which are shown in every timestep."""
         return self.x_test.shape[4] if self.x_test.ndim == 5 else 0
 
+    def test_part(self) -> Dataset:
+        """The same without training samples."""
+        return replace(self, x_train=self.x_train[:0], y_train=self.y_train[:0])
+
     def validation(self, share: float = 0.2, seed: int = 0) -> Dataset:
         """A part of the training samples in place of the test samples, to choose options by.
 

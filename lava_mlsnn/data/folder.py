@@ -27,12 +27,19 @@ class StrayWarning(UserWarning):
     """Files that are no images were left out."""
 
 
-def load_folder(path: Path, progress: Progress | None = None, fit: Fit | None = None) -> Dataset:
+def load_folder(
+    path: Path,
+    progress: Progress | None = None,
+    fit: Fit | None = None,
+    test_only: bool = False,
+    colour: bool = False,
+) -> Dataset:
     """Images of ``train/<class>/`` and ``test/<class>/``, as :mod:`lava_mlsnn.data.image` reads.
 
     With ``fit`` they are brought to its size, else all must have one. Files of other
     suffixes than images have are left out, as torchvision does, and named in a warning.
-    Grey images have one channel, where all are grey; else they have three equal ones.
+    Grey images have one channel, where all are grey and no ``colour`` is asked for; else they
+    have three equal ones. With ``test_only`` nothing of ``train`` is looked at.
     The headers of all are read and compared first, so that what does not fit is named
     before anything is decoded.
 
@@ -42,10 +49,11 @@ def load_folder(path: Path, progress: Progress | None = None, fit: Fit | None = 
         If a folder is missing, a class has no image in one of them, an image cannot be
         read or has another size, or the images do not fit into the memory.
     """
-    files: dict[str, list[tuple[Path, int]]] = {}
+    files: dict[str, list[tuple[Path, int]]] = {"train": []}
     names: tuple[str, ...] = ()
     stray: list[Path] = []
-    for part in ("train", "test"):
+    parts = ("test",) if test_only else ("train", "test")
+    for part in parts:
         folder = path / part
         if not os.path.isdir(folder):  # no error where it cannot be looked at
             raise DataError(f"a dataset folder needs a folder {part!r}, none in {path}")
@@ -65,7 +73,8 @@ def load_folder(path: Path, progress: Progress | None = None, fit: Fit | None = 
             stray += [p for p in entries if p.suffix.lower() not in SUFFIXES]
             if not images:
                 raise DataError(
-                    f"every class needs image files in train and in test, found none in {place}"
+                    f"every class needs image files in {' and in '.join(parts)}, found none in "
+                    f"{place}"
                 )
             files[part] += [(file, label) for file in images]
     if stray:
@@ -79,7 +88,7 @@ def load_folder(path: Path, progress: Progress | None = None, fit: Fit | None = 
     for file, header in zip(everything, headers, strict=True):
         if fit is None and header.sides != sides:
             raise _other_size(file, header.sides, everything[0], sides)
-    channels = max(header.channels for header in headers)
+    channels = max(3 if colour else 1, *(header.channels for header in headers))
     check_memory(f"the images of {path}", 4 * len(everything) * channels * math.prod(sides))
     arrays, labels, done = {}, {}, 0
     first = read_image(everything[0], fit).shape[:2]

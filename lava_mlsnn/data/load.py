@@ -29,6 +29,8 @@ def load_dataset(
     root: str | os.PathLike[str] | None = None,
     download: bool = False,
     fit: Fit | None = None,
+    test_only: bool = False,
+    colour: bool = False,
 ) -> Dataset:
     """Load a dataset by name.
 
@@ -53,6 +55,12 @@ def load_dataset(
         Fetch what is missing there.
     fit : Fit, optional
         Size that images of a folder are brought to, and how.
+    test_only : bool
+        Leave the training samples where they are: there are none in the result. Of a folder
+        ``test`` alone is looked at.
+    colour : bool
+        Give grey images of a folder three equal channels even where none is coloured: a
+        network that takes colours may have been trained on some that are.
 
     Returns
     -------
@@ -71,15 +79,22 @@ def load_dataset(
         raise ConfigError(f"a size to bring images to is for folders of images, not for {name!r}")
     place = Path(os.path.expanduser(root or os.environ.get(ROOT_VARIABLE) or "data"))
     if name == "digits":
-        return load_digits()
+        digits = load_digits()  # one file
+        return digits.test_part() if test_only else digits
     if name in VISION:
-        return load_vision(name, place, download)
+        return load_vision(name, place, download, test_only)
     if name in RECORDINGS:
-        return load_recordings(name, place, timesteps, download, progress)
+        return load_recordings(name, place, timesteps, download, progress, test_only)
     if folder:
-        return load_folder(path, progress, fit)
+        return load_folder(path, progress, fit, test_only, colour)
     if images != name and _still(images):
-        source = load_dataset(images, progress, root=root, download=download, fit=fit)
+        # in a folder, a coloured training image decides how grey ones are weighed
+        some = test_only and images in VISION
+        source = load_dataset(
+            images, progress, root=root, download=download, fit=fit, test_only=some
+        )
+        if test_only:
+            source = source.test_part()
         return simulated(source, f"{name}{fit or ''}", timesteps, progress)
     known = ("digits", *VISION, *RECORDINGS)
     names = ", ".join(map(repr, known))

@@ -37,6 +37,7 @@ def load_recordings(
     timesteps: int,
     download: bool = False,
     progress: Progress | None = None,
+    test_only: bool = False,
 ) -> Dataset:
     """A dataset of tonic as T frames; its files lie under ``root`` as tonic puts them.
 
@@ -52,6 +53,8 @@ def load_recordings(
         Let tonic fetch what is missing.
     progress : callable, optional
         ``progress(done, total)`` in recordings.
+    test_only : bool
+        Read no training recordings.
 
     Raises
     ------
@@ -72,6 +75,8 @@ def load_recordings(
     else:
         both = [kind(str(root), train=train) for train in (True, False)]
         parts = [(d, _sorted(d)) for d in both]
+    if test_only:
+        parts[0] = parts[0][0], []
     total, done = sum(len(order) for _, order in parts), 0
     width, height, _ = kind.sensor_size
     arrays: list[np.ndarray] = []

@@ -14,7 +14,7 @@ __all__ = ["VISION", "load_vision"]
 VISION = {"cifar10": "CIFAR10", "cifar100": "CIFAR100", "fashion-mnist": "FashionMNIST"}
 
 
-def load_vision(name: str, root: Path, download: bool = False) -> Dataset:
+def load_vision(name: str, root: Path, download: bool = False, test_only: bool = False) -> Dataset:
     """A dataset of torchvision, whose files lie under ``root`` as torchvision puts them.
 
     Parameters
@@ -25,6 +25,8 @@ def load_vision(name: str, root: Path, download: bool = False) -> Dataset:
         torchvision's ``root``.
     download : bool
         Let torchvision fetch what is missing.
+    test_only : bool
+        Read no training images.
 
     Raises
     ------
@@ -42,7 +44,7 @@ def load_vision(name: str, root: Path, download: bool = False) -> Dataset:
     arrays: list[np.ndarray] = []
     classes: list[str] = []
     try:
-        for train in (True, False):
+        for train in (False,) if test_only else (True, False):
             found = kind(str(root), train=train, download=download)
             images, labels = np.asarray(found.data), np.asarray(found.targets, np.int64)
             classes = list(found.classes)
@@ -57,5 +59,7 @@ def load_vision(name: str, root: Path, download: bool = False) -> Dataset:
             "folder in the environment variable LAVA_MLSNN_DATA ('mlsnn train' also takes "
             "--data-root, and --download lets torchvision fetch it)"
         ) from None
+    if test_only:
+        arrays = [part[:0] for part in arrays] + arrays
     x_train, y_train, x_test, y_test = arrays
     return Dataset(name, x_train, y_train, x_test, y_test, tuple(classes), 127)

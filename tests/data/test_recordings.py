@@ -43,6 +43,10 @@ def test_n_mnist_is_read_and_binned(tmp_path, timesteps):
     assert data.frames == timesteps and len(data.classes) == 10
     assert np.array_equal(data.x_train, wanted(34, timesteps, 1, events(2, 34), events(7, 34)))
     assert np.array_equal(data.x_test, wanted(34, timesteps, 1, events(12, 34), events(17, 34)))
+    (tmp_path / "NMNIST" / "Train" / "2" / "1.bin").write_bytes(b"damaged")
+    some = load_dataset("n-mnist", root=tmp_path, timesteps=timesteps, test_only=True)
+    assert len(some.x_train) == len(some.y_train) == 0
+    assert np.array_equal(some.x_test, data.x_test) and np.array_equal(some.y_test, data.y_test)
 
 
 def test_dvs_gesture_is_read_and_downsampled(tmp_path):
