@@ -43,7 +43,8 @@ class ReluResnet(nn.Module):
             nn.ReLU(inplace=True),
         ]
         channels = width
-        for stage, (repeat, factor) in enumerate(zip(*RESNETS[config.arch], strict=True)):
+        body = RESNETS[config.arch]
+        for stage, (repeat, factor) in enumerate(zip(body.repeats, body.factors, strict=True)):
             for index in range(repeat):
                 stride = 2 if index == 0 and stage > 0 else 1
                 parts.append(_Residual(channels, width * factor, stride))

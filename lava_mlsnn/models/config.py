@@ -12,12 +12,34 @@ from lava_mlsnn.option import Kind, Options, choice, flag, number, option, whole
 
 __all__ = ["ARCHITECTURES", "OLD_START", "ModelConfig", "StartWarning", "unfit"]
 
-# name: (blocks per stage, width factor per stage, stride of each stage's first block)
-RESNETS: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
-    "sparse-resnet-small": ((1, 1, 1), (1, 2, 4)),
-    "sparse-resnet-20": ((3, 3, 3), (1, 2, 4)),
-    "sparse-resnet-18": ((2, 2, 2, 2), (1, 2, 4, 8)),
-    "sparse-resnet-34": ((3, 4, 6, 3), (1, 2, 4, 8)),
+
+@dataclass(frozen=True)
+class Body:
+    """Of a ResNet, by stages."""
+
+    repeats: tuple[int, ...]  # blocks
+    factors: tuple[int, ...]  # channels, in units of the width
+    # every stage begins with a convolution and pooling, and its blocks have one convolution;
+    # else stages after the first begin with a block of stride 2, and blocks have two
+    short: bool = False
+
+    @property
+    def halvings(self) -> int:
+        """Of the image."""
+        return len(self.repeats) - (not self.short)
+
+    @property
+    def identities(self) -> int:
+        """Shortcuts that do not project."""
+        return sum(self.repeats) - (0 if self.short else len(self.repeats) - 1)
+
+
+RESNETS = {
+    "sparse-resnet-small": Body((1, 1, 1), (1, 2, 4)),
+    "sparse-resnet-fast": Body((1, 1, 1), (2, 8, 8), short=True),
+    "sparse-resnet-20": Body((3, 3, 3), (1, 2, 4)),
+    "sparse-resnet-18": Body((2, 2, 2, 2), (1, 2, 4, 8)),
+    "sparse-resnet-34": Body((3, 4, 6, 3), (1, 2, 4, 8)),
 }
 # "P": pooling (or stride), a number: channels in units of the width
 VGGS: dict[str, tuple[int | str, ...]] = {
@@ -26,6 +48,7 @@ VGGS: dict[str, tuple[int | str, ...]] = {
 }
 DEFAULT_WIDTH = {
     "sparse-resnet-small": 16,
+    "sparse-resnet-fast": 32,
     "sparse-resnet-20": 16,
     "sparse-resnet-18": 64,
     "sparse-resnet-34": 64,
@@ -121,6 +144,11 @@ class ModelConfig(Options):
         super().__post_init__()
         if self.arch in VGGS and self.barrier != type(self).barrier:
             raise ConfigError(f"VGG has no shortcuts; leave barrier out, got {self.barrier!r}")
+        if self.barrier == "ms" and RESNETS[self.arch].short:
+            raise ConfigError(
+                f"{self.arch} pools spikes, which a membrane stream does not send; choose another "
+                "barrier than 'ms', or sparse-resnet-small"
+            )
         plain = self.levels == 1 and self.timesteps == 1 and self.pool == "stride"
         if self.stock and not (self.arch in VGGS and plain):
             raise ConfigError(
@@ -138,8 +166,7 @@ class ModelConfig(Options):
         """Identity shortcuts: all of a ResNet but those where a later stage begins."""
         if self.arch in VGGS or self.barrier == "none":
             return 0
-        repeats, _ = RESNETS[self.arch]
-        return sum(repeats) - len(repeats) + 1
+        return RESNETS[self.arch].identities
 
     def doubts(self) -> list[str]:
         """Sentences on options that are known not to train well together (docs/networks.md)."""
@@ -154,7 +181,7 @@ class ModelConfig(Options):
                 f"branch_gain={self.branch_gain:g} lets {count} branches drown their shortcuts; "
                 f"leave branch_gain out for 1/{count}"
             )
-        if self.barrier == "none" and sum(RESNETS[self.arch][0]) > DEEP:
+        if self.barrier == "none" and sum(RESNETS[self.arch].repeats) > DEEP:
             found.append("barrier='none' has no shortcuts, without which so deep a network is poor")
         return found
 
@@ -193,7 +220,7 @@ def unfit(arch: str, height: int, width: int) -> str:
     The maps before the scores are best a few pixels wide: larger ones see parts of the
     image alone and cost much, and maps of one pixel cannot be halved any more.
     """
-    halvings = VGGS[arch].count("P") if arch in VGGS else len(RESNETS[arch][0]) - 1
+    halvings = VGGS[arch].count("P") if arch in VGGS else RESNETS[arch].halvings
     if min(height, width) < 1 << halvings:
         return f"it halves them {halvings} times"
     last = -(-height // (1 << halvings)), -(-width // (1 << halvings))

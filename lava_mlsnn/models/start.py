@@ -25,6 +25,7 @@ import torch
 
 from lava_mlsnn.population.population import Population
 from lava_mlsnn.slayer.block import Residual
+from lava_mlsnn.slayer.block.max_pool import Rectifier
 
 __all__ = ["apply_start", "fires_on_spikes", "identity_shortcuts"]
 
@@ -78,6 +79,8 @@ def apply_start(
         assert last is not None
         last.weight.fill_(gain)
     for population in (m for m in model.modules() if isinstance(m, Population)):
+        if isinstance(population, Rectifier):
+            continue  # its differences of payloads are exact
         neuron = population.neuron
         norms = [s.norm for s in population._synapses() if s.norm is not None]
         for norm in norms:

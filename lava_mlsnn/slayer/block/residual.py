@@ -20,6 +20,7 @@ from typing import Any
 
 import torch
 
+from lava_mlsnn.checks import check_whole
 from lava_mlsnn.choices import BARRIERS, check_choice
 from lava_mlsnn.population.population import Population
 from lava_mlsnn.population.quantise import Scaling
@@ -33,7 +34,7 @@ STREAM_SCALE = 1024.0  # integer units per 1 of an MS-ResNet membrane stream
 
 
 class Residual(Block):
-    """Two 3x3 convolutions and a shortcut.
+    """Two 3x3 convolutions, or one, and a shortcut.
 
     Parameters
     ----------
@@ -51,6 +52,8 @@ class Residual(Block):
         Threshold of the re-spiking barrier, in payload units.
     shortcut_neuron : bool
         ``integrating`` only: a neuron on the 1x1 shortcut too.
+    convolutions : {2, 1}
+        One is the second: ``ML(BN(conv(x)))`` inside the branch is left out.
     payload_max : int
         Largest payload of the source (message width of SEW sums).
     scaling : Scaling, optional
@@ -61,7 +64,7 @@ class Residual(Block):
     Raises
     ------
     ConfigError
-        For an unknown barrier.
+        For an unknown barrier, or another number of convolutions.
     """
 
     def __init__(
@@ -74,6 +77,7 @@ class Residual(Block):
         barrier: str = "integrating",
         barrier_threshold: float = 1.0,
         shortcut_neuron: bool = False,
+        convolutions: int = 2,
         payload_max: int,
         scaling: Scaling | None = None,
         count_log: bool = False,
@@ -81,18 +85,19 @@ class Residual(Block):
         super().__init__(count_log)
         check_choice("barrier", barrier, BARRIERS)
         self.barrier_kind = barrier
+        check_whole("convolutions", convolutions, 1, 2)
         scaling = scaling or Scaling()
         first = ConvSynapse(input_shape, out_features, 3, stride, 1)
-        second = ConvSynapse(first.shape, out_features, 3, 1, 1)
+        second = ConvSynapse(first.shape, out_features, 3, 1, 1) if convolutions == 2 else first
         changes = first.shape != tuple(input_shape)
         self.projects = changes  # the shortcut is a 1x1 convolution
         self.shape = first.shape
+        self.conv1: Population | None = None
         self.act: Population | None = None
         self.shortcut: Population | None = None
         self.barrier: Population | None = None
-        neuron = make_neuron(neuron_params)
-        levels = neuron.levels
-        self.payload_max = levels
+        levels = self.payload_max = make_neuron(neuron_params).levels
+        stream = Scaling("fixed", fixed=STREAM_SCALE, weight_bits=scaling.weight_bits)
 
         def spiking(*synapses: Synapse) -> Population:
             return Population(synapses, make_neuron(neuron_params), scaling)
@@ -101,17 +106,17 @@ class Residual(Block):
             return ConvSynapse(input_shape, out_features, 1, stride)
 
         if barrier == "ms":
-            stream = Scaling("fixed", fixed=STREAM_SCALE, weight_bits=scaling.weight_bits)
             read = IdentitySynapse(tuple(input_shape), in_scale=STREAM_SCALE)
-            self.act = Population([read], neuron, stream)
+            self.act = Population([read], make_neuron(neuron_params), stream)
+        if convolutions == 2:
+            self.conv1 = spiking(first)
+        if barrier == "ms":
             side: Synapse = (
                 projection() if changes else IdentitySynapse(self.shape, in_scale=STREAM_SCALE)
             )
-            self.conv1 = spiking(first)
             self.conv2 = Population([second, side], None, stream)
             self.payload_max = 0
         elif barrier in ("integrating", "none"):
-            self.conv1 = Population([first], neuron, scaling)
             if barrier == "none":
                 self.conv2 = spiking(second)
             elif changes and shortcut_neuron:
@@ -122,7 +127,6 @@ class Residual(Block):
                     second, projection() if changes else IdentitySynapse(self.shape)
                 )
         else:
-            self.conv1 = Population([first], neuron, scaling)
             self.conv2 = spiking(second)
             self.shortcut = spiking(projection()) if changes else None
             arms = [IdentitySynapse(self.shape), IdentitySynapse(self.shape)]
@@ -144,7 +148,7 @@ class Residual(Block):
     def forward(self, x: torch.Tensor) -> Any:
         """(N, C, H, W, T) to (N, C', H', W', T)."""
         a = x if self.act is None else self.act(x)
-        hidden = self.conv1(a)
+        hidden = a if self.conv1 is None else self.conv1(a)
         if self.barrier is not None:
             side = x if self.shortcut is None else self.shortcut(x)
             y = self.barrier(self.conv2(hidden), side)
