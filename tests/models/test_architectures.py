@@ -11,6 +11,8 @@ from small_models import assert_same_integers, images, small_model
 from lava_mlsnn.errors import CalibrationError, ConfigError
 from lava_mlsnn.export import to_spec
 from lava_mlsnn.models import ARCHITECTURES, ModelConfig, build_model
+from lava_mlsnn.models.config import RESNETS
+from lava_mlsnn.models.start import identity_shortcuts
 from lava_mlsnn.population.synapse import ConvSynapse, DenseSynapse
 from netx_export.spec import Conv
 from netx_export.spec.timing import latency
@@ -19,6 +21,7 @@ from netx_export.spec.timing import latency
 DEPTH = {
     "sparse-resnet-small": 7,
     "sparse-resnet-8": 7,
+    "sparse-resnet-fast": 7,
     "sparse-resnet-20": 19,
     "sparse-resnet-18": 17,
     "sparse-resnet-34": 33,
@@ -35,10 +38,12 @@ def test_architectures_have_their_depth_and_width(arch):
     threes = [m for m in convs if m.kernel_size == (3, 3)]
     assert len(threes) == DEPTH[arch]
     assert threes[0].weight.shape[:2] == (4, 3)
-    stages = 4 if arch.endswith(("18", "34")) else 3
     if "resnet" in arch:
-        assert len(convs) - len(threes) == stages - 1  # one projection where the shape changes
-        assert threes[-1].shape == (4 * 2 ** (stages - 1), *(n >> (stages - 1) for n in size))
+        body = RESNETS[arch]
+        projections = 0 if body.short else len(body.repeats) - 1  # where the shape changes
+        assert len(convs) - len(threes) == projections
+        assert threes[-1].shape == (4 * body.factors[-1], *(n >> body.halvings for n in size))
+        assert len(identity_shortcuts(model)) == model.config.identities
     else:
         assert threes[-1].weight.shape[0] == 32
         assert sum(isinstance(m, DenseSynapse) for m in model.modules()) == 2
@@ -54,6 +59,24 @@ def test_the_latency_is_the_number_of_layers_on_the_longest_path(arch, barrier):
     blocks = (DEPTH[arch] - 1) // 2
     ends = 3 + (barrier == "ms")  # stem, pool, output; the stream's end
     assert latency(spec) == ends + blocks * (2 + extra)
+
+
+@pytest.mark.parametrize("timesteps", [1, 2])
+@pytest.mark.parametrize("barrier", ["integrating", "respiking", "sew", "none"])
+def test_the_fast_network_exports_exactly_and_pools_at_one_timestep(barrier, timesteps):
+    shape = (2, 9, 16)
+    options = {"arch": "sparse-resnet-fast", "barrier": barrier, "timesteps": timesteps}
+    model = small_model(**options, input_shape=shape, width=2)
+    spec = assert_same_integers(model, images(shape, 4))
+    pools = [p for _, p in spec.populations if p.name.endswith("_pool.max")]
+    assert len(pools) == (3 if timesteps == 1 else 0)
+    extra = 3 * (barrier in ("respiking", "sew"))
+    assert latency(spec) == 9 + extra + (9 if timesteps == 1 else 0)
+
+
+def test_a_membrane_stream_is_not_pooled():
+    with pytest.raises(ConfigError, match="sparse-resnet-fast pools spikes"):
+        ModelConfig(arch="sparse-resnet-fast", barrier="ms")
 
 
 @pytest.mark.parametrize("pool", ["avg", "stride"])

@@ -23,6 +23,7 @@ from lava_mlsnn.training import TrainConfig, train
 IDENTITIES = {
     "sparse-resnet-small": 1,
     "sparse-resnet-8": 1,
+    "sparse-resnet-fast": 3,
     "sparse-resnet-20": 7,
     "sparse-resnet-18": 5,
     "sparse-resnet-34": 13,

@@ -29,6 +29,12 @@ BLOCKS = {
         for b in BARRIERS
     },
     "residual_down": lambda **k: block.Residual(P, IMAGE, 4, 2, payload_max=4, **k),
+    **{
+        f"residual_one_{b}": lambda b=b, **k: block.Residual(
+            P, IMAGE, 4, 2, barrier=b, convolutions=1, payload_max=4, **k
+        )
+        for b in BARRIERS
+    },
     "dense": lambda **k: block.Dense(P, 6, 5, **k),
     "output": lambda **k: block.Output(6, 3, **k),
 }
@@ -90,6 +96,7 @@ def test_an_unknown_neuron_parameter_is_named(name, monkeypatch):
         (lambda: block.Conv(P, 2, 2, 3, stride=0, input_size=5), "stride"),
         (lambda: block.Conv(P, 2, 2, (3, 3, 3), input_size=5), "kernel_size"),
         (lambda: block.Residual(P, IMAGE, 2, barrier="gate", payload_max=4), "gate"),
+        (lambda: block.Residual(P, IMAGE, 2, convolutions=3, payload_max=4), "convolutions"),
         (lambda: block.Input(IMAGE, levels=0), "levels"),
         (lambda: block.Input(IMAGE, gain=0), "gain"),
         (lambda: block.Input(IMAGE)(torch.zeros(1, 3, 3, 3, 1)), r"\(N, 2, 7, 5, T\)"),

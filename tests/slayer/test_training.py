@@ -50,7 +50,7 @@ def test_the_loss_goes_down(surrogate, timesteps):
 @pytest.mark.parametrize("barrier", BARRIERS)
 def test_every_parameter_of_a_residual_block_gets_a_gradient(barrier):
     torch.manual_seed(0)
-    for out, stride in ((3, 1), (6, 2)):
+    for out, stride, convolutions in ((3, 1, 2), (6, 2, 2), (6, 2, 1)):
         made = block.Residual(
             {"levels": 4, "train_threshold": True},
             (3, 6, 6),
@@ -58,6 +58,7 @@ def test_every_parameter_of_a_residual_block_gets_a_gradient(barrier):
             stride,
             barrier=barrier,
             shortcut_neuron=barrier == "integrating",
+            convolutions=convolutions,
             payload_max=4,
         )
         x = torch.rand(4, 3, 6, 6, 2, requires_grad=True) * 4
