@@ -276,6 +276,22 @@ TAMPERED = {
     "a negative gain": (edit("layer/0/gain", -1.0), RangeError, "gain: .*positive"),
     "a gain that is NaN": (edit("layer/0/gain", np.nan), RangeError, "gain: .*NaN"),
     "a delay": (edit("layer/1/delay", 63), UnsupportedLayerError, "delay: "),
+    "an empty dataset for weights": (edit(W, h5py.Empty("i2")), FormatError, "weight: .*no data"),
+    "thresholds that are a group": (
+        lambda f: (f.__delitem__("layer/1/neuron/vth"), f.create_group("layer/1/neuron/vth")),
+        FormatError, "neuron/vth: .*dataset, got a group"),
+    "a list of no strings": (edit("layer/1/type", np.zeros(0, "S10")), FormatError, "one string"),
+    "a list of no numbers": (edit("layer/1/groups", np.zeros(0, int)), FormatError, "one number"),
+    "a table for a list": (edit("layer/1/stride", [[1, 1]]), FormatError, "stride: .*list"),
+    "an input of neurons": (
+        lambda f: f.copy("layer/4/neuron", "layer/0/neuron"), UnsupportedLayerError,
+        r"layer 0 \(input\), neuron: .*in the next layer"),
+    "a convolution of a vector": (
+        edit("layer/4/type", np.array([b"conv"], "S10")), FormatError,
+        r"layer 4 \(out\), type: a convolution joins shapes \(C, H, W\)"),
+    "a dense layer of an image": (
+        edit("layer/1/type", np.array([b"dense"], "S10")), FormatError,
+        r"layer 1 \(a\), type: .*put a flatten layer between"),
 }  # fmt: skip
 
 

@@ -62,6 +62,10 @@ def test_what_can_be_written_can_be_read(tmp_path):
     assert read(write(made, tmp_path / "a.net")).timesteps == 1 << 16
 
 
+def output(*synapses, name="o", shape=(1,), bias=None):
+    return Population(name, shape, synapses, Readout(), bias)
+
+
 WRONG = {
     "a shape with 0": lambda: Input((0,)),
     "a negative shape": lambda: Input((-3,)),
@@ -109,6 +113,45 @@ WRONG = {
     "a layer that is none": lambda: NetworkSpec((Input((2,)), "dense")),
     "a name that is a number": lambda: NetworkSpec(
         (Input((1,)), Population(3, (1,), (Dense(0, [[1]]),), Readout()))),
+    "weights that are fractions": lambda: Dense(0, [[0.5]]),
+    "weights of mixed sign beyond 8 bits": lambda: write(
+        NetworkSpec((Input((2,)), output(Dense(0, [[-257, 1]])))), "never.net"),
+    "a threshold of 0": lambda: MultiLevel(2, [0], [0]),
+    "a v0 of another size": lambda: MultiLevel(2, [1, 1], [0]),
+    "a v0 beyond 24 bits": lambda: MultiLevel(2, [1], [2**23]),
+    "groups that do not divide": lambda: Conv(0, np.ones((3, 1, 1, 1)), groups=2),
+    "a bias beyond 24 bits": lambda: output(Dense(0, [[1]]), bias=[2**23]),
+    "neurons without a synapse": lambda: Population("o", (1,), (), Readout()),
+    "no layers": lambda: NetworkSpec(()),
+    "a network without an input": lambda: NetworkSpec((output(Dense(0, [[1]])),)),
+    "an input that nothing follows": lambda: NetworkSpec((Input((1,)),)),
+    "two layers of one name": lambda: NetworkSpec(
+        (Input((1,)), output(Dense(0, [[1]])), output(Dense(1, [[1]])))),
+    "a second input": lambda: NetworkSpec(
+        (Input((1,)), Input((1,), name="b"), output(Dense(0, [[1]]), Dense(1, [[1]])))),
+    "a layer that nothing reads": lambda: NetworkSpec(
+        (Input((1,)), output(Dense(0, [[1]]), name="a"), output(Dense(0, [[1]])))),
+    "a flatten of another size": lambda: NetworkSpec(
+        (Input((1, 2, 2)), Flatten(0, (3,)), output(Dense(1, np.ones((1, 3)))))),
+    "a synapse that gives another shape": lambda: NetworkSpec(
+        (Input((1,)), output(Dense(0, [[1], [1]])))),
+    "a dense synapse of an image": lambda: NetworkSpec((Input((1, 2, 2)), output(Dense(0, [[1]])))),
+    "a dense synapse of fewer inputs": lambda: NetworkSpec((Input((2,)), output(Dense(0, [[1]])))),
+    "a convolution of a vector": lambda: NetworkSpec(
+        (Input((2,)), output(Conv(0, np.ones((1, 2, 1, 1)))))),
+    "a convolution of fewer channels": lambda: NetworkSpec(
+        (Input((2, 1, 1)), output(Conv(0, np.ones((1, 1, 1, 1))), shape=(1, 1, 1)))),
+    "a kernel larger than its image": lambda: NetworkSpec(
+        (Input((1, 2, 2)), output(Conv(0, np.ones((1, 1, 3, 3))), shape=(1, 1, 1)))),
+    "one-to-one of fewer channels": lambda: NetworkSpec(
+        (Input((2,)), output(Identity(0, [1]), shape=(2,)))),
+    "a shortcut that waits too long": lambda: NetworkSpec(
+        (Input((1,)), *(output(Dense(k, [[1]]), name=f"p{k}") for k in range(64)),
+         output(Dense(64, [[1]]), Dense(0, [[1]])))),
+    "class names that are text": lambda: spec(class_names="a"),
+    "class names that are numbers": lambda: spec(class_names=(1,)),
+    "more class names than outputs": lambda: spec(class_names=("a", "b")),
+    "a provenance that is a list": lambda: write(spec(provenance=[1]), "never.net"),
 }  # fmt: skip
 
 

@@ -156,6 +156,16 @@ REFUSED = {
         "neuron.*lacks",
     ),
     "connections without a format": ([dense([[1.0]], inputs=[0])], "inputs.*format"),
+    "a bias beyond 24 bits": (
+        [dense([[1.0]], bias=np.array([2.0**23]))], r"layer 0 \(dense0\), bias: .*24 bits.*8388608"),
+    "synapses that lava-dl lacks": (
+        [{"type": "input", "shape": [1, 2, 2]},
+         {**conv(np.ones((1, 1, 1, 1)), [1, 2, 2]), "type": "identity", "weight": [1]}],
+        r"layer 1 \(identity1\), type: .*one-to-one"),
+    "transposed convolutions of ours": (
+        [{"type": "input", "shape": [1, 2, 2]},
+         {**conv(np.ones((1, 1, 1, 1)), [1, 2, 2]), "type": "convT", "weight_exp": 0}],
+        r"layer 1 \(convT1\), type: .*cannot have a transposed"),
 }  # fmt: skip
 
 
@@ -275,6 +285,13 @@ REASONS = {
                        MultiLevel(1, [1], [0])),
         )
     ),
+    "cannot flatten what is flat": lambda s: NetworkSpec(
+        (
+            Input((2,), 1),
+            Flatten(0, (2,)),
+            Population("a", (1,), (Dense(1, [[1, 2]]),), MultiLevel(1, [1], [0])),
+        )
+    ),
     "sum can reach": lambda s: NetworkSpec(
         (
             Input((50,), 127),
@@ -300,6 +317,15 @@ def test_stock_fields_that_were_edited_alone_are_noticed(tmp_path):
             file["layer/1"][field][...] = value
         with pytest.raises(FormatError, match=rf"layer 1 \(conv1\), {field}.*multilevel"):
             read(path)
+    with h5py.File(write(stock_spec(), path), "r+") as file:
+        del file["layer/1/neuron/multilevel/type"]
+        file["layer/1/neuron/multilevel/type"] = "CUBA"
+        for name in ("vth", "v0", "levels", "bias"):
+            file["layer/1/neuron/multilevel"].pop(name, None)
+        for name in ("iDecay", "vDecay", "vThMant", "refDelay"):
+            file.copy(f"layer/1/neuron/{name}", f"layer/1/neuron/multilevel/{name}")
+    with pytest.raises(FormatError, match="neuron/multilevel/type: .*MLIF or READOUT, got CUBA"):
+        read(path)
 
 
 @needs_lava
