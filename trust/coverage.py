@@ -6,6 +6,7 @@ import argparse
 import importlib.util
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -36,6 +37,9 @@ def options(parser: argparse.ArgumentParser) -> None:
     """The arguments."""
     parser.add_argument("tests", nargs="*", default=["tests"], help="files or folders of tests")
     parser.add_argument("--source", action="append", help="packages; both without it")
+    parser.add_argument(
+        "--contexts", type=Path, help="keep which test took which line, for mutants"
+    )
     parser.add_argument("--out", type=Path, default=RESULTS)
 
 
@@ -51,13 +55,16 @@ def run(arguments: argparse.Namespace) -> int:
         source = ", ".join(arguments.source or OURS)
         settings.write_text(SETTINGS.format(folder=folder, source=source))
         command = [sys.executable, "-m", "coverage"]
-        given = ["run", f"--rcfile={settings}", "-m", "pytest", "-q", "-n", "0", *arguments.tests]
+        tests = ["-q", "-n", "0", "-p", "trust.contexts", *arguments.tests]
+        given = ["run", f"--rcfile={settings}", "-m", "pytest", *tests]
         environment = {**os.environ, "COVERAGE_PROCESS_START": str(settings)}
         done = subprocess.run([*command, *given], cwd=ROOT, env=environment)
         log(f"the tests ended with code {done.returncode}")
         for given in (["combine", "-q"], ["json", "-q", "-o", f"{folder}/report.json"]):
             made = [*command, given[0], f"--rcfile={settings}", *given[1:]]
             subprocess.run(made, cwd=ROOT, check=True)
+        if arguments.contexts is not None:
+            shutil.copy(f"{folder}/data", arguments.contexts)
         report = json.loads((Path(folder) / "report.json").read_text())
     figures, page = _figures(report)
     log(f"{figures['branches taken, %']} % of the branches")

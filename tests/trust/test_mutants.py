@@ -10,6 +10,8 @@ import pytest
 from trust import coverage
 from trust.mutation.command import _figures
 from trust.mutation.mutants import Mutant, mutants_of
+from trust.mutation.session import exchanged
+from trust.mutation.swap import functions, put
 from trust.mutation.targets import TARGETS, WHY
 
 ROOT = Path(__file__).parents[2]
@@ -53,6 +55,54 @@ def test_the_faults_of_a_file():
         compile(text, "a.py", "exec")
         changed = set(text.splitlines()) ^ set(plain.splitlines())
         assert 1 <= len(changed) <= 2, changed
+
+
+LOADED = (
+    SOURCE
+    + """
+from contextlib import contextmanager
+class A:
+    size = 4
+    @property
+    def half(self):
+        return [n // 2 for n in range(self.size)]
+@contextmanager
+def longer(x):
+    yield x * 3
+"""
+)
+
+
+def _results(module):
+    found = []
+    for x, y in ((1, 2), (1, 0), (5, 0), (0, None)):
+        try:
+            found.append(module["f"](x, y))
+        except (TypeError, ValueError, ZeroDivisionError) as error:
+            found.append(type(error))
+    with module["longer"](7) as value:
+        return [*found, module["A"]().half, value]
+
+
+def test_a_fault_in_a_function_is_exchanged_where_it_is_loaded(tmp_path):
+    """Every function then computes what a module does that is loaded with the fault."""
+    file = tmp_path / "loaded.py"
+    plain: dict[str, object] = {}
+    exec(compile(LOADED, str(file), "exec", dont_inherit=True), plain)
+    found, kept = functions(file), [f.__code__ for f in functions(file)]
+    assert len(found) == 3
+    others = 0
+    for mutant in mutants_of(str(file), LOADED):
+        codes = exchanged(mutant, LOADED)
+        if codes is None:  # of the module or the class itself
+            others += 1
+            continue
+        wanted: dict[str, object] = {}
+        exec(compile(mutant.applied(LOADED), "", "exec", dont_inherit=True), wanted)
+        put(codes, found)
+        assert _results(plain) == _results(wanted), mutant.name
+        put(dict(zip([f.__code__ for f in found], kept, strict=True)), found)
+    assert others == 2
 
 
 @pytest.mark.parametrize("file", TARGETS)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import random
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from trust.mutation.mutants import Mutant, mutants_of
+from trust.mutation.session import covered, exchanged, in_session
 from trust.mutation.targets import TARGETS, WHY
 from trust.mutation.trial import ROOT, trial, warm
 from trust.record import RESULTS, Log, table, write
@@ -22,6 +24,8 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seconds", type=float, default=1e9)
     parser.add_argument("--file", action="append", choices=list(TARGETS))
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--contexts", type=Path, help="what coverage kept: only the tests that "
+                        "come through a line try its mutants, without an import each")  # fmt: skip
     parser.add_argument("--out", type=Path, default=RESULTS)
 
 
@@ -29,21 +33,39 @@ def run(arguments: argparse.Namespace) -> int:
     """1 if a mutant survived that has no reason to."""
     log, end = Log(), time.monotonic() + arguments.seconds
     files = arguments.file or list(TARGETS)
-    everything = [m for file in files for m in mutants_of(file, (ROOT / file).read_text())]
+    sources = {file: (ROOT / file).read_text() for file in files}
+    everything = [m for file in files for m in mutants_of(file, sources[file])]
     chosen = random.Random(arguments.seed).sample(everything, len(everything))[: arguments.count]
-    warm()
-    for file in sorted({m.file for m in chosen}):
-        if trial(Mutant(file, 0, "nothing", "nothing"), TARGETS[file]) != "survived":
-            raise SystemExit(f"{file}: its tests fail without a fault: {' '.join(TARGETS[file])}")
     log(f"{len(chosen)} of {len(everything)} mutants")
     found: list[tuple[Mutant, str]] = []
-    for mutant in chosen:
-        if time.monotonic() > end:
-            break
-        found.append((mutant, trial(mutant, TARGETS[mutant.file])))
-        log(f"{found[-1][1]}: {mutant.file}:{mutant.line}: {mutant.before} -> {mutant.after}")
+
+    def tell(mutant: Mutant, result: str, test: str = "") -> bool:
+        found.append((mutant, result))
+        seen = f" ({test})" if test else ""
+        log(f"{result}: {mutant.file}:{mutant.line}: {mutant.before} -> {mutant.after}{seen}")
         write("mutation", "Mutants", *_figures(found, len(everything)), log, arguments.out)
+        return time.monotonic() < end
+
+    inside: list[Mutant] = []
+    if arguments.contexts is not None:
+        inside = [m for m in chosen if exchanged(m, sources[m.file]) is not None]
+    alone = [m for m in chosen if m not in inside]
+    if alone:
+        _alone(alone, tell)
+    if inside and time.monotonic() < end:
+        in_session(inside, covered(arguments.contexts, files), tell)
     return int(any(r == "survived" and m.name not in WHY for m, r in found))
+
+
+def _alone(mutants: list[Mutant], tell: Callable[[Mutant, str], bool]) -> None:
+    """Each with imports of its own."""
+    warm()
+    for file in sorted({m.file for m in mutants}):
+        if trial(Mutant(file, 0, "nothing", "nothing"), TARGETS[file]) != "survived":
+            raise SystemExit(f"{file}: its tests fail without a fault: {' '.join(TARGETS[file])}")
+    for mutant in mutants:
+        if not tell(mutant, trial(mutant, TARGETS[mutant.file])):
+            break
 
 
 def _figures(found: list[tuple[Mutant, str]], everything: int) -> tuple[dict[str, Any], str]:

@@ -65,13 +65,18 @@ class Mutant:
         """The same as long as the expression is, wherever it stands."""
         return f"{self.file}: {self.before} -> {self.after}"
 
-    def applied(self, source: str) -> str:
-        """The whole file with the fault."""
+    def tree(self, source: str) -> ast.Module:
+        """The whole file with the fault; lines stay."""
         tree = ast.parse(source)
         if self.place is not None:
             node = list(_code(tree))[self.place[0]]
-            _put(tree, node, list(_changes(node))[self.place[1]])
-        return ast.unparse(ast.fix_missing_locations(tree))
+            new = ast.copy_location(list(_changes(node))[self.place[1]], node)
+            _put(tree, node, new)
+        return ast.fix_missing_locations(tree)
+
+    def applied(self, source: str) -> str:
+        """The whole file with the fault."""
+        return ast.unparse(self.tree(source))
 
 
 def mutants_of(file: str, source: str) -> list[Mutant]:
