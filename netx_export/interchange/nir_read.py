@@ -13,7 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from netx_export.errors import FormatError, MLSNNError, UnsupportedLayerError, at, said
+from netx_export.errors import (
+    FormatError,
+    MLSNNError,
+    RangeError,
+    UnsupportedLayerError,
+    at,
+    said,
+)
 from netx_export.file.atomic import as_path
 from netx_export.interchange.graph import need
 from netx_export.interchange.nir import NOTE
@@ -36,6 +43,7 @@ from netx_export.spec.widths import STATE_MAX, check_weights
 __all__ = ["import_nir"]
 
 LINEAR = ("Conv2d", "Linear", "Affine", "SumPool2d", "Scale")
+FAR = 1 << 31  # whatever is larger fits nowhere
 NOTE_FORM = "what lava_mlsnn noted of the input"
 
 
@@ -74,8 +82,9 @@ def import_nir(path: str | os.PathLike[str], input: Input | None = None) -> Netw
         raise
     except Exception as error:  # of nir and h5py
         raise FormatError(f"{file} is no NIR file that nir can read ({said(error)})") from None
-    spec = _Reader(graph, input).spec()
-    check_ranges(spec)
+    with at(str(file)):
+        spec = _Reader(graph, input).spec()
+        check_ranges(spec)
     return spec
 
 
@@ -166,7 +175,7 @@ class _Reader:
             )
 
     def input(self, name: str, node: Any) -> Input:
-        shape = check_shape(tuple(int(n) for n in node.input_type["input"]))
+        shape = check_shape(tuple(_whole(node.input_type["input"], "its shape").reshape(-1)))
         if self.given is not None:
             if self.given.shape != shape:
                 raise FormatError(f"the input is of shape {shape}, got {self.given.shape}")
@@ -195,13 +204,17 @@ class _Reader:
         self.add(name, Population(name, shape, synapses, neuron, bias))
 
     def neurons(self, name: str, node: Any) -> None:
-        if np.any(node.r != 1):
+        if np.any(_numbers(node.r, "its resistance r") != 1):
             raise UnsupportedLayerError("has a resistance r other than 1; put it into the weights")
-        limit = np.floor(node.v_threshold.astype(np.float64)) + 1  # v > limit, of whole v
+        limit = np.floor(_numbers(node.v_threshold, "its threshold")) + 1  # v > limit, of whole v
+        if limit.size == 0 or limit.ndim == 0:
+            raise FormatError(f"must have a threshold for each neuron, got shape {limit.shape}")
         limit = limit.reshape(limit.shape[0], -1)
         if np.any(limit != limit[:, :1]):
             raise UnsupportedLayerError("has several thresholds in a channel; give it one")
-        reach = limit[:, 0].clip(-STATE_MAX, STATE_MAX).astype(np.int64)
+        if np.abs(limit).max() > STATE_MAX:
+            raise RangeError(f"its threshold must fit 24 bits, got {limit.max() - 1:g}")
+        reach = limit[:, 0].astype(np.int64)
         vth = np.maximum(reach, 1)
         if np.all(reach == reach[0]):
             vth, reach = vth[:1], reach[:1]
@@ -240,41 +253,62 @@ class _Reader:
                         f"its padding must be numbers, got {node.padding!r}"
                     )
                 weight, e = _weights(node.weight)
-                window = _pair(node.stride), _pair(node.padding), _pair(node.dilation)
-                conv = Conv(source, weight, e, *window, int(node.groups))
+                window = (
+                    _pair(node.stride, "its stride"),
+                    _pair(node.padding, "its padding"),
+                    _pair(node.dilation, "its dilation"),
+                )
+                conv = Conv(source, weight, e, *window, int(_whole(node.groups, "its groups")))
                 return _Part(conv, _bias(node.bias))
             if kind == "SumPool2d":
-                ones = np.ones((shape[0], 1, *_pair(node.kernel_size)), np.int64)
-                ends = _pair(node.stride), _pair(node.padding)
+                ones = np.ones((shape[0], 1, *_pair(node.kernel_size, "its kernel")), np.int64)
+                ends = _pair(node.stride, "its stride"), _pair(node.padding, "its padding")
                 return _Part(Conv(source, ones, 0, *ends, groups=shape[0]), None)
-            scale = node.scale.reshape(shape[0], -1)
+            scale = _numbers(node.scale, "its scale").reshape(shape[0], -1)
             if np.any(scale != scale[:, :1]):
                 raise UnsupportedLayerError("scales the neurons of a channel differently")
             weight, e = _weights(scale[:, 0])
             return _Part(Identity(source, weight, e), None)
 
 
-def _pair(value: Any) -> tuple[int, int]:
-    found = np.broadcast_to(np.asarray(value), 2)
-    return int(found[0]), int(found[1])
+def _numbers(values: Any, what: str) -> np.ndarray:
+    found = np.asarray(values)
+    if found.dtype.kind not in "biuf":
+        raise UnsupportedLayerError(f"{what} must be numbers, got {found.dtype}")
+    numbers: np.ndarray = found.astype(np.float64)
+    return numbers
+
+
+def _whole(values: Any, what: str, why: str = "") -> np.ndarray:
+    """Integers, or what they are not."""
+    found = _numbers(values, what)
+    if not np.all(np.isfinite(found)) or np.any(found != np.floor(found)):
+        raise UnsupportedLayerError(why or f"{what} must be whole numbers")
+    if np.abs(found).max(initial=0) > FAR:
+        raise RangeError(f"{what} must fit 32 bits, got up to {np.abs(found).max():g}")
+    return found.astype(np.int64)
+
+
+def _pair(value: Any, what: str) -> tuple[int, int]:
+    found = _whole(value, what).reshape(-1)
+    if found.size not in (1, 2):
+        raise FormatError(f"{what} must be one or two numbers, got {found.size}")
+    return int(found[0]), int(found[-1])
 
 
 def _bias(values: np.ndarray) -> np.ndarray | None:
-    found = np.asarray(values, np.float64)
-    if np.any(found != np.floor(found)):
-        raise UnsupportedLayerError("its bias must be of whole numbers, as its weights")
-    return found.astype(np.int64) if found.any() else None
+    why = "its bias must be of whole numbers, as its weights"
+    found = _whole(values, "its bias", why)
+    return found if found.any() else None
 
 
 def _weights(values: np.ndarray) -> tuple[np.ndarray, int]:
     """Whole numbers and their exponent."""
-    found = np.asarray(values, np.float64)
-    if not np.all(np.isfinite(found)) or np.any(found != np.floor(found)):
-        raise UnsupportedLayerError(
-            "its weights must be whole numbers of 8 bits, times a power of two; for a trained "
-            "network of floats see lava_mlsnn.from_spiking"
-        )
-    whole, e = found.astype(np.int64), 0
+    why = (
+        "its weights must be whole numbers of 8 bits, times a power of two; for a trained "
+        "network of floats see lava_mlsnn.from_spiking"
+    )
+    whole, e = _whole(values, "its weights", why), 0
     while e < 16 and np.abs(whole).max(initial=0) > 127 and not np.any(whole & 1):
         if np.abs(whole).max() <= 254:
             break

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 
 import numpy as np
 import pytest
@@ -13,7 +14,12 @@ from torch import from_numpy
 
 nir = pytest.importorskip("nir")
 
-from lava_mlsnn.errors import FormatError, RangeError, UnsupportedLayerError  # noqa: E402
+from lava_mlsnn.errors import (  # noqa: E402
+    FormatError,
+    MLSNNError,
+    RangeError,
+    UnsupportedLayerError,
+)
 from lava_mlsnn.runner import IntegerRunner  # noqa: E402
 from netx_export import export_nir, import_nir  # noqa: E402
 from netx_export.interchange.nir import nir_graph  # noqa: E402
@@ -195,6 +201,86 @@ def test_foreign_graphs_are_refused_by_node(tmp_path):
     (tmp_path / "c.nir").write_bytes(b"no NIR")
     with pytest.raises(FormatError, match="is no NIR file"):
         import_nir(tmp_path / "c.nir")
+
+
+EYE, ONES, IMAGE = np.eye(2), np.ones(2), np.ones((1, 2, 2))
+ENDS = {
+    "input": nir.Input(input_type={"input": np.array([2])}),
+    "output": nir.Output(output_type={"output": np.array([2])}),
+}
+
+
+ENDS_OF_IMAGE = {
+    "f": nir.Flatten(input_type={"input": np.array([1, 2, 2])}, start_dim=0),
+    "output": ENDS["output"],
+}
+
+
+def conv(**changes):
+    """One convolution of an image of one channel into two."""
+    fields = {"input_shape": (4, 4), "weight": np.ones((2, 1, 3, 3)), "stride": 1, "padding": 1,
+              "dilation": 1, "groups": 1, "bias": np.zeros(2)} | changes  # fmt: skip
+    return [nir.Conv2d(**fields), nir.IF(r=np.ones((2, 4, 4)), v_threshold=np.ones((2, 4, 4)))]
+
+
+# nodes in a row, or a graph; what is said
+STRANGE = {
+    "an infinite bias": ([nir.Affine(EYE, ONES * np.inf), neuron()], "bias must be of whole"),
+    "a bias beyond 24 bits": ([nir.Affine(EYE, ONES * 2.0**24), neuron()], "must fit 24 bits"),
+    "a bias beyond 64 bits": ([nir.Affine(EYE, ONES * 1e30), neuron()], "bias must fit 32 bits"),
+    "a weight beyond 64 bits": ([nir.Linear(EYE * 1e300), neuron()], "weights must fit 32 bits"),
+    "a complex weight": ([nir.Linear(EYE * 1j), neuron()], "numbers, got complex128"),
+    "weights of text": ([nir.Linear(EYE.astype("S3")), neuron()], "must be numbers, got [|]S3"),
+    "a bias of another size": ([nir.Affine(EYE, np.ones(3)), neuron()], "one value per channel"),
+    "an infinite threshold": ([nir.Linear(EYE), neuron(limit=np.inf)], "24 bits, got inf"),
+    "a threshold that v never passes": (
+        [nir.Linear(EYE), neuron(limit=2.0**23 - 1)], "must fit 24 bits, got 8.38861e[+]06"),
+    "no neurons": ([nir.Linear(np.ones((0, 2))), neuron(0)], "a threshold for each neuron"),
+    "several thresholds": (
+        [nir.IF(r=IMAGE, v_threshold=np.arange(4.0).reshape(1, 2, 2))], "several thresholds"),
+    "several scales": (
+        [nir.Scale(np.arange(4.0).reshape(1, 2, 2)), nir.IF(r=IMAGE, v_threshold=IMAGE)],
+        "scales the neurons of a channel differently"),
+    "three strides": (conv(stride=np.array([1, 1, 1])), "stride must be one or two numbers, got 3"),
+    "half a group": (conv(groups=1.5), "groups must be whole numbers"),
+    "no group": (conv(groups=0), "groups must lie in"),
+    "a padding of a name": (conv(padding="same"), "padding must be numbers, got 'same'"),
+    "a graph in a graph": ([nir.NIRGraph.from_list(nir.Linear(EYE), neuron())], "NIRGraph has no"),
+    "two inputs": (
+        nir.NIRGraph({**ENDS, "b": ENDS["input"], "a": neuron()},
+                     [("input", "a"), ("b", "a"), ("a", "output")]),
+        "one Input node, this NIR graph has 2"),
+    "what reads itself": (
+        nir.NIRGraph({**ENDS, "a": neuron(), "w": nir.Linear(EYE)},
+                     [("input", "a"), ("a", "w"), ("w", "a"), ("a", "output")]),
+        "recurrent"),
+    "a sum that is flattened": (
+        nir.NIRGraph(
+            {"input": nir.Input(input_type={"input": np.array([1, 2, 2])}), **ENDS_OF_IMAGE,
+             "a": nir.IF(r=IMAGE, v_threshold=IMAGE), "w": nir.Linear(np.ones((2, 4)))},
+            [("input", "a"), ("input", "f"), ("a", "f"), ("f", "w"), ("w", "output")]),
+        "flattens a sum"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", STRANGE)
+def test_what_is_no_exact_number_or_graph_is_one_sentence_about_the_file(tmp_path, name):
+    made, words = STRANGE[name]
+    path = tmp_path / "b.nir"
+    nir.write(path, made if isinstance(made, nir.NIRGraph) else nir.NIRGraph.from_list(*made))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(MLSNNError, match=words) as caught:
+            import_nir(path)
+    assert str(caught.value).startswith(str(path)) and "\n" not in str(caught.value)
+
+
+def test_an_input_of_the_callers_own_stands_for_the_graphs(tmp_path):
+    nir.write(tmp_path / "b.nir", nir.NIRGraph.from_list(nir.Linear(EYE), neuron()))
+    given = Input((2,), 7, name="mine")
+    assert import_nir(tmp_path / "b.nir", given).input == given
+    with pytest.raises(FormatError, match=r"input is of shape \(2,\), got \(3,\)"):
+        import_nir(tmp_path / "b.nir", Input((3,)))
 
 
 def test_what_nir_has_no_word_for_stands_beside_the_input():

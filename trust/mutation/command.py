@@ -26,6 +26,8 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--contexts", type=Path, help="what coverage kept: only the tests that "
                         "come through a line try its mutants, without an import each")  # fmt: skip
+    parser.add_argument("--tests", type=int, default=100, help="for a mutant, of these, those that "
+                        "come through the fewest lines")  # fmt: skip
     parser.add_argument("--out", type=Path, default=RESULTS)
 
 
@@ -35,6 +37,8 @@ def run(arguments: argparse.Namespace) -> int:
     files = arguments.file or list(TARGETS)
     sources = {file: (ROOT / file).read_text() for file in files}
     everything = [m for file in files for m in mutants_of(file, sources[file])]
+    if arguments.contexts is not None:  # constants of a module are copied to wherever they are used
+        everything = [m for m in everything if exchanged(m, sources[m.file]) is not None]
     chosen = random.Random(arguments.seed).sample(everything, len(everything))[: arguments.count]
     log(f"{len(chosen)} of {len(everything)} mutants")
     found: list[tuple[Mutant, str]] = []
@@ -46,14 +50,10 @@ def run(arguments: argparse.Namespace) -> int:
         write("mutation", "Mutants", *_figures(found, len(everything)), log, arguments.out)
         return time.monotonic() < end
 
-    inside: list[Mutant] = []
-    if arguments.contexts is not None:
-        inside = [m for m in chosen if exchanged(m, sources[m.file]) is not None]
-    alone = [m for m in chosen if m not in inside]
-    if alone:
-        _alone(alone, tell)
-    if inside and time.monotonic() < end:
-        in_session(inside, covered(arguments.contexts, files), tell)
+    if arguments.contexts is None:
+        _alone(chosen, tell)
+    else:
+        in_session(chosen, covered(arguments.contexts, files, arguments.tests), tell)
     return int(any(r == "survived" and m.name not in WHY for m, r in found))
 
 

@@ -30,8 +30,8 @@ SURVIVED, KILLED, UNREADY = 0, 1, 3
 Covered = Mapping[str, Mapping[int, Sequence[str]]]  # file: line: tests, the narrowest first
 
 
-def covered(data: Path, files: Sequence[str]) -> Covered:
-    """What ``python -m trust coverage --contexts`` kept."""
+def covered(data: Path, files: Sequence[str], most: int) -> Covered:
+    """What ``python -m trust coverage --contexts`` kept: ``most`` tests a line."""
     from coverage import CoverageData
 
     kept = CoverageData(str(data))
@@ -44,8 +44,9 @@ def covered(data: Path, files: Sequence[str]) -> Covered:
             sizes.update(tests)
         if (short := str(Path(name).relative_to(ROOT))) in files:
             lines[short] = by_line
+    order = lambda test: (sizes[test], test)  # noqa: E731
     return {
-        file: {n: sorted(filter(None, t), key=lambda x: (sizes[x], x)) for n, t in found.items()}
+        file: {n: sorted(filter(None, tests), key=order)[:most] for n, tests in found.items()}
         for file, found in lines.items()
     }
 
