@@ -83,7 +83,7 @@ def conv(axes: int) -> Callable[..., Value]:
         groups: int = 1,
     ) -> Value:
         x = r.payload(input)
-        if x.flat or len(x.shape) != 3:
+        if len(x.shape) != 3:
             raise r.refused("a convolution behind flatten has no image to go over")
         w = weight.detach().double()
         w = w if axes == 2 else w.unsqueeze(2)

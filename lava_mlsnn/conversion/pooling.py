@@ -40,6 +40,7 @@ def avg_pool(axes: int) -> Callable[..., Value]:
                     "divides by fewer values at the border (count_include_pad=False); "
                     "train with count_include_pad=True or without padding"
                 )
+            _image(r, input)
             x = r.payload(input)
             window = torch.full((x.shape[0], 1, *kernel), 1 / math.prod(kernel)).double()
             arm = Arm(x, window, step, edge, (1, 1), x.shape[0])
@@ -82,14 +83,12 @@ def pooled(r: Reading, x: Value, kernel: tuple[int, int], stride: tuple[int, int
     """Averages over windows: a relay of sums, or within the weights of 1x1 convolutions."""
     if kernel == stride == (1, 1):
         return x
+    _image(r, x)
     if isinstance(x, Sum) and all(arm.pointwise or arm.one_to_one for arm in x.arms):
         sides = zip(x.shape[1:], kernel, stride, strict=True)
         shape = (x.shape[0], *((size - k) // step + 1 for size, k, step in sides))
         return r.sum(tuple(_widened(arm, kernel, stride) for arm in x.arms), x.bias, shape)
-    x = r.payload(x)
-    if x.flat or len(x.shape) != 3:
-        raise r.refused("pooling behind flatten has no image to go over")
-    return r.pool(x, kernel, stride)
+    return r.pool(r.payload(x), kernel, stride)
 
 
 def _widened(arm: Arm, kernel: tuple[int, int], stride: tuple[int, int]) -> Arm:

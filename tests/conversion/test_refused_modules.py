@@ -20,6 +20,13 @@ class Own(torch.nn.Module):
         super().__init__()
         self.conv = torch.nn.Conv2d(2, 4, 3, padding=1)
         self.fc = torch.nn.Linear(4 * 6 * 6, 3)
+        self.dense = torch.nn.ModuleDict(
+            {str(n): torch.nn.Linear(n, 3) for n in (6, 4 * 4 * 4, 2 * 4 * 6 * 6)}
+        )
+        self.even = torch.nn.Conv2d(2, 4, 2, padding="same")
+        self.signal = torch.nn.Conv1d(2, 2, 1)  # two samples as channels, where the image is gone
+        self.point = torch.nn.Conv2d(4, 4, 1)
+        self.batch = torch.nn.BatchNorm2d(4, track_running_stats=False)
         for name, layer in layers.items():
             self.add_module(name, layer)
         self.run = run
@@ -69,6 +76,10 @@ def flat(self, x):
     return self.fc(torch.flatten(F.relu(self.conv(x)), 1))
 
 
+def image(self, x):
+    return F.relu(self.conv(x))
+
+
 REFUSED = {
     "a mean over channels": (lambda s, x: s.fc(flat2(s, x.mean(1, keepdim=True) + x)), "averages"),
     "a factor": (lambda s, x: s.fc(flat2(s, x * 2)), "factors"),
@@ -90,6 +101,61 @@ REFUSED = {
             F.pad(F.avg_pool2d(s.conv(x), 4, ceil_mode=True), (0, 4, 0, 4)).flatten(1)
         ),
         "ceil_mode",
+    ),
+    "a sum of what may be negative": (
+        lambda s, x: s.fc((F.max_pool2d(s.conv(x), 3, 1, 1) + s.conv(x)).flatten(1)),
+        "put a ReLU behind the max pooling",
+    ),
+    "neurons behind a resampling": (
+        lambda s, x: s.dense["64"](F.relu(F.adaptive_avg_pool2d(image(s, x), 4)).flatten(1)),
+        "only a Linear can follow",
+    ),
+    "a convolution behind a resampling": (
+        lambda s, x: s.dense["64"](s.point(F.adaptive_avg_pool2d(image(s, x), 4)).flatten(1)),
+        "only a Linear can follow",
+    ),
+    "padding of one side": (lambda s, x: s.fc(s.even(x).flatten(1)), "of an even kernel"),
+    "a convolution behind flatten": (lambda s, x: s.fc(s.signal(flat2(s, x))), "has no image"),
+    "an average behind flatten": (
+        lambda s, x: s.fc(F.avg_pool1d(flat2(s, x), 3, 1, 1)),
+        "has no image",
+    ),
+    "an average of features": (lambda s, x: F.avg_pool1d(s.fc(flat2(s, x)), 2), "has no image"),
+    "a maximum behind flatten": (lambda s, x: s.fc(F.max_pool1d(flat2(s, x), 1)), "has no image"),
+    "a Linear over columns": (
+        lambda s, x: s.dense["6"](image(s, x)),
+        r"takes (N, F), got (N, 4, 6, 6)",
+    ),
+    "a BatchNorm of the batch": (
+        lambda s, x: s.fc(s.batch(s.conv(x)).flatten(1)),
+        "looks at the batch",
+    ),
+    "a clip to nothing": (lambda s, x: s.fc(s.conv(x).clamp(0, 0).flatten(1)), "leaves nothing"),
+    "a sum of two shapes": (
+        lambda s, x: s.fc((s.conv(x) + F.adaptive_avg_pool2d(image(s, x), 1)).flatten(1)),
+        "both must have one shape",
+    ),
+    "another order": (
+        lambda s, x: s.fc(image(s, x).reshape(-1, 9, 4, 4).flatten(1)),
+        "only a flatten",
+    ),
+    "rows side by side": (
+        lambda s, x: s.fc(
+            F.avg_pool2d(torch.cat([image(s, x), image(s, x)], 2), (2, 1)).flatten(1)
+        ),
+        "joins along axis 2",
+    ),
+    "a joined constant": (
+        lambda s, x: s.dense["288"](torch.cat([image(s, x), torch.ones(2, 4, 6, 6)], 1).flatten(1)),
+        "joins a payload and a constant",
+    ),
+    "an average of another divisor": (
+        lambda s, x: s.fc(F.avg_pool2d(image(s, x), 3, 1, 1, divisor_override=4).flatten(1)),
+        "leave divisor_override out",
+    ),
+    "an average of what is inside": (
+        lambda s, x: s.fc(F.avg_pool2d(image(s, x), 3, 1, 1, count_include_pad=False).flatten(1)),
+        "count_include_pad=True",
     ),
     "a branch on values": (lambda s, x: flat(s, x if x.sum() > 0 else x + x), "torch.fx"),
 }
@@ -149,6 +215,7 @@ def test_a_change_in_place_that_others_read_is_followed_or_refused():
         (torch.rand(1, 2, 6, 6), DataError, "at least two samples"),
         (torch.full((4, 2, 6, 6), torch.nan), DataError, "finite"),
         (torch.rand(4, 3, 6, 6), DataError, "cannot compute samples"),
+        (torch.rand(4), DataError, r"\(N, C, L\) or \(N, F\), got shape"),
         (5, DataError, "samples or batches"),
         (["a"], DataError, "tensors or arrays"),
     ],
@@ -183,3 +250,27 @@ def test_the_module_stays_as_it_was():
     assert torch.equal(dice, torch.get_rng_state())
     assert module.training and module.conv.training and not module.norm.training
     assert all(torch.equal(v, before[k]) for k, v in module.state_dict().items())
+
+
+def test_what_is_no_module_is_refused():
+    with pytest.raises(UnsupportedLayerError, match=r"takes a torch\.nn\.Module, got f"):
+        convert(flat, X)
+
+
+def test_samples_of_another_shape_are_refused_behind_the_conversion():
+    network = convert(Own(flat), X)
+    for x in (torch.rand(4, 3, 6, 6), torch.rand(4, 72)):
+        with pytest.raises(ConfigError, match=r"\(N, 2, 6, 6"):
+            network(x)
+
+
+def test_padding_by_a_name_is_followed():
+    layers = {name: torch.nn.Conv2d(2, 4, 3, padding=name) for name in ("valid", "same")}
+    module = Own(
+        lambda s, x: (
+            s.dense["64"](F.relu(s.valid(x)).flatten(1)) + s.fc(F.relu(s.same(x)).flatten(1))
+        ),
+        **layers,
+    )
+    network = convert(module, X, levels=500, input_levels=1000)
+    assert torch.allclose(network(X), module(X), atol=0.03)

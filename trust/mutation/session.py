@@ -25,7 +25,7 @@ __all__ = ["Covered", "Session", "covered", "exchanged", "in_session"]
 
 ROOT = Path(__file__).resolve().parents[2]
 LONGEST = 90  # seconds of the processor of one child: a mutant may loop for ever
-BUDGET = 20.0  # of these, after which no further test is begun
+BUDGET = 6.0  # of these, after which no further test is begun
 SURVIVED, KILLED, UNREADY = 0, 1, 3
 Covered = Mapping[str, Mapping[int, Sequence[str]]]  # file: line: tests, the narrowest first
 
