@@ -388,6 +388,7 @@ def _synapse(term: _Term, weight: np.ndarray, exponent: int) -> Synapse:
         )
     window = (_pair(module.stride), _pair(module.padding), _pair(module.dilation), module.groups)
     if isinstance(module, torch.nn.ConvTranspose2d):
+        weight = swapped(weight, module.groups)
         return ConvTranspose(source, weight, exponent, *window, _pair(module.output_padding))
     return Conv(source, weight, exponent, *window)
 
