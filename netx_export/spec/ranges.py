@@ -75,7 +75,7 @@ class LayerRange:
 def signed_bits(*intervals: Interval) -> int:
     """Width in two's complement that holds all of them."""
     widths = [
-        max(high.bit_length(), (-low - 1).bit_length() if low < 0 else 0) for low, high in intervals
+        max(max(high, 0).bit_length(), max(-low - 1, 0).bit_length()) for low, high in intervals
     ]
     return 1 + max(widths)
 

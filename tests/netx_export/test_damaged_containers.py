@@ -13,7 +13,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lava_mlsnn.errors import FormatError
-from netx_export import Dense, Input, NetworkSpec, Population, Readout, read, write
+from netx_export import (
+    Dense,
+    Identity,
+    Input,
+    NetworkSpec,
+    Population,
+    Readout,
+    read,
+    write,
+    write_layer,
+)
 from netx_export.file import fields
 from netx_export.file.heap import COLLECTION, OBJECT, REFERENCE, heap_string
 
@@ -27,10 +37,10 @@ def path(tmp_path):
     return write(NetworkSpec((Input((4,), 3), layer)), tmp_path / "a.net")
 
 
-def refused(path, message):
+def refused(path, message, layer="layer 1 (o)"):
     with pytest.raises(FormatError, match=message) as caught:
         read(path)
-    assert str(caught.value).startswith(f"{path}, layer 1 (o), ")
+    assert str(caught.value).startswith(f"{path}, {layer}, ")
 
 
 # -- strings ----------------------------------------------------------------------
@@ -190,3 +200,39 @@ def test_numbers_of_a_part_of_their_bits_are_refused(path):
 def test_all_values_of_a_file_are_counted(path, monkeypatch):
     monkeypatch.setattr(fields, "MOST_VALUES", 18)
     refused(path, "the file holds more than 18 values up to here")
+
+
+def test_values_that_no_memory_holds_are_one_sentence(path, monkeypatch):
+    def full(dataset, place):
+        raise MemoryError
+
+    monkeypatch.setattr(fields, "stored_values", full)
+    refused(path, "it is too large for the memory", "layer 0 (input)")
+
+
+def test_a_shape_that_its_bytes_cannot_hold_is_refused_where_all_layers_agree(path):
+    rows, columns = 1 << 12, 1 << 13
+    with h5py.File(path, "r+") as file:
+        for name, value in {
+            "layer/0/shape": [columns],
+            "layer/1/shape": [rows],
+            "layer/1/inFeatures": columns,
+            "layer/1/outFeatures": rows,
+        }.items():
+            del file[name]
+            file[name] = value
+        del file[W]
+        made = file.create_dataset(
+            W, (rows, columns), "i2", chunks=(64, columns), compression="gzip"
+        )
+        made[:64] = 1
+    refused(path, rf"weight: it declares shape \({rows}, {columns}\), which its \d+ bytes cannot")
+
+
+def test_a_layer_of_two_synapses_is_not_written_without_their_sources(tmp_path):
+    layer = Population("o", (4,), (Dense(0, WEIGHT), Identity(1, np.ones(4, int))), Readout())
+    with (
+        h5py.File(tmp_path / "a.net", "w") as file,
+        pytest.raises(FormatError, match="with 2 synapses needs to name its inputs"),
+    ):
+        write_layer(file.create_group("layer/0"), layer)

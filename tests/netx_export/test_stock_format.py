@@ -157,7 +157,7 @@ REFUSED = {
     ),
     "connections without a format": ([dense([[1.0]], inputs=[0])], "inputs.*format"),
     "a bias beyond 24 bits": (
-        [dense([[1.0]], bias=np.array([2.0**23]))], r"layer 0 \(dense0\), bias: .*24 bits.*8388608"),
+        [dense([[1.0]], bias=np.array([2.0**23]))], r"layer 0 \(dense0\), bias: .*24 bits"),
     "synapses that lava-dl lacks": (
         [{"type": "input", "shape": [1, 2, 2]},
          {**conv(np.ones((1, 1, 1, 1)), [1, 2, 2]), "type": "identity", "weight": [1]}],
@@ -324,7 +324,7 @@ def test_stock_fields_that_were_edited_alone_are_noticed(tmp_path):
             file["layer/1/neuron/multilevel"].pop(name, None)
         for name in ("iDecay", "vDecay", "vThMant", "refDelay"):
             file.copy(f"layer/1/neuron/{name}", f"layer/1/neuron/multilevel/{name}")
-    with pytest.raises(FormatError, match="neuron/multilevel/type: .*MLIF or READOUT, got CUBA"):
+    with pytest.raises(FormatError, match=r"neuron/multilevel/type: .*MLIF or READOUT, got CUBA"):
         read(path)
 
 

@@ -24,6 +24,7 @@ from netx_export import (
     worst_case,
 )
 from netx_export.spec.neurons.step import fixed_step
+from netx_export.spec.ranges import signed_bits
 
 
 def one_neuron(weight, neuron, low_high=(0, 3), timesteps=1, bias=0, weight_exp=0):
@@ -157,3 +158,16 @@ def test_sums_in_the_middle_may_not_leave_24_bits_either():
     assert worst_case(NetworkSpec(layers))[0].accumulator == (0, 400 * 127 * 255 // 4)
     with pytest.raises(RangeError, match="synapse 0"):
         check_ranges(NetworkSpec(layers))
+
+
+WHOLE = st.integers(-(1 << 40), 1 << 40) | st.integers(0, 41).map(lambda b: 1 << b)
+
+
+@settings(max_examples=100, deadline=None)
+@given(ends=st.lists(WHOLE | WHOLE.map(lambda n: -n) | WHOLE.map(lambda n: n - 1), min_size=2))
+def test_the_width_is_the_smallest_that_holds_both_ends(ends):
+    low, high = min(ends), max(ends)
+    bits = signed_bits((low, high))
+    assert -(1 << bits - 1) <= low <= high < 1 << bits - 1
+    assert bits == 1 or not -(1 << bits - 2) <= low <= high < 1 << bits - 2
+    assert signed_bits((0, 0), (low, high)) == bits

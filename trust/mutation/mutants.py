@@ -102,6 +102,8 @@ def _code(tree: ast.AST) -> Iterator[Any]:
             if node.value is not None:
                 yield from _code(ast.Expr(node.value))
             continue
+        if isinstance(node, ast.keyword) and node.arg == "strict":
+            continue  # zip's own check of lengths that are the same
         if isinstance(node, ast.Raise):  # that it is raised matters, not what it says
             yield node
             continue
