@@ -2,7 +2,8 @@
 
 The integer runner computes whole batches with it, the leaf ProcessModel of
 :class:`netx_export.Network` one timestep at a time. Every layer takes the fastest
-of three forms that is exact for it, chosen when the network is loaded:
+of three forms that is exact for it, chosen when the network is loaded, and one sample
+at a time is one call in the end (:mod:`lava_mlsnn.engine.whole`):
 
 ``Fused``      T = 1: an 8-bit convolution whose rescaling *is* the threshold
 ``General``    exact sums in floats, then the neuron, timestep by timestep

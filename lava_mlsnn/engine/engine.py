@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import time
 from collections.abc import Callable
@@ -12,9 +13,12 @@ import torch
 
 from lava_mlsnn.engine.form import NOTHING
 from lava_mlsnn.engine.fused import Fused
-from lava_mlsnn.engine.payload import from_array, laid_out, plain, to_array
+from lava_mlsnn.engine.payload import from_array, laid_out, plain, sample, to_array
 from lava_mlsnn.engine.plan import plan_layers
+from lava_mlsnn.engine.reference import Reference
+from lava_mlsnn.engine.session import session
 from lava_mlsnn.engine.trial import gives_way
+from lava_mlsnn.engine.whole import Call, Whole, traced
 from netx_export.exact_settings import exact_settings
 from netx_export.spec import Flatten, Layer, NetworkSpec
 from netx_export.spec.graph import order
@@ -75,6 +79,7 @@ class Engine:
         dead_after: dict[int, list[int]] = {}
         for source, user in last_use.items():
             dead_after.setdefault(user, []).append(source)
+        self._whole = self._as_whole() if kind == "auto" else None
         viewed = {layer.source for layer in spec.layers if isinstance(layer, Flatten)}
         self._steps = [
             _Step(
@@ -118,6 +123,10 @@ class Engine:
         overflows : dict of str to int
             Values that left 24 bits, per layer; only layers with any.
         """
+        if self._whole is not None and len(x) == 1 and observe is None and seconds is None:
+            found = self._whole(x[..., 0])
+            if found is not None:
+                return found[0][..., None].astype(np.int64), {}
         with exact_settings(), torch.inference_mode():
             while True:
                 try:
@@ -125,6 +134,11 @@ class Engine:
                 except _FormError as failed:  # it may have overwritten a source: all anew
                     form = gives_way(self.layers[failed.index], failed.error)
                     self.layers[failed.index] = form
+
+    def warm_up(self) -> None:
+        """Make the one call for a sample now, where there is one."""
+        if self._whole is not None:
+            self._whole.make()
 
     def _run(
         self, x: np.ndarray, observe: Observe | None, seconds: dict[str, float] | None
@@ -151,7 +165,7 @@ class Engine:
                 values[index] = flattened(values[sources[0]])
             else:
                 folded = np.moveaxis(x, -1, 0).reshape(-1, *layer.shape)
-                values[index] = from_array(folded, self.byte[index], torch.float64)
+                values[index] = self._entered(folded)
             if seconds is not None:
                 took = time.perf_counter() - began
                 seconds[layer.name] = seconds.get(layer.name, 0.0) + took
@@ -160,6 +174,52 @@ class Engine:
         last = len(self.spec.layers) - 1
         output = self._samples(values[last], self.spec.output.shape)
         return output.astype(np.int64), overflows
+
+    # -- one sample at T = 1 as one call ---------------------------------------------------
+    def _as_whole(self) -> Whole | None:
+        forms = list(self.layers.values())
+        if self.spec.timesteps > 1 or any(isinstance(form, Reference) for form in forms):
+            return None
+        low, high = self.spec.input.payload
+        maps = sample(self.spec.input.shape, low, high, self.byte[0], 3)
+
+        def examples() -> list[tuple[np.ndarray]]:
+            arrays = to_array(maps, self.spec.input.shape)
+            return [(arrays[k : k + 1],) for k in range(len(arrays))]
+
+        def plainly(x: np.ndarray) -> tuple[np.ndarray]:
+            return (self._run(x[..., None], None, None)[0][..., 0],)
+
+        def graph() -> Call | None:
+            found = traced(self._layers, self.layers.values(), [self._entered(examples()[0][0])])
+
+            def call(x: np.ndarray) -> tuple[np.ndarray]:
+                assert found is not None
+                with exact_settings(), torch.inference_mode():
+                    return (to_array(found(self._entered(x))[0], self.spec.output.shape),)
+
+            return None if found is None else call
+
+        makers: dict[str, Callable[[], Call | None]] = {
+            "one graph for a sample": graph,
+            "onnxruntime for one sample": functools.partial(session, self.spec),
+        }
+        return Whole(makers, plainly, examples)
+
+    def _entered(self, x: np.ndarray) -> torch.Tensor:
+        """Payloads (T * B, ...) as the layers take them."""
+        return from_array(x, self.byte[0], torch.float64)
+
+    def _layers(self, x: torch.Tensor) -> tuple[torch.Tensor]:
+        """All layers in turn: what is traced."""
+        values = {0: x}
+        for index, _, sources, free, _ in self._steps:
+            if index in self.layers:
+                taken = [values[s] for s in sources]
+                values[index] = self.layers[index].run(taken, self.spec.timesteps, free)[0]
+            elif sources:
+                values[index] = flattened(values[sources[0]])
+        return (values[len(self.spec.layers) - 1],)
 
     def _samples(self, z: torch.Tensor, shape: tuple[int, ...]) -> np.ndarray:
         """(T * B, C, H, W) to (B, *shape, T), a view."""

@@ -56,6 +56,10 @@ class Form(ABC):
             Values that left 24 bits: in the neurons, in each synapse.
         """
 
+    def owned(self) -> list[Any] | None:
+        """What a graph that :meth:`run` is traced into has to own; None: it cannot be traced."""
+        return None
+
     @abstractmethod
     def start(self) -> Any:
         """The state of one sample before its first timestep."""

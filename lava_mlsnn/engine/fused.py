@@ -72,6 +72,11 @@ class Fused(Form):
             return self._fire(x), NOTHING
         return self._fire(x, sources[self._shortcut], self._shortcut in free), NOTHING
 
+    def owned(self) -> list[Any] | None:
+        """See :class:`Form`."""
+        packed = getattr(self._fire, "packed", None)
+        return None if packed is None else [packed(self._shortcut is not None, True)]
+
     def start(self) -> None:
         """Nothing is kept: the state after a timestep follows from its sources."""
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from lava_mlsnn.engine.form import NOTHING, Form, Payloads
-from lava_mlsnn.engine.sums import SUMS, Sum
+from lava_mlsnn.engine.sums import SUMS, Sum, Weighted
 from netx_export.errors import UnsupportedLayerError
 from netx_export.spec import MultiLevel, Population, Readout
 from netx_export.spec.kinds import of_kind
@@ -121,6 +121,10 @@ class General(Form):
 
     def _leave(self, z: torch.Tensor) -> torch.Tensor:
         return z.to(torch.uint8) if self.byte else z
+
+    def owned(self) -> list[Any] | None:
+        """See :class:`Form`."""
+        return None if any(isinstance(s, Weighted) and s.opaque for s in self.sums) else []
 
     def start(self) -> torch.Tensor:
         """V0, or 0 for a readout; (1, C, 1, 1) broadcasts over the map."""

@@ -104,31 +104,36 @@ def _geometry(arm: Arm) -> tuple[list[int], list[int], list[int], int]:
 # -- the quantised operators of torch's eager mode; going away after torch 2.13 ---------
 
 
-def _eager(
-    arm: Arm, s8: torch.Tensor, scale: torch.Tensor, offset: torch.Tensor, levels: int
-) -> Fire:
-    zero = torch.zeros(len(s8), dtype=torch.int64)
-    weight = torch._make_per_channel_quantized_tensor(s8, scale, zero, 0)
+class _Eager:
+    """See the section; called as :data:`Fire`."""
 
-    @functools.cache
-    def packed(shortcut: bool, single: bool) -> Any:
+    def __init__(
+        self, arm: Arm, s8: torch.Tensor, scale: torch.Tensor, offset: torch.Tensor, levels: int
+    ) -> None:
+        zero = torch.zeros(len(s8), dtype=torch.int64)
+        self.weight = torch._make_per_channel_quantized_tensor(s8, scale, zero, 0)
+        self.offset = offset
+        self.geometry = _geometry(arm)
+        self.levels = levels
+        self.convolve = ops.quantized.conv2d.new
+        self.add = ops.quantized.conv2d_add.default
         # The operators keep what they prepared for their first call: with another
         # operator that gives wrong results, with another batch size it is slower.
-        return ops.quantized.conv2d_prepack(weight, offset, *_geometry(arm))
+        self.packed = functools.cache(self._packed)
 
-    convolve = ops.quantized.conv2d.new
-    add = ops.quantized.conv2d_add.default
-    clamp = torch.clamp
+    def _packed(self, shortcut: bool, single: bool) -> Any:
+        return ops.quantized.conv2d_prepack(self.weight, self.offset, *self.geometry)
 
-    def fire(x: torch.Tensor, s: torch.Tensor | None = None, free: bool = False) -> torch.Tensor:
+    def __call__(
+        self, x: torch.Tensor, s: torch.Tensor | None = None, free: bool = False
+    ) -> torch.Tensor:
         x = quantised(x)
+        packed = self.packed(s is not None, x.shape[0] == 1)
         if s is None:
-            return clamp(convolve(x, packed(False, x.shape[0] == 1), 1.0, 0), 0, levels)
+            return torch.clamp(self.convolve(x, packed, 1.0, 0), 0, self.levels)
         # it adds into its argument, which other layers may still read
         total = quantised(s if free else plain(s).clone())
-        return clamp(add(x, total, packed(True, x.shape[0] == 1), 1.0, 0), 0, levels)
-
-    return fire
+        return torch.clamp(self.add(x, total, packed, 1.0, 0), 0, self.levels)
 
 
 # -- the operators of torch's compiler: plain bytes, a little more time per call ---------
@@ -197,4 +202,4 @@ def _compiler(
     return fire
 
 
-BACKENDS: dict[str, Callable[..., Fire]] = {"eager": _eager, "compiler": _compiler}
+BACKENDS: dict[str, Callable[..., Fire]] = {"eager": _Eager, "compiler": _compiler}

@@ -35,17 +35,21 @@ def is_bytes(z: torch.Tensor) -> bool:
 
 
 def quantised(u8: torch.Tensor) -> torch.Tensor:
-    """Bytes as quint8, the same memory."""
+    """Bytes as quint8, the same memory (a copy in a trace, which knows no memory)."""
     if u8.dtype == QUINT8:
         return u8
+    if torch._C._is_tracing():
+        return torch._make_per_tensor_quantized_tensor(u8, 1.0, 0)
     z = torch._empty_affine_quantized((0,), scale=1.0, zero_point=0, dtype=QUINT8)
     return z.set_(u8.untyped_storage(), u8.storage_offset(), u8.size(), u8.stride())
 
 
 def plain(z: torch.Tensor) -> torch.Tensor:
-    """Bytes as uint8, the same memory; floats as they are."""
+    """Bytes as uint8, the same memory (a copy in a trace); floats as they are."""
     if z.dtype != QUINT8:
         return z
+    if torch._C._is_tracing():
+        return z.int_repr()
     u8 = torch.empty(0, dtype=torch.uint8)
     return u8.set_(z.untyped_storage(), z.storage_offset(), z.size(), z.stride())
 

@@ -18,7 +18,7 @@ from netx_export.spec.graph import order
 from netx_export.spec.ranges import LayerRange, worst_case
 from netx_export.spec.widths import STATE_MAX
 
-__all__ = ["KINDS", "plan_layers"]
+__all__ = ["KINDS", "payload_ranges", "plan_layers"]
 
 KINDS = ("auto", "general", "reference", "floating")
 
@@ -84,6 +84,11 @@ def _of_any_input(spec: NetworkSpec) -> NetworkSpec:
 
 def _maps(sources: list[tuple[tuple[int, ...], int, int, bool]], count: int) -> Payloads:
     return [sample(shape, low, high, byte, count) for shape, low, high, byte in sources]
+
+
+def payload_ranges(spec: NetworkSpec) -> list[tuple[int, int]]:
+    """Smallest and largest payload of every layer, for legal samples."""
+    return _payloads(spec, {r.index: r for r in worst_case(spec)})
 
 
 def _payloads(spec: NetworkSpec, ranges: dict[int, LayerRange]) -> list[tuple[int, int]]:

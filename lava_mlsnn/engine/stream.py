@@ -16,10 +16,11 @@ import torch
 
 from lava_mlsnn.engine.engine import flattened
 from lava_mlsnn.engine.form import Form, Payloads
-from lava_mlsnn.engine.payload import from_array, laid_out, plain
-from lava_mlsnn.engine.plan import plan_layers
+from lava_mlsnn.engine.payload import from_array, laid_out, plain, sample
+from lava_mlsnn.engine.plan import payload_ranges, plan_layers
 from lava_mlsnn.engine.reference import Reference
 from lava_mlsnn.engine.trial import gives_way
+from lava_mlsnn.engine.whole import Call, Whole, traced
 from netx_export.exact_settings import exact_settings
 from netx_export.spec import Flatten, Input, NetworkSpec
 from netx_export.spec.graph import order
@@ -67,6 +68,10 @@ class StreamEngine:
             i: np.zeros(1 + len(layer.sources), np.int64) for i, layer in spec.populations
         }
         self.z = {i: self._silence(i) for i in self._forms}
+        self._reads = sorted(
+            {(spec.layers[i].sources[k], delay) for (i, k), delay in self._delays.items()}
+        )
+        self._whole = self._as_whole()
 
     def _plan(self, trusted: bool = True) -> tuple[dict[int, Form], list[bool]]:
         kind = "floating" if self.floating else "auto"
@@ -88,6 +93,8 @@ class StreamEngine:
     def advance(self) -> None:
         """Compute one timestep of every population from what was sent before it."""
         self.time += 1
+        if self._whole is not None and self._at_once(self._whole):
+            return
         period = self.spec.timesteps
         with torch.inference_mode():
             for index, layer in self.spec.populations:
@@ -101,6 +108,53 @@ class StreamEngine:
                 z, self.states[index], counts = self._step(index, sources)
                 self.z[index] = laid_out(z)
                 self.overflows[index] += counts
+
+    # -- T = 1: a timestep as one call ------------------------------------------------------
+    def _as_whole(self) -> Whole | None:
+        if self.spec.timesteps > 1 or self.floating:
+            return None
+        ranges = payload_ranges(self.spec)
+
+        def examples() -> list[list[torch.Tensor]]:
+            maps = [
+                sample(self.spec.layers[s].shape, *ranges[s], self._byte[s], 3).split(1)
+                for s, _ in self._reads
+            ]
+            return [[laid_out(m[k]) for m in maps] for k in range(3)]
+
+        def graph() -> Call | None:
+            return traced(self._populations, self._forms.values(), examples()[0])
+
+        return Whole({"one graph for a timestep": graph}, self._populations, examples)
+
+    def _populations(self, *read: torch.Tensor) -> list[torch.Tensor]:
+        """What all populations send, then the states of those that keep one."""
+        given = dict(zip(self._reads, read, strict=True))
+        sent, states = [], []
+        for index, layer in self.spec.populations:
+            form = self._forms[index]
+            sources = [given[s, self._delays[index, k]] for k, s in enumerate(layer.sources)]
+            z, state, _ = form.step(sources, form.start())
+            sent.append(z)
+            if isinstance(state, torch.Tensor):
+                states.append(state)
+        return sent + states
+
+    def _at_once(self, whole: Whole) -> bool:
+        with torch.inference_mode():
+            read = [plain(self._past[source][-1 - delay]) for source, delay in self._reads]
+            found = whole(*read)
+            if found is None:
+                return False
+            given, states = dict(zip(self._reads, read, strict=True)), list(found[len(self.z) :])
+            for (index, layer), z in zip(self.spec.populations, found, strict=False):
+                self.z[index] = laid_out(z)
+                self.states[index] = (
+                    [given[s, self._delays[index, k]] for k, s in enumerate(layer.sources)]
+                    if self._forms[index].start() is None
+                    else states.pop(0)
+                )
+        return True
 
     def _step(self, index: int, sources: Payloads) -> tuple[torch.Tensor, Any, np.ndarray]:
         while True:
@@ -149,7 +203,7 @@ class StreamEngine:
         low, high = self.spec.input.payload
         if not self._trusted or self.floating or (x.min() >= low and x.max() <= high):
             return
-        self._trusted = False
+        self._trusted, self._whole = False, None
         forms, self._byte = self._plan(trusted=False)
         with torch.inference_mode():
             for index, form in forms.items():

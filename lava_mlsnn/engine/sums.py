@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from netx_export.exact_settings import written_whole
 from netx_export.spec import Conv, ConvTranspose, Dense, Identity, Synapse
 from netx_export.spec.kernels import conv_output_size
 
-__all__ = ["SUMS", "Sum", "weighted_sum"]
+__all__ = ["SUMS", "Sum", "Weighted", "weighted_sum"]
 
 Sum = Callable[[torch.Tensor], torch.Tensor]
 
@@ -52,15 +53,25 @@ def weighted_sum(
     up, down = max(arm.exponent, 0), min(arm.exponent, 0)
     worth = byte and bound < EXACT and _products(arm, shape) >= LARGE and ordinary(arm)
     small = halved(arm.weight) if worth else None
-    if small is not None and sums_exact():
-        inner = pack_sum(arm, small[0], small[1] << up)
-    else:
-        inner = _window_sum(arm, shape, bound, up) or _float_sum(arm, bound, up)
+    packed = pack_sum(arm, small[0], small[1] << up) if small and sums_exact() else None
+    inner = packed or _window_sum(arm, shape, bound, up) or _float_sum(arm, bound, up)
 
-    def total(x: torch.Tensor) -> torch.Tensor:
-        return _lowered(inner(x).to(dtype), down, whole)
+    return Weighted(inner, dtype, down, whole, inner is packed)
 
-    return total
+
+@dataclass(frozen=True)
+class Weighted:
+    """A sum in its type, with its exponent; ``opaque``: by an operator that no graph can hold."""
+
+    inner: Sum
+    dtype: torch.dtype
+    down: int
+    whole: bool
+    opaque: bool
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        """Of payloads, a fresh tensor."""
+        return _lowered(self.inner(x).to(self.dtype), self.down, self.whole)
 
 
 def _lowered(a: torch.Tensor, down: int, whole: bool) -> torch.Tensor:

@@ -18,7 +18,7 @@ import torch
 from lava_mlsnn.engine.form import Form, Payloads
 from lava_mlsnn.engine.payload import laid_out, plain
 
-__all__ = ["gives_way", "tried"]
+__all__ = ["gives_way", "reason", "say", "tried"]
 
 log = logging.getLogger("lava_mlsnn")
 MAPS = 2  # one map alone takes other ways than several do
@@ -61,9 +61,9 @@ def tried(
                 later = forms[k + 1 :]
                 form.slower = functools.partial(tried, name, later, plainly, maps, timesteps)
                 return form
-            _say(name, "it gives other integers")
+            say(f"layer {name}", "it gives other integers")
         except Exception as error:  # whatever another torch says
-            _say(name, _reason(error))
+            say(f"layer {name}", reason(error))
     return plainly()
 
 
@@ -77,22 +77,23 @@ def gives_way(form: Form, error: Exception) -> Form:
     """The form that takes over from one that failed; raises the error if none can."""
     if form.slower is None:
         raise error
-    _say(form.name, _reason(error))
+    say(f"layer {form.name}", reason(error))
     return form.slower()
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
+    """An error in one line; raises it where memory is short, as a slower form takes no less."""
     text = f"{type(error).__name__}: {error}"
-    if isinstance(error, MemoryError) or "memory" in text:  # a slower form takes no less
+    if isinstance(error, MemoryError) or "memory" in text:
         raise error
     return text.splitlines()[0]
 
 
 @functools.cache  # once
-def _say(layer: str, why: str) -> None:
+def say(what: str, why: str) -> None:
+    """Warn that a fast form of something gives way."""
     log.warning(
-        "layer %s: a fast form does not work with this torch (%s); "
-        "a slower one computes the same integers",
-        layer,
+        "%s: a fast form does not work here (%s); a slower one computes the same integers",
+        what,
         why,
     )

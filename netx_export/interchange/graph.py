@@ -93,6 +93,7 @@ class Graph:
     def model(self, inputs: list[Any], outputs: list[Any], facts: dict[str, str]) -> bytes:
         """The bytes of the checked model; ``facts`` become its metadata."""
         helper = self.onnx.helper
+        self._prune({value.name for value in outputs})
         graph = helper.make_graph(
             self.nodes, "network", inputs, outputs, self.constants, value_info=self.shapes
         )
@@ -110,3 +111,14 @@ class Graph:
         self.onnx.checker.check_model(model, full_check=True)
         data: bytes = model.SerializeToString(deterministic=True)
         return data
+
+    def _prune(self, read: set[str]) -> None:
+        """Leave out what nobody reads: engines compute it all the same."""
+        kept = []
+        for node in reversed(self.nodes):
+            if not read.isdisjoint(node.output):
+                read.update(node.input)
+                kept.append(node)
+        self.nodes = kept[::-1]
+        self.constants = [constant for constant in self.constants if constant.name in read]
+        self.shapes = [value for value in self.shapes if value.name in read]

@@ -111,7 +111,7 @@ def check_payload(spec: NetworkSpec, x: np.ndarray) -> np.ndarray:
         )
     x = x.astype(np.int64)
     if not timed:
-        return np.repeat(x[..., None], spec.timesteps, axis=-1)
+        return x[..., None] if steps == 1 else np.repeat(x[..., None], steps, axis=-1)
     if x.shape[-1] != spec.timesteps:
         raise DataError(f"this network takes T = {spec.timesteps} timesteps, got {x.shape[-1]}")
     return x

@@ -59,7 +59,7 @@ def streamed(engine):
 @pytest.fixture(autouse=True)
 def said(caplog):
     """What was said; each case starts without a memory of it."""
-    trial._say.cache_clear()
+    trial.say.cache_clear()
     caplog.set_level(logging.WARNING, "lava_mlsnn")
     return caplog
 
