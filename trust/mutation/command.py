@@ -26,8 +26,8 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--contexts", type=Path, help="what coverage kept: only the tests that "
                         "come through a line try its mutants, without an import each")  # fmt: skip
-    parser.add_argument("--tests", type=int, default=100, help="for a mutant, of these, those that "
-                        "come through the fewest lines")  # fmt: skip
+    parser.add_argument("--tests", type=int, default=100, help="tests of a mutant: so many "
+                        "that come through the fewest lines, and those of its file")  # fmt: skip
     parser.add_argument("--out", type=Path, default=RESULTS)
 
 
@@ -53,7 +53,11 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.contexts is None:
         _alone(chosen, tell)
     else:
-        in_session(chosen, covered(arguments.contexts, files, arguments.tests), tell)
+        in_session(
+            chosen,
+            covered(arguments.contexts, {f: TARGETS[f] for f in files}, arguments.tests),
+            tell,
+        )
     return int(any(r == "survived" and m.name not in WHY for m, r in found))
 
 

@@ -25,13 +25,23 @@ __all__ = ["Covered", "Session", "covered", "exchanged", "in_session"]
 
 ROOT = Path(__file__).resolve().parents[2]
 LONGEST = 90  # seconds of the processor of one child: a mutant may loop for ever
-BUDGET = 6.0  # of these, after which no further test is begun
+BUDGET = 10.0  # of these, after which no further test is begun
 SURVIVED, KILLED, UNREADY = 0, 1, 3
 Covered = Mapping[str, Mapping[int, Sequence[str]]]  # file: line: tests, the narrowest first
 
 
-def covered(data: Path, files: Sequence[str], most: int) -> Covered:
-    """What ``python -m trust coverage --contexts`` kept: ``most`` tests a line."""
+def covered(data: Path, files: Mapping[str, Sequence[str]], most: int) -> Covered:
+    """Tests of every line, by what ``python -m trust coverage --contexts`` kept.
+
+    Parameters
+    ----------
+    data : Path
+        The file.
+    files : dict
+        Files that are mutated, and their own tests.
+    most : int
+        Narrowest tests of a line, which come through the fewest lines.
+    """
     from coverage import CoverageData
 
     kept = CoverageData(str(data))
@@ -44,11 +54,14 @@ def covered(data: Path, files: Sequence[str], most: int) -> Covered:
             sizes.update(tests)
         if (short := str(Path(name).relative_to(ROOT))) in files:
             lines[short] = by_line
-    order = lambda test: (sizes[test], test)  # noqa: E731
-    return {
-        file: {n: sorted(filter(None, tests), key=order)[:most] for n, tests in found.items()}
-        for file, found in lines.items()
-    }
+    found: dict[str, dict[int, list[str]]] = {}
+    for file, by_line in lines.items():
+        found[file] = {}
+        for number, tests in by_line.items():
+            ordered = sorted(filter(None, tests), key=lambda test: (sizes[test], test))
+            own = [test for test in ordered[most:] if test.split("::")[0] in files[file]]
+            found[file][number] = ordered[:most] + own
+    return found
 
 
 def exchanged(mutant: Mutant, source: str) -> dict[Any, Any] | None:
