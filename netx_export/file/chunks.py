@@ -1,8 +1,9 @@
 """The values of a dataset, in no more memory than its declared shape takes.
 
-HDF5 unpacks a chunk into whatever its packed bytes ask for, and makes room for whole
-chunks however small the dataset is. So chunks are unpacked here, each with the size
-that it must have as the bound (HDF5 File Format Specification, "Data Storage -
+HDF5 unpacks a chunk into whatever its packed bytes ask for, makes room for whole
+chunks however small the dataset is, and reads an unpacked one as long as the index of
+the file says. So chunks are unpacked here, each with the size that it must have as the
+bound (HDF5 File Format Specification, "Data Storage -
 Filter Pipeline"; filters 1, deflate, and 2, shuffle).
 """
 
@@ -37,7 +38,7 @@ def stored_values(dataset: h5py.Dataset, place: str) -> np.ndarray:
     import h5py
 
     chunk, kind = dataset.chunks, dataset.dtype
-    if h5py.h5t.py_create(kind, logical=False) != dataset.id.get_type() and kind.kind != "b":
+    if h5py.h5t.py_create(kind, logical=False) != dataset.id.get_type() and kind.kind not in "bS":
         raise FormatError(f"it must be plain numbers, got a packed form of {kind}", place)
     size = math.prod(chunk) * kind.itemsize
     steps = [range(0, n, c) for n, c in zip(dataset.shape, chunk, strict=True)]
@@ -71,7 +72,8 @@ def _unpacked(
 ) -> bytes:
     """One chunk, exactly ``size`` bytes."""
     packed = dataset.id.get_chunk_info_by_coord(start).size
-    if packed > size + size // 100 + SMALL // 16:  # deflate adds 0.1 % at most
+    most = size + size // 100 + SMALL // 16  # deflate adds 0.1 % at most
+    if packed > most or (packed != size and not filters):  # HDF5 would write behind its buffer
         raise FormatError(f"a chunk holds {packed} bytes where {size} are its size", place)
     mask, data = dataset.id.read_direct_chunk(start)
     for index, name in reversed(list(enumerate(filters))):

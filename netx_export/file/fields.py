@@ -170,7 +170,7 @@ class Node:
             if dataset.size != 1:
                 raise FormatError(f"it must be one string, got shape {dataset.shape}", place)
             if dataset.dtype.kind == "S" and dataset.dtype.itemsize <= MOST_TEXT:
-                data = bytes(dataset[()].item() if dataset.shape else dataset[()])
+                data = stored_values(dataset, place).item()
             else:
                 data = _variable_length(dataset, place)
             return _printable(data, place)

@@ -40,7 +40,7 @@ def path(tmp_path):
 def refused(path, message, layer="layer 1 (o)"):
     with pytest.raises(FormatError, match=message) as caught:
         read(path)
-    assert str(caught.value).startswith(f"{path}, {layer}, ")
+    assert str(caught.value).startswith(f"{path}, {layer}")
 
 
 # -- strings ----------------------------------------------------------------------
@@ -207,7 +207,7 @@ def test_values_that_no_memory_holds_are_one_sentence(path, monkeypatch):
         raise MemoryError
 
     monkeypatch.setattr(fields, "stored_values", full)
-    refused(path, "it is too large for the memory", "layer 0 (input)")
+    refused(path, "name: it is too large for the memory", "layer 0, name")
 
 
 def test_a_shape_that_its_bytes_cannot_hold_is_refused_where_all_layers_agree(path):
@@ -236,3 +236,21 @@ def test_a_layer_of_two_synapses_is_not_written_without_their_sources(tmp_path):
         pytest.raises(FormatError, match="with 2 synapses needs to name its inputs"),
     ):
         write_layer(file.create_group("layer/0"), layer)
+
+
+@pytest.mark.parametrize("value", [WEIGHT.astype("<i2"), np.array([b"dense"])], ids=["i2", "S5"])
+def test_an_unpacked_chunk_is_of_its_size_in_the_index_too(value, path):
+    """HDF5 reads as many bytes as the index says into a buffer for the declared ones."""
+    name = W if value.dtype.kind == "i" else TYPE
+    with h5py.File(path, "r+") as file:
+        del file[name]
+        file.create_dataset(name, data=value, chunks=value.shape)
+    read(path)
+    whole = path.read_bytes()
+    node = whole.index(b"TREE\x01\x00\x01\x00") + 24  # of chunks, a leaf, one entry
+    assert struct.unpack_from("<I", whole, node) == (value.nbytes,)
+    for size in (value.nbytes - 1, value.nbytes + 1, 4104, 1 << 20):
+        data = bytearray(whole)
+        struct.pack_into("<I", data, node, size)
+        path.write_bytes(data)
+        refused(path, "a chunk holds|more than the file has", "layer 1")
