@@ -246,8 +246,9 @@ def _followed(console: Console, epochs: int) -> Iterator[Callable[[EpochReport],
 
         def report(epoch: EpochReport) -> None:
             held = epoch.validation
-            text = f"loss {epoch.loss:.4f}, training accuracy {100 * epoch.accuracy:.2f} %" + (
-                "" if held is None else f", validation accuracy {100 * held:.2f} %"
+            of = "ReLU " if epoch.relu else ""
+            text = f"loss {epoch.loss:.4f}, {of}training accuracy {100 * epoch.accuracy:.2f} %" + (
+                "" if held is None else f", {of}validation accuracy {100 * held:.2f} %"
             )
             follow(epoch.epoch, epoch.epochs)
             if not console.err.is_terminal and epoch.epoch in (1, epochs, *range(0, epochs, every)):

@@ -137,6 +137,7 @@ class EpochReport:
     seconds: float = 0.0  # measuring included, writing not
     validation: float | None = None  # accuracy of the exported integers, 0..1
     layers: dict[str, LayerReport] = field(default_factory=dict)
+    relu: bool = False  # both accuracies are those of the ReLUs, in floats (ann_epochs)
 
     @property
     def events(self) -> float:
@@ -148,8 +149,10 @@ class EpochReport:
         return {
             "epoch": self.epoch,
             "loss": self.loss,
-            "accuracy": self.accuracy,
-            "validation_accuracy": self.validation,
+            "accuracy": None if self.relu else self.accuracy,
+            "validation_accuracy": None if self.relu else self.validation,
+            "relu_accuracy": self.accuracy if self.relu else None,
+            "relu_validation_accuracy": self.validation if self.relu else None,
             "events": self.events,
             "lr": self.lr,
             "seconds": round(self.seconds, 3),

@@ -37,7 +37,7 @@ def draw_curve(records: Sequence[dict[str, Any]]) -> bytes:
 
 def _series(records: Sequence[dict[str, Any]], name: str) -> tuple[list[int], list[float]]:
     """Epochs in which a value was measured, and the values."""
-    there = [r for r in records if r[name] is not None]
+    there = [r for r in records if r.get(name) is not None]
     return [r["epoch"] for r in there], [r[name] for r in there]
 
 
@@ -47,13 +47,16 @@ def _plot(axes: Axes, x: Sequence[int], y: Sequence[float], label: str, **style:
 
 
 def _accuracy(axes: Axes, records: Sequence[dict[str, Any]]) -> None:
-    for name, label in (
-        ("accuracy", "training batches, as augmented"),
-        ("validation_accuracy", "validation, exported integers"),
+    for name, label, style in (
+        ("accuracy", "training batches, as augmented", "C0-"),
+        ("validation_accuracy", "validation, exported integers", "C1-"),
+        ("relu_accuracy", "ReLUs, training batches", "C0:"),
+        ("relu_validation_accuracy", "ReLUs, validation, floats", "C1:"),
     ):
         epochs, values = _series(records, name)
         if epochs:
-            _plot(axes, epochs, [100 * v for v in values], label)
+            color, line = style[:2], style[2:]
+            _plot(axes, epochs, [100 * v for v in values], label, color=color, linestyle=line)
     epochs, values = _series(records, "validation_accuracy")
     if epochs:
         best = max(zip(values, epochs, strict=True))

@@ -163,9 +163,9 @@ def _line(record: dict[str, Any]) -> bytes:
 
 def _scalars(record: dict[str, Any]) -> Iterator[tuple[str, float]]:
     """Names and values for TensorBoard."""
-    for name in ("loss", "accuracy", "validation_accuracy", "events", "lr", "seconds"):
-        if record[name] is not None:
-            yield name, record[name]
+    for name, value in record.items():
+        if isinstance(value, int | float) and name != "epoch":
+            yield name, value
     for layer, values in record["layers"].items():
         for name in ("events", "saturated", "dead"):
             yield f"{name}/{layer}", values[name]

@@ -163,10 +163,15 @@ def _train(
         for epoch in range(done, config.epochs):
             begin = time.perf_counter()
             loss, right = run.epoch(epoch)
-            found = run.measure(validate, log) if epoch >= config.ann_epochs else (None, {})
+            relu = epoch < config.ann_epochs
+            held = run.relu_accuracy() if relu and validate else None
+            run.finish(epoch + 1)
+            layers: dict[str, LayerReport] = {}
+            if not relu:
+                held, layers = run.measure(validate, log)
             seconds = time.perf_counter() - begin
             told = EpochReport(
-                epoch + 1, config.epochs, loss, right, run.lr, seconds, found[0], found[1]
+                epoch + 1, config.epochs, loss, right, run.lr, seconds, held, layers, relu
             )
             if written is not None:
                 written.append(told)
@@ -276,6 +281,14 @@ class Training:
             self._meter = Meter(self.result, *(self.held if validate else self.some))
         return self._meter.all() if validate else (None, self._meter.layers()[1])
 
+    def relu_accuracy(self) -> float:
+        """Validation accuracy while ReLUs train, in floats and at one timestep."""
+        x, y = self.held
+        images = x.ndim == len(self.model.config.input_shape) + 1
+        with as_relu(self.result):
+            x = x[..., None] if images else x.mean(-1, keepdims=True)
+            return accuracy(self.result, x, y, "float")
+
     def _start_phase(self, epochs: int) -> None:
         self.parallel = self.processes.parallel(self.model, unused=self._unused())
         self.optimiser = make_optimiser(self.model, self.config)
@@ -309,7 +322,6 @@ class Training:
         mean = float(total) / (self.batches * self.processes.count)
         if not math.isfinite(mean):
             raise self._diverged(mean, epoch)
-        self._finish(epoch + 1)
         return mean, int(right) / seen
 
     def steps(self, count: int) -> None:
@@ -362,8 +374,8 @@ class Training:
             self.average.update(self.model)
         return loss.detach(), (scores.argmax(1) == y).sum()
 
-    def _finish(self, done: int) -> None:
-        """What the ends of a phase and of the training add."""
+    def finish(self, done: int) -> None:
+        """What the ends of a phase and of the training add to an epoch."""
         config = self.config
         if done == config.ann_epochs:
             self.model.load_state_dict(self.result.state_dict())

@@ -16,10 +16,13 @@ from small_models import images, small_model
 from lava_mlsnn.data import Dataset
 from lava_mlsnn.errors import ConfigError, DataError, FormatError
 from lava_mlsnn.export import to_spec
-from lava_mlsnn.models import ModelConfig
+from lava_mlsnn.models import ModelConfig, build_model
+from lava_mlsnn.neuron import MultiLevelNeuron
+from lava_mlsnn.population import precision
 from lava_mlsnn.runner import IntegerRunner, encode
 from lava_mlsnn.training import TrainConfig, accuracy, load_model, train
-from lava_mlsnn.training.checkpoint import load_checkpoint
+from lava_mlsnn.training.checkpoint import load_checkpoint, load_weights
+from lava_mlsnn.training.config import EpochReport
 from lava_mlsnn.training.curve import draw_curve
 from lava_mlsnn.training.log import LogWarning, best_of, read_log
 from lava_mlsnn.training.measure import COUNTED, Meter
@@ -66,6 +69,10 @@ def test_a_line_holds_what_is_measured_of_the_network_of_its_epoch(tmp_path):
     run(tmp_path, replace(RECIPE, epochs=2, ann_epochs=1), data, report=told.append)
     first, last = read_log(tmp_path / "log.jsonl")
     assert first["validation_accuracy"] is None and first["layers"] == {}  # ReLUs, no spikes yet
+    assert first["accuracy"] is last["relu_accuracy"] is last["relu_validation_accuracy"] is None
+    assert (first["relu_accuracy"], first["relu_validation_accuracy"]) == (
+        told[0].accuracy, told[0].validation)  # fmt: skip
+    assert [epoch.relu for epoch in told] == [True, False]
     assert (last["epoch"], last["loss"], last["accuracy"]) == (2, told[1].loss, told[1].accuracy)
     model = load_model(tmp_path / "model.pt")
     assert last["validation_accuracy"] == accuracy(model, data.x_test, data.y_test)
@@ -291,5 +298,42 @@ def test_step_times_are_those_of_real_steps(monkeypatch):
 
 def test_a_log_line_is_json_alone(whole):
     for line in (whole / "log.jsonl").read_text().splitlines():
-        assert list(json.loads(line)) == ["epoch", "loss", "accuracy", "validation_accuracy",
-                                          "events", "lr", "seconds", "layers"]  # fmt: skip
+        assert list(json.loads(line)) == [
+            "epoch", "loss", "accuracy", "validation_accuracy", "relu_accuracy",
+            "relu_validation_accuracy", "events", "lr", "seconds", "layers"]  # fmt: skip
+
+
+@pytest.mark.parametrize("frames", [False, True])
+def test_while_relus_train_their_accuracy_is_told(tmp_path, frames):
+    """As a ReLU network computes it that is written out here, from the same checkpoint."""
+    data, told = split(), []
+    if frames:
+        x = [np.stack([x / 2, x], -1) for x in (data.x_train, data.x_test)]
+        data = replace(data, x_train=x[0], x_test=x[1])
+    model = replace(MODEL, timesteps=2, barrier_threshold=0.5)
+    recipe = replace(RECIPE, epochs=3, ann_epochs=2)
+    kept = []
+
+    def report(epoch):
+        told.append(epoch)
+        kept.append(load_checkpoint(tmp_path / "model.pt")["model"])
+
+    options = {"checkpoint": tmp_path / "model.pt", "validate": True, "report": report}
+    train(model, data, recipe, **options)
+    assert [epoch.relu for epoch in told] == [True, True, False]
+    network = build_model(model).eval()
+    load_weights(network, kept[0])
+    for neuron in (m for m in network.modules() if isinstance(m, MultiLevelNeuron)):
+        neuron.forward = lambda x, t=neuron.threshold: torch.relu(x / t)
+    x = torch.from_numpy(data.x_test)
+    with torch.no_grad(), precision(network, "float"):
+        scores = network(x.mean(-1, keepdim=True) if frames else x[..., None])
+    right = float((scores.argmax(1).numpy() == data.y_test).mean())
+    assert told[0].validation == right
+
+
+def test_the_best_is_never_one_of_relus():
+    first = EpochReport(1, 2, 1.0, 0.9, validation=1.0, relu=True).to_dict()
+    last = EpochReport(2, 2, 1.0, 0.5, validation=0.5).to_dict()
+    assert best_of([first]) is None and best_of([first, last]) is last
+    assert draw_curve([first, last]).startswith(b"\x89PNG")
