@@ -17,6 +17,7 @@ from lava_mlsnn.cli.console import Console
 from lava_mlsnn.data import draw_samples, load_dataset
 from lava_mlsnn.data.image import Fit
 from lava_mlsnn.errors import ConfigError, FormatError, said
+from lava_mlsnn.launcher import launched
 from netx_export import latency
 from netx_export.file.atomic import not_over
 
@@ -145,19 +146,31 @@ def load_weights(module: torch.nn.Module, path: Path) -> None:
 
 
 def run_convert(console: Console, job: Job) -> None:
+    """Convert, as one of the processes of torchrun if it was started so; the first one tells."""
+    from lava_mlsnn.training.processes import process_group
+
+    if launched()[0]:
+        console.mute()
+    with process_group("cpu"):
+        _run(console, job)
+
+
+def _run(console: Console, job: Job) -> None:
     """Convert, compare, write."""
     import torch
 
     from lava_mlsnn.conversion import convert, layer_errors, save_errors
     from lava_mlsnn.export import export_model
+    from lava_mlsnn.training.processes import Processes
 
+    processes = Processes()
     module = load_module(job.source)
     if job.weights is not None:
         load_weights(module, job.weights)
         not_over(job.out, job.weights)
     else:
         console.say("no --weights: the network is converted as the factory makes it")
-    with console.progress("reading images") as follow:
+    with processes.first(job.download), console.progress("reading images") as follow:
         dataset = load_dataset(
             job.data,
             follow,
@@ -180,7 +193,10 @@ def run_convert(console: Console, job: Job) -> None:
         timesteps=job.timesteps,
         threshold=job.threshold,
         percentile=job.percentile,
+        together=True,
     )
+    if processes.rank:
+        return
     network.class_names = dataset.classes
     seconds = time.perf_counter() - start
     provenance = {"lava_mlsnn": __version__, "dataset": dataset.name, "converted": job.source}

@@ -20,7 +20,8 @@ from lava_mlsnn.conversion.plan import (
     Step,
     Sum,
 )
-from lava_mlsnn.conversion.statistics import BATCH, Seen
+from lava_mlsnn.conversion.share import Share
+from lava_mlsnn.conversion.statistics import BATCH, Seen, mean
 from lava_mlsnn.conversion.synapses import Units, synapse
 from lava_mlsnn.conversion.thresholds import steps
 from lava_mlsnn.neuron.module import MultiLevelNeuron
@@ -51,6 +52,8 @@ class Conversion:
         See :mod:`lava_mlsnn.conversion.thresholds`.
     correct : bool
         Whether biases are corrected.
+    share : Share
+        Which batches of the samples this process takes.
     """
 
     def __init__(
@@ -65,14 +68,16 @@ class Conversion:
         threshold: str,
         percentile: float,
         correct: bool,
+        share: Share,
     ) -> None:
-        self.plan, self.seen, self.x = plan, seen, x
+        self.plan, self.seen, self.x, self.share = plan, seen, x, share
+        self.mine = share.mine(math.ceil(len(x) / BATCH))
         self.levels, self.timesteps, self.input_levels = levels, timesteps, input_levels
         self.threshold, self.percentile, self.correct = threshold, percentile, correct
         self.units: dict[str, Units] = {}
         self.shapes: dict[str, tuple[int, ...]] = {}  # of payloads
         self.largest: dict[str, int] = {}
-        self.sent: dict[str, list[torch.Tensor]] = {}  # of the calibration samples, by batch
+        self.sent: dict[str, list[torch.Tensor]] = {}  # for the samples, by batch of this process
         self.blocks: OrderedDict[str, torch.nn.Module] = OrderedDict()
         self.sources: dict[str, tuple[str, ...]] = {}
         self.meaning: dict[str, Meaning] = {}
@@ -100,13 +105,8 @@ class Conversion:
         if isinstance(block, Readout):
             return
         self.sent[name] = [
-            block(*fitted(block, [self.sent[s][k] for s in sources]))
-            for k in range(len(self.sent[INPUT]) if INPUT in self.sent else self._batches)
+            block(*fitted(block, [self.sent[s][k] for s in sources])) for k in range(len(self.mine))
         ]
-
-    @property
-    def _batches(self) -> int:
-        return math.ceil(len(self.x) / BATCH)
 
     def _input(self) -> None:
         largest = float(self.x.abs().max()) or 1.0
@@ -120,7 +120,8 @@ class Conversion:
         self.largest[INPUT] = self.input_levels
         images = self.x.reshape(len(self.x), *self.plan.shape).unsqueeze(-1)
         images = images.expand(*images.shape[:-1], self.timesteps)
-        self.sent[INPUT] = [block(part) for part in images.split(BATCH)]
+        parts = images.split(BATCH)
+        self.sent[INPUT] = [block(parts[k]) for k in self.mine]
 
     def _block(self, step: Step) -> torch.nn.Module:
         if isinstance(step, Pooled):
@@ -210,18 +211,17 @@ class Conversion:
         """Move each channel's mean error before the neuron into its bias."""
         population.eval()
         ints = population.integers()
-        total, count = torch.zeros_like(ints.scale), 0
+        totals = []
         synapses = list(population._synapses())
-        for k in range(self._batches):
+        for k in range(len(self.mine)):
             xs = fitted(population, [self.sent[s][k] for s in sources])
             arms = [
                 s.apply_weight(fold_time(x), w.float()) * 2.0**e
                 for s, x, w, e in zip(synapses, xs, ints.weights, ints.exponents, strict=True)
             ]
             rows = torch.stack([arm.movedim(1, 0).flatten(1) for arm in arms]).sum(0)
-            total += rows.double().sum(1)
-            count += rows.shape[1]
-        mean = (total / count + ints.bias) / ints.scale
+            totals.append((rows.double().sum(1), rows.shape[1]))
+        sent = (mean(self.share.whole(totals)) + ints.bias) / ints.scale
         bias = synapses[0].bias
         assert bias is not None
-        bias.add_((target.rows(self.seen[name].mean) - mean).float())
+        bias.add_((target.rows(self.seen[name].mean) - sent).float())

@@ -11,6 +11,7 @@ from lava_mlsnn.choices import THRESHOLDS, check_choice
 from lava_mlsnn.conversion.build import Conversion
 from lava_mlsnn.conversion.network import ConvertedNetwork
 from lava_mlsnn.conversion.reader import read
+from lava_mlsnn.conversion.share import Share
 from lava_mlsnn.conversion.statistics import CORRECTED_BY, gathered, look
 from lava_mlsnn.errors import UnsupportedLayerError
 from netx_export.spec.limits import MAX_TIMESTEPS
@@ -29,6 +30,7 @@ def convert(
     percentile: float = 99.9,
     bias_correction: bool = True,
     input_levels: int = 127,
+    together: bool = False,
 ) -> ConvertedNetwork:
     """A trained float network as a multi-level network, without training.
 
@@ -57,6 +59,10 @@ def convert(
         ICCV 2019), layer by layer.
     input_levels : int
         Largest payload of the input.
+    together : bool
+        Whether all processes of torch's default group call this, with the same arguments: each
+        takes its share of the calibration batches, and all get the network of one process, to
+        the bit where each has as many threads.
 
     Returns
     -------
@@ -71,7 +77,7 @@ def convert(
     DataError
         For calibration data that the module cannot take.
     ConfigError
-        For an argument outside its range.
+        For an argument outside its range, and for processes that hold other arguments.
     """
     if not isinstance(module, torch.nn.Module):
         raise UnsupportedLayerError(f"convert takes a torch.nn.Module, got {type(module).__name__}")
@@ -81,11 +87,13 @@ def convert(
     check_choice("threshold", threshold, THRESHOLDS)
     check_number("percentile", percentile, 0, 100, above=True)
     check_flag("bias_correction", bias_correction)
+    share = Share(check_flag("together", together))
     x = gathered(calibration)
+    share.check_same([x, *module.state_dict().values()])
     plan = read(module, x[:2], timesteps)
     return Conversion(
         plan,
-        look(plan, x),
+        look(plan, x, share),
         x[:CORRECTED_BY],
         levels=levels,
         timesteps=timesteps,
@@ -93,4 +101,5 @@ def convert(
         threshold=threshold,
         percentile=percentile,
         correct=bias_correction,
+        share=share,
     ).network()

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +12,7 @@ import torch
 
 from lava_mlsnn.conversion.plan import Neurons, Plan, Scores
 from lava_mlsnn.conversion.record import Watch
+from lava_mlsnn.conversion.share import Share
 from lava_mlsnn.errors import DataError
 from lava_mlsnn.population.hooks import evaluating
 
@@ -78,30 +78,69 @@ def gathered(calibration: Any) -> torch.Tensor:
     return x
 
 
-def look(plan: Plan, x: torch.Tensor) -> dict[str, Seen]:
+def look(plan: Plan, x: torch.Tensor, share: Share) -> dict[str, Seen]:
     """What every population's and readout's sum is in the float network, by step."""
-    totals: dict[str, tuple[torch.Tensor, int]] = {}
-    values: dict[str, list[torch.Tensor]] = {}
-    each = math.ceil(SAMPLE / math.ceil(len(x) / BATCH))
+    places: dict[str, int] = {}  # a channel's values in a sample
+    _watch(plan, x[:2], lambda name, rows: places.update({name: rows.shape[1] // 2}))
+    parts = x.split(BATCH)
+    each = math.ceil(SAMPLE / len(parts))
     dice = torch.Generator().manual_seed(0)
+    chosen = [
+        {name: _some(count * len(part), each, dice) for name, count in places.items()}
+        for part in parts
+    ]
+    found = []
+    for k in share.mine(len(parts)):
+        batch = _Batch(chosen[k], k * BATCH < CORRECTED_BY)
+        _watch(plan, parts[k], batch.note)
+        found.append((batch.values, batch.totals))
+    whole = share.whole(found)
+    return {
+        name: Seen(
+            mean([totals[name] for _, totals in whole if totals]),
+            torch.cat([values[name] for values, _ in whole], 1),
+        )
+        for name in places
+    }
 
-    def note(name: str, result: torch.Tensor) -> None:
-        rows = result.movedim(1, 0).flatten(1)
-        count = rows.shape[1]
-        some = torch.randint(count, (each,), generator=dice) if count > each else slice(None)
-        values.setdefault(name, []).append(rows[:, some].float().clone())
-        if start < CORRECTED_BY:
-            total, seen = totals.get(name, (0.0, 0))
-            totals[name] = total + rows.double().sum(1), seen + count
 
+def mean(totals: list[tuple[torch.Tensor, int]]) -> torch.Tensor:
+    """Of sums and counts, added in their order."""
+    whole = torch.zeros_like(totals[0][0])
+    for total, _ in totals:
+        whole += total
+    return whole / sum(count for _, count in totals)
+
+
+class _Batch:
+    """What is kept of a batch: the chosen values, and sums if they are ``counted``."""
+
+    def __init__(self, chosen: dict[str, torch.Tensor | slice], counted: bool) -> None:
+        self.chosen, self.counted = chosen, counted
+        self.values: dict[str, torch.Tensor] = {}
+        self.totals: dict[str, tuple[torch.Tensor, int]] = {}
+
+    def note(self, name: str, rows: torch.Tensor) -> None:
+        """Look at the values (C, M) of a sum."""
+        self.values[name] = rows[:, self.chosen[name]].float().clone()
+        if self.counted:
+            self.totals[name] = rows.double().sum(1), rows.shape[1]
+
+
+def _watch(plan: Plan, x: torch.Tensor, note: Callable[[str, torch.Tensor], None]) -> None:
+    """Run the float network, and note (C, M) of every sum when it is computed."""
     run = Watch(plan.graph)
     for step in plan.steps:
         if isinstance(step, (Neurons, Scores)):
-            run.watch(step.sum.place, functools.partial(note, step.name))
+
+            def show(result: torch.Tensor, name: str = step.name) -> None:
+                note(name, result.movedim(1, 0).flatten(1))
+
+            run.watch(step.sum.place, show)
     with evaluating(plan.graph), torch.no_grad():
-        for start in range(0, len(x), BATCH):
-            run.run(x[start : start + BATCH])
-    return {
-        name: Seen(total / count, torch.cat(values[name], 1))
-        for name, (total, count) in totals.items()
-    }
+        run.run(x)
+
+
+def _some(count: int, each: int, dice: torch.Generator) -> torch.Tensor | slice:
+    """Which of a channel's values of a batch are kept."""
+    return torch.randint(count, (each,), generator=dice) if count > each else slice(None)

@@ -7,7 +7,9 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -91,6 +93,34 @@ def test_a_run_of_two_processes_counts_what_one_counts(tmp_path: Path) -> None:
     found = json.loads(told)
     assert {**found, "classes": [str(c) for c in found["classes"]]} == {**found, **wanted}
     assert quiet == ""
+
+
+OWN = """
+import torch
+
+def net():
+    torch.manual_seed(0)
+    layers = torch.nn.Conv2d(1, 4, 3, 2, 1), torch.nn.ReLU(), torch.nn.Flatten()
+    return torch.nn.Sequential(*layers, torch.nn.Linear(64, 10))
+"""
+
+
+@pytest.mark.timeout(SECONDS + 30)
+@pytest.mark.skipif(not dist.is_available(), reason="torch without torch.distributed")
+def test_two_processes_convert_to_the_file_of_one(
+    tmp_path: Path, mlsnn: Callable[..., Any]
+) -> None:
+    (tmp_path / "own.py").write_text(OWN)
+    convert = ["convert", f"{tmp_path}/own.py:net", "--calibration", "200", "--samples", "9"]
+    place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "WORLD_SIZE": "2"}
+    command = ["-m", "lava_mlsnn", *convert, "--json", "--out", tmp_path / "two.net"]
+    processes = [start(command, RANK=rank, **place) for rank in "01"]
+    one = mlsnn(*convert, "--json", "--out", tmp_path / "one.net")
+    told, quiet = map(said, processes)
+    assert quiet == ""
+    for key in ("errors", "accuracy_integer", "accuracy_float"):
+        assert json.loads(told)[key] == one.json[key]
+    assert (tmp_path / "two.net").read_bytes() == (tmp_path / "one.net").read_bytes()
 
 
 def digits_network(folder: Path) -> Path:
