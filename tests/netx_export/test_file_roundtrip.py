@@ -51,6 +51,12 @@ def test_a_network_comes_back_as_it_was_written(spec, tmp_path):
     assert_same(read(write(spec, tmp_path / "a.net")), spec)
 
 
+def test_the_names_of_the_classes_come_back(tmp_path):
+    made = small(class_names=("one \u00e9",))
+    assert read(write(made, tmp_path / "a.net")).class_names == made.class_names
+    assert read(write(small(), tmp_path / "a.net")).class_names == ()
+
+
 @settings(max_examples=20, deadline=None)
 @given(spec=network_specs())
 def test_the_same_network_gives_the_same_bytes(spec):

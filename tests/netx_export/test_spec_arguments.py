@@ -171,6 +171,17 @@ def test_all_layers_together_are_bounded():
         NetworkSpec(tuple(rows))
 
 
+@pytest.mark.parametrize(
+    "limit, held", [("MAX_LAYERS", 2), ("MAX_ALL_NEURONS", 3), ("MAX_ALL_WEIGHTS", 2)]
+)
+def test_a_network_of_exactly_the_limit_is_one(limit, held, monkeypatch):
+    monkeypatch.setattr(limits, limit, held)
+    assert spec().timesteps == 1
+    monkeypatch.setattr(limits, limit, held - 1)
+    with pytest.raises(RangeError, match=rf"can have {held - 1} \w+ at most, got {held}"):
+        spec()
+
+
 @settings(max_examples=25, deadline=None)
 @given(made=network_specs())
 def test_what_was_checked_cannot_be_changed(made):

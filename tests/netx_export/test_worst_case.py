@@ -23,6 +23,7 @@ from netx_export import (
     check_ranges,
     worst_case,
 )
+from netx_export.spec import intervals
 from netx_export.spec.neurons.step import fixed_step
 from netx_export.spec.ranges import signed_bits
 
@@ -171,3 +172,17 @@ def test_the_width_is_the_smallest_that_holds_both_ends(ends):
     assert -(1 << bits - 1) <= low <= high < 1 << bits - 1
     assert bits == 1 or not -(1 << bits - 2) <= low <= high < 1 << bits - 2
     assert signed_bits((0, 0), (low, high)) == bits
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 7), st.integers(1, 7), st.integers(1, 12), st.integers(0, 999))
+def test_bounds_are_the_same_in_any_number_of_parts(rows, columns, chunk, seed):
+    rng = np.random.default_rng(seed)
+    weight = rng.integers(-9, 10, (rows, columns))
+    ends = np.sort(rng.integers(-9, 10, (2, columns)), axis=0)
+    corners = np.stack([weight * ends[0], weight * ends[1]])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(intervals, "CHUNK", chunk)
+        low, high = intervals.matrix_bounds(weight, *ends)
+    assert np.array_equal(low, corners.min(0).sum(1))
+    assert np.array_equal(high, corners.max(0).sum(1))

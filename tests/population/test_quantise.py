@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from lava_mlsnn.errors import ConfigError, RangeError
 from lava_mlsnn.population.quantise import grid_weights, quantise
-from lava_mlsnn.population.scaling import power_of_two
+from lava_mlsnn.population.scaling import power_of_two, sum_cap
 from lava_mlsnn.slayer import Scaling
 from netx_export.spec.widths import STATE_MAX, check_weights
 
@@ -251,3 +252,24 @@ def test_a_bias_far_above_its_shortcut_takes_the_shortcut():
     assert ints.weights[1][0] == 0 and ints.vth[0] == 1 and 0 < ints.scale[0] < 1
     assert 1 << 20 < ints.bias[0] <= 1 << 21
     assert ints.weights[1][1] > 200  # the other channel keeps its own
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    rows=st.lists(st.lists(st.floats(-3, 3, width=16), min_size=1, max_size=3), min_size=1,
+                  max_size=2),
+    source=st.tuples(st.integers(-9, 0), st.integers(1, 9)),
+    limit=st.sampled_from([1 << 17, 20_000, 9000]),
+)  # fmt: skip
+def test_the_largest_sum_fills_what_biases_and_rounding_leave(rows, source, limit):
+    """Tried with every input of a synapse that has each source at an end, or silent."""
+    scaling = replace(Scaling.stock(source=source), sum_limit=limit)
+    folded = [torch.tensor([row], dtype=torch.float64) for row in rows]
+    assume(any(w.abs().max() > 0.01 for w in folded))
+    worst, rounding = 0.0, 0.0
+    for w in folded:
+        ends = itertools.product((source[0], 0, source[1]), repeat=w.shape[1])
+        worst += max(abs(float(w[0] @ torch.tensor(x, dtype=torch.float64))) for x in ends)
+        rounding += w.shape[1] * scaling.step / 2 * (source[1] - source[0])
+    room = max(limit - 2 * 4095 - rounding, limit / 4)
+    assert float(sum_cap([folded[0], None, *folded[1:]], scaling)) * worst == pytest.approx(room)

@@ -120,11 +120,13 @@ class Session:
 
     def pytest_runtestloop(self, session: Any) -> bool:
         """Try every mutant."""
-        loaded = {file: functions(ROOT / file) for file in {m.file for m in self.mutants}}
+        files = {m.file for m in self.mutants}
+        loaded = {file: functions(ROOT / file) for file in files}
+        sources = {file: (ROOT / file).read_text() for file in files}
         gc.collect()
         gc.freeze()  # behind this no object is found, and no child copies what it never frees
         for mutant in self.mutants:
-            codes = exchanged(mutant, (ROOT / mutant.file).read_text())
+            codes = exchanged(mutant, sources[mutant.file])
             names = [n for n in self.tests[mutant.file].get(mutant.line, ()) if n in self.items]
             result, test = "survived", ""
             while names and codes:
