@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["exact_settings", "keep_exact_settings", "written_whole"]
+__all__ = ["autocasts", "exact_settings", "keep_exact_settings", "written_whole"]
 
 DEVICES = ("cpu", "cuda", "mps", "xpu")  # that autocast knows
 FULL = ("none", "ieee")  # "none": nothing said, which is ieee
@@ -128,6 +128,11 @@ def _autocast(torch: Any) -> list[tuple[str, Callable[[], bool]]]:
     except TypeError:  # torch before 2.4
         return [("cpu", torch.is_autocast_cpu_enabled), ("cuda", on)]
     return [(device, functools.partial(on, device)) for device in DEVICES]
+
+
+def autocasts(device: str) -> bool:
+    """Whether torch, which is loaded, chooses types by itself on such a device."""
+    return any(is_on() for name, is_on in _autocast(sys.modules["torch"]) if name == device)
 
 
 @functools.cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from numbers import Real
 from typing import Any
 
@@ -10,7 +11,7 @@ import torch
 
 from lava_mlsnn.choices import SURROGATES, check_choice
 from lava_mlsnn.errors import ConfigError
-from lava_mlsnn.neuron.surrogate import spikes_over_time
+from lava_mlsnn.neuron.surrogate import Affine, spikes_over_time
 from netx_export.spec.neurons.step import initial_state
 
 __all__ = ["MultiLevelNeuron"]
@@ -105,12 +106,16 @@ class MultiLevelNeuron(torch.nn.Module):
         a = x.movedim(-1, 0)
         if len(a) > 1 and a.stride(0) < math.prod(a.shape[1:]):
             a = a.contiguous()  # time first in memory too: one timestep is one dense block
+        return self.spikes([a]).movedim(0, -1)
+
+    def spikes(
+        self, parts: Sequence[torch.Tensor], affines: Sequence[Affine | None] | None = None
+    ) -> torch.Tensor:
+        """Graded spikes of currents with time first; see :func:`spikes_over_time`."""
         vth = self.threshold
         start = None if self.v0 == "floor" else initial_state(vth, self.v0)
-        z = spikes_over_time(
-            a, vth, start, self.levels, self.surrogate, self.alpha, self.detach_reset
-        )
-        return z.movedim(0, -1)
+        rule = self.surrogate, self.alpha, self.detach_reset
+        return spikes_over_time(parts, vth, start, self.levels, *rule, affines)
 
     def extra_repr(self) -> str:
         """Parameters, as torch prints them."""

@@ -22,6 +22,8 @@ itself, four bytes, is kept for ``sigmoid`` and for a trained threshold alone.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -29,7 +31,12 @@ from torch._ops import ops
 
 from lava_mlsnn.choices import SURROGATES, check_choice
 
-__all__ = ["spike", "spikes_over_time"]
+__all__ = ["Affine", "spike", "spikes_over_time"]
+
+CHUNK = 1 << 18  # neurons at a time: what lies between two operators stays in the caches
+BITS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
+EXACT = 256  # payloads up to it are exact in bfloat16 and float16
+Affine = tuple[torch.Tensor | None, torch.Tensor]  # gain (None: 1) and shift, (C, 1, ...)
 
 
 def _window(levels: int, surrogate: str) -> tuple[float, float]:
@@ -49,35 +56,52 @@ def _slope(u: torch.Tensor, levels: int, alpha: float) -> torch.Tensor:
 
 
 class _Spikes(torch.autograd.Function):
-    """Inputs (T, ...); ``start`` (V0) is None where it is 0."""
+    """Parts (T, ...) that sum to the currents; ``start`` (V0) is None where it is 0.
+
+    A chunk of neurons goes through all its timesteps before the next one begins.
+    """
 
     @staticmethod
     def forward(
         ctx: Any,
-        a: torch.Tensor,
         vth: torch.Tensor,
         start: torch.Tensor | None,
         options: tuple[int, str, float, bool],
         keeps: torch.dtype | None,
+        affines: Sequence[Affine | None],
+        *parts: torch.Tensor,
     ) -> torch.Tensor:
         levels, surrogate, _, _ = options
         low, high = _window(levels, surrogate)
-        z = torch.empty_like(a)
-        kept = None if keeps is None else torch.empty_like(a, dtype=keeps)
-        v = start
-        for t in range(len(a)):
-            h = a[t] if v is None else v + a[t]
-            u = h / vth
-            torch.clamp(u, 0, levels, out=z[t])
-            if keeps == torch.bool:
-                # a cast to bool is one fast pass, comparisons take several times as long
-                u.sub_(z[t] if (low, high) == (0, levels) else u.clamp(low, high))
-            if kept is not None:
-                kept[t] = u
-            z[t].floor_()
-            if t < len(a) - 1:  # nothing to carry at T = 1
-                v = h.sub_(vth * z[t]) if t else h - vth * z[t]
-        ctx.options = options
+        common = functools.reduce(torch.promote_types, [p.dtype for p in parts])
+        dtype, one = _arithmetic(common), _is_one(vth)
+        z = torch.empty_like(parts[0], dtype=common if levels <= EXACT else dtype)
+        kept = None if keeps is None else torch.empty_like(z, dtype=keeps)
+        buffers = [z]
+        for chunk in _chunks([*parts, z, *(() if kept is None else (kept,))], vth, start):
+            if buffers[0].shape != chunk[0].shape[1:]:
+                buffers = [torch.empty_like(chunk[0][0], dtype=dtype) for _ in range(4)]
+            h, u, carry, narrow = buffers
+            v = start
+            for t, now in enumerate(zip(*(x.unbind(0) for x in chunk), strict=True)):
+                sent = now[len(parts)]
+                a = _current(now, affines, h, u)
+                a = a if v is None else torch.add(v, a, out=h)
+                ratio = a if one else torch.div(a, vth, out=u)
+                out = sent if sent.dtype == dtype else narrow
+                torch.clamp(ratio, 0, levels, out=out)
+                if keeps == torch.bool:
+                    # a cast to bool is one fast pass, comparisons take several times as long
+                    inside = out if (low, high) == (0, levels) else ratio.clamp(low, high)
+                    ratio = torch.sub(ratio, inside, out=u)
+                if kept is not None:
+                    now[-1].copy_(ratio)
+                out.floor_()
+                if out is narrow:
+                    sent.copy_(out)
+                if t < len(z) - 1:  # nothing to carry at T = 1
+                    v = torch.sub(a, out if one else torch.mul(out, vth, out=u), out=carry)
+        ctx.options, ctx.one, ctx.dtype = options, one, common
         ctx.start_shape = None if start is None else start.shape
         ctx.save_for_backward(*(() if kept is None else (vth, kept)))
         return z
@@ -86,32 +110,85 @@ class _Spikes(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         vth, kept = ctx.saved_tensors
-        like = torch.empty_like(kept, dtype=grads[0].dtype)
-        grad = torch.div(grads[0], vth, out=like)
         grad_vth = grad_start = None
         if kept.dtype == torch.bool:
-            _through_window(grad, kept, ctx.options[3])
+            grad = torch.empty_like(kept, dtype=ctx.dtype)
+            for g, into, outside in _chunks([grads[0].to(ctx.dtype), grad, kept], vth, None):
+                _through_window(g, into, outside, None if ctx.one else vth, ctx.options[3])
         else:
+            grad = torch.div(grads[0].to(kept.dtype), vth, out=torch.empty_like(kept))
             grad_vth = _through_slope(grad, kept, vth, ctx.options)
             if ctx.start_shape is not None:
                 grad_start = grad[0].sum_to_size(ctx.start_shape)
-        return grad, grad_vth, grad_start, None, None
+        parts = (grad.to(ctx.dtype),) * (len(ctx.needs_input_grad) - 5)
+        return grad_vth, grad_start, None, None, None, *parts
 
 
-def _through_window(grad: torch.Tensor, outside: torch.Tensor, detached: bool) -> None:
-    """dL/dH of a fixed threshold, in place of g / vth."""
+def _arithmetic(dtype: torch.dtype) -> torch.dtype:
+    """What the neuron computes in: float32 at least."""
+    return torch.promote_types(dtype, torch.float32)
+
+
+def _is_one(vth: torch.Tensor) -> bool:
+    """Whether it is known, without waiting for a device, that nothing need be divided."""
+    return type(vth) is torch.Tensor and vth.is_cpu and vth.dim() == 0 and float(vth) == 1.0
+
+
+def _chunks(
+    tensors: Sequence[torch.Tensor], vth: torch.Tensor, start: torch.Tensor | None
+) -> Iterator[Sequence[torch.Tensor]]:
+    """All (T, N, ...), cut into samples of about ``CHUNK`` neurons together; on a CPU alone."""
+    like = tensors[0]
+    whole = like.dim() < 2 or not like.is_cpu or torch.compiler.is_compiling()
+    if whole or vth.dim() > 0 or (start is not None and start.dim() > 0):
+        return iter([tensors])
+    rows = max(1, CHUNK // max(1, like[0, :1].numel()))
+    return zip(*(x.split(rows, 1) for x in tensors), strict=True)
+
+
+def _current(
+    parts: Sequence[torch.Tensor],
+    affines: Sequence[Affine | None],
+    out: torch.Tensor,
+    spare: torch.Tensor,
+) -> torch.Tensor:
+    """The sum of ``gain * part + shift``, in ``out`` unless a part is all there is."""
+    total: torch.Tensor | None = None
+    for part, affine in zip(parts, affines, strict=False):  # behind the parts come results
+        place = out if total is None else spare
+        y = part if part.dtype == out.dtype else place.copy_(part)
+        if affine is not None:
+            gain, shift = affine
+            if gain is None:
+                y = torch.add(y, shift, out=place)
+            else:
+                y = torch.addcmul(shift, y, gain, out=place)
+        total = y if total is None else torch.add(total, y, out=out)
+    assert total is not None
+    return total
+
+
+def _through_window(
+    grads: torch.Tensor,
+    into: torch.Tensor,
+    outside: torch.Tensor,
+    vth: torch.Tensor | None,
+    detached: bool,
+) -> None:
+    """dL/dH of a fixed threshold (None: 1) from dL/dz."""
+    bits = BITS[into.element_size()]
     later: torch.Tensor | None = None  # dL/dH of the next timestep
-    for t in reversed(range(len(grad))):
-        g = grad[t]
-        stop = outside[t].view(torch.int8).to(g.dtype)  # 1 or 0
+    for g, out, stop in reversed(list(zip(grads, into, outside.view(torch.int8), strict=True))):
+        if vth is not None:
+            g = torch.div(g, vth, out=out)
         if later is None or detached:
-            # g where the second argument lies in the range, else 0
-            ops.aten.hardtanh_backward(g, stop, -1.0, 0.5, grad_input=g)
+            # all bits of g, or none: a product would take twice as long, and make inf NaN
+            torch.bitwise_and(g.view(bits), (stop - 1).to(bits), out=out.view(bits))
             if later is not None:
-                g += later
+                out += later
         else:
-            g.lerp_(later, stop)
-        later = g
+            torch.lerp(g, later, stop.to(g.dtype), out=out)
+        later = out
 
 
 def _through_slope(
@@ -146,20 +223,21 @@ def _through_slope(
 
 
 def spikes_over_time(
-    a: torch.Tensor,
+    parts: Sequence[torch.Tensor],
     vth: torch.Tensor,
     start: torch.Tensor | None,
     levels: int,
     surrogate: str = "ste",
     alpha: float = 4.0,
     detach_reset: bool = False,
+    affines: Sequence[Affine | None] | None = None,
 ) -> torch.Tensor:
     """Graded spikes of T timesteps: ``H = V + a; z = clip(floor(H/vth), 0, N); V = H - vth z``.
 
     Parameters
     ----------
-    a : Tensor, (T, ...)
-        Input currents, time first, floating.
+    parts : sequence of Tensor, (T, ...)
+        What sums to the input currents ``a``, time first, floating.
     vth : Tensor
         Threshold, broadcast against one timestep.
     start : Tensor or None
@@ -172,17 +250,24 @@ def spikes_over_time(
         Steepness of ``sigmoid``.
     detach_reset : bool
         Keep the gradient out of ``vth z``, where z is concerned.
+    affines : sequence of (gain, shift) or None, optional
+        Makes ``gain * part + shift`` of a part. The gradient of that is what the part gets:
+        who scales it has to take it further, see :mod:`lava_mlsnn.population.affine`.
 
     Returns
     -------
     Tensor, (T, ...)
-        Payloads 0..N, in the memory layout of ``a``.
+        Payloads 0..N, in the memory layout of the first part and the type of the parts
+        (computed in float32 at least, and sent as that where 16 bits do not hold N).
     """
+    affines = [None] * len(parts) if affines is None else affines
     trains = vth.requires_grad or (start is not None and start.requires_grad)
     keeps: torch.dtype | None = None
-    if torch.is_grad_enabled() and (a.requires_grad or trains):
-        keeps = a.dtype if surrogate == "sigmoid" or trains else torch.bool
-    return _Spikes.apply(a, vth, start, (levels, surrogate, alpha, detach_reset), keeps)
+    if torch.is_grad_enabled() and (trains or any(p.requires_grad for p in parts)):
+        slopes = surrogate == "sigmoid" or trains
+        keeps = _arithmetic(parts[0].dtype) if slopes else torch.bool
+    options = levels, surrogate, alpha, detach_reset
+    return _Spikes.apply(vth, start, options, keeps, affines, *parts)
 
 
 def spike(
@@ -196,4 +281,4 @@ def spike(
         For an unknown surrogate.
     """
     check_choice("surrogate", surrogate, SURROGATES)
-    return spikes_over_time(h[None], vth, None, levels, surrogate, alpha)[0]
+    return spikes_over_time([h[None]], vth, None, levels, surrogate, alpha)[0]

@@ -22,6 +22,7 @@ import torch
 
 from lava_mlsnn.errors import ConfigError, UnsupportedLayerError, at
 from lava_mlsnn.neuron.module import MultiLevelNeuron
+from lava_mlsnn.population.affine import affine_current, is_affine
 from lava_mlsnn.population.exported import Exported
 from lava_mlsnn.population.hooks import call_with_weight, check_hooks, evaluating
 from lava_mlsnn.population.layout import fold_time, unfold_time
@@ -256,15 +257,32 @@ class Population(Exported):
     def _forward_float(
         self, xs: list[torch.Tensor], weights: list[torch.Tensor | None], timesteps: int
     ) -> torch.Tensor:
+        neuron = self.neuron
+        if neuron is not None and self._fuses(neuron, xs):
+            linear = [
+                affine_current(synapse, call_with_weight(synapse, x, weight, False))
+                for synapse, x, weight in zip(self._synapses(), xs, weights, strict=True)
+            ]
+            parts = [y.unflatten(0, (timesteps, -1)) for y, _ in linear]
+            return neuron.spikes(parts, [affine for _, affine in linear]).movedim(0, -1)
         total: torch.Tensor | None = None
         for synapse, x, weight in zip(self._synapses(), xs, weights, strict=True):
             part = call_with_weight(synapse, x, weight)
             total = part if total is None else total + part
         assert total is not None
         a = unfold_time(total, timesteps)
-        if self.neuron is not None:
-            return self.neuron(a)
+        if neuron is not None:
+            return neuron(a)
         return torch.cumsum(a, -1) if self.integrate and timesteps > 1 else a
+
+    def _fuses(self, neuron: MultiLevelNeuron, xs: list[torch.Tensor]) -> bool:
+        """Whether the neuron is to scale and sum its currents itself."""
+        return (
+            self.training
+            and all(x.is_cpu for x in xs)
+            and not (neuron.relu or neuron.dropout or torch.compiler.is_compiling())
+            and all(is_affine(s, neuron) for s in self._synapses())
+        )
 
     def _training_weights(self) -> list[torch.Tensor | None]:
         """Weights on the exported grid, gradient straight through."""

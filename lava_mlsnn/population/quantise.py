@@ -15,6 +15,7 @@ with; both round by the same lines. Ours.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -23,8 +24,11 @@ import torch
 from lava_mlsnn.errors import RangeError
 from lava_mlsnn.population.scaling import (
     UNIT_MAX,
+    Scalar,
     Scaling,
     choose_scale,
+    known,
+    nowhere,
     power_of_two,
     steep,
     sum_cap,
@@ -46,20 +50,20 @@ class Integers:
     scale: torch.Tensor  # float64 (C,): S_c
 
 
-Rounded = tuple[torch.Tensor, torch.Tensor]  # w_int, and 2**e as a scalar; float64
+Rounded = tuple[torch.Tensor, Scalar]  # w_int / step, and 2**e; float64
 
 
 def _round_weights(
     weights: Sequence[torch.Tensor | None],
     bias: torch.Tensor,
-    theta: torch.Tensor | None,
+    theta: Scalar | None,
     levels: int,
     scaling: Scaling,
     ceiling: torch.Tensor | None = None,
 ) -> tuple[list[Rounded | None], torch.Tensor]:
-    """Integer weights with their powers of two, and S_c; float64 in and out.
+    """Integer weights in steps of the grid, with their powers of two, and S_c; float64.
 
-    Arguments as for :func:`quantise`; without a look at a value.
+    Arguments as for :func:`quantise`; without a look at a value that is not :func:`known`.
     """
     tops = [None if w is None else _largest(w) for w in weights]
     largest: torch.Tensor | None = None
@@ -69,7 +73,9 @@ def _round_weights(
     if largest is None:
         largest = torch.zeros_like(bias)
     units = any(w is None for w in weights)
-    cap = sum_cap(weights, scaling) if scaling.sum_limit else None
+    cap = None
+    if scaling.sum_limit:
+        cap = sum_cap([w if w is None else w.double() for w in weights], scaling)
     scale = choose_scale(largest, bias, theta, levels, units, scaling, cap, ceiling)
     limit = scaling.weight_max // scaling.step
     out: list[Rounded | None] = []
@@ -78,11 +84,12 @@ def _round_weights(
             out.append(None)
             continue
         # half a grid step above the limit still rounds onto it
-        over = (top * scale).amax() / (scaling.weight_max + 0.5)
-        power = power_of_two(over) if scaling.exponents else torch.ones_like(over)
+        power: Scalar = 1.0
+        if scaling.exponents:
+            power = power_of_two(known((top * scale).amax() / (scaling.weight_max + 0.5)))
         # dividing by a power of two is exact, so it may come before the product
-        scaled = w * (scale / (scaling.step * power)).reshape(-1, *[1] * (w.dim() - 1))
-        out.append((scaled.round_().clamp_(-limit, limit).mul_(scaling.step), power))
+        scaled = w.double() * _column(scale / (scaling.step * power), w)
+        out.append((scaled.round_().clamp_(-limit, limit), power))
     return out, scale
 
 
@@ -135,12 +142,14 @@ def quantise(
             raise RangeError("weights and biases must be finite, got NaN or infinity")
     if theta is not None and not 0 < theta < math.inf:
         raise RangeError(f"the threshold must be positive and finite, got {theta}")
-    threshold = None if theta is None else bias.new_tensor(theta)
-    rounded, scale = _round_weights(folded, bias, threshold, levels, scaling, ceiling)
+    rounded, scale = _round_weights(folded, bias, theta, levels, scaling, ceiling)
     fallen = steep(bias) if ceiling is None else steep(bias) | ceiling.isfinite()
     ints, exponents = [], []
     for pair, gain in zip(rounded, gains, strict=True):
-        w_int, e = _unit_weight(scale * gain, fallen) if pair is None else (pair[0], _log2(pair[1]))
+        if pair is None:
+            w_int, e = _unit_weight(scale * gain, fallen)
+        else:
+            w_int, e = pair[0] * scaling.step, _log2(pair[1])
         ints.append(w_int.contiguous())  # exporters hand them on as NumPy arrays
         exponents.append(e)
     vth = start = None
@@ -197,20 +206,25 @@ def grid_weights(
         if w is None:
             folded.append(None)
         else:  # in the weight's own type first, as Synapse.folded() does
-            folded.append((w if gain is None else w * _column(gain, w)).double())
-    threshold = None if theta is None else theta.double()
+            folded.append(w if gain is None else w * _column(gain, w))
+    threshold = None if theta is None else known(theta.double())
+    if isinstance(threshold, float):
+        threshold = max(threshold, sys.float_info.min)  # a logarithm that fell without end
     rounded, scale = _round_weights(folded, bias.double(), threshold, levels, scaling)
     out: list[torch.Tensor | None] = []
     for w, gain, pair in zip(weights, norm_gains, rounded, strict=True):
         if w is None or pair is None:
             out.append(None)
             continue
-        w_int, power = pair
+        units, power = pair
         unit = scale if gain is None else scale * gain
         layout = torch.channels_last if w.dim() == 4 else torch.contiguous_format
-        grid = (w_int * _column(power / unit, w)).to(w.dtype, memory_format=layout)
+        grid = units.mul_(_column(scaling.step * power / unit, w))
+        grid = grid.to(w.dtype, memory_format=layout)
         if gain is not None:
-            grid = torch.where(_column(unit.abs() > 1e-6, w), grid, w)
+            off = ~(unit.abs() > 1e-6)
+            if not nowhere(off):
+                grid = torch.where(_column(off, w), w, grid)
         out.append(grid.contiguous(memory_format=layout))
     return out
 
@@ -218,7 +232,7 @@ def grid_weights(
 def _largest(weight: torch.Tensor) -> torch.Tensor:
     """Largest magnitude of every output channel, (C,)."""
     axes = tuple(range(1, weight.dim()))
-    return weight.abs().amax(axes) if axes else weight.abs()
+    return (weight.abs().amax(axes) if axes else weight.abs()).double()
 
 
 def _column(per_channel: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
@@ -226,7 +240,7 @@ def _column(per_channel: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
     return per_channel.reshape(-1, *[1] * (weight.dim() - 1))
 
 
-def _log2(power: torch.Tensor) -> int:
+def _log2(power: Scalar) -> int:
     return math.frexp(float(power))[1] - 1
 
 

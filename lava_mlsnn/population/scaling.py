@@ -1,12 +1,14 @@
 """How many integer units one unit of training becomes: S_c, one number a channel.
 
 S_c is as large as 8-bit weights, the bias and the membrane allow. Everything here is
-tensor arithmetic without a look at a value, so that training on a GPU never waits;
-powers of two are exact (:func:`power_of_two`). Ours.
+tensor arithmetic without a look at a value, so that training on a GPU never waits; on a
+CPU, where looking costs nothing, numbers take the place of scalars (:func:`known`), for
+the same S_c. Powers of two are exact (:func:`power_of_two`). Ours.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,7 +17,17 @@ import torch
 from lava_mlsnn.errors import ConfigError
 from netx_export.spec.widths import STATE_MAX
 
-__all__ = ["UNIT_MAX", "Scaling", "choose_scale", "power_of_two", "steep", "sum_cap"]
+__all__ = [
+    "UNIT_MAX",
+    "Scalar",
+    "Scaling",
+    "choose_scale",
+    "known",
+    "nowhere",
+    "power_of_two",
+    "steep",
+    "sum_cap",
+]
 
 UNIT_MAX = 255  # one-sign 8-bit weight
 EXPONENT_MAX = 16
@@ -23,6 +35,7 @@ THETA_MIN = 256.0  # finer than this, rounding vth stays below 0.2 %
 STATE_SHARE = 1 << 20  # vth * (levels + 1) stays an eighth of the state at most
 TINY = 1e-12
 MANTISSA = (1 << 52) - 1  # of a float64
+Scalar = torch.Tensor | float  # float64
 
 
 @dataclass(frozen=True)
@@ -93,8 +106,23 @@ class Scaling:
         return (2 ** (self.weight_bits - 1) - 1) * self.step
 
 
-def power_of_two(x: torch.Tensor) -> torch.Tensor:
-    """The smallest of 1, 2, ..., 2**16 that is at least ``x`` (float64); 2**16 above it."""
+def known(x: torch.Tensor) -> Scalar:
+    """A scalar as a number where that waits for no device: on a CPU."""
+    looks = type(x) is torch.Tensor and x.is_cpu and not torch.compiler.is_compiling()
+    return float(x) if looks else x
+
+
+def nowhere(condition: torch.Tensor) -> bool:
+    """Whether it is known that a condition holds nowhere."""
+    value = known(condition.any())
+    return isinstance(value, float) and value == 0.0
+
+
+def power_of_two(x: Scalar) -> Scalar:
+    """The smallest of 1, 2, ..., 2**16 that is at least ``x``; 2**16 above it."""
+    if isinstance(x, float):
+        mantissa, exponent = math.frexp(min(max(1.0, x), 2.0**EXPONENT_MAX))
+        return math.ldexp(1.0, exponent - (mantissa == 0.5))
     bits = (x.view(torch.int64) + MANTISSA) & ~MANTISSA  # mantissa to 0, rounding up
     return bits.view(torch.float64).clamp(1.0, 2.0**EXPONENT_MAX)
 
@@ -120,7 +148,7 @@ def sum_cap(folded: Sequence[torch.Tensor | None], scaling: Scaling) -> torch.Te
 def choose_scale(
     largest: torch.Tensor,
     bias: torch.Tensor,
-    theta: torch.Tensor | None,
+    theta: Scalar | None,
     levels: int,
     units: bool,
     scaling: Scaling,
@@ -135,7 +163,7 @@ def choose_scale(
         Largest folded weight magnitude (0: no weighted synapse).
     bias : Tensor, (C,), float64
         Folded bias.
-    theta : Tensor or None
+    theta : Tensor, float or None
         Threshold, float64 scalar; None without spikes.
     levels : int
         N.
@@ -153,9 +181,9 @@ def choose_scale(
     if scaling.mode == "fixed":
         return torch.full_like(largest, scaling.fixed)
     caps = scaling.bias_limit / bias.abs().clamp_min(TINY)
-    limit: torch.Tensor | float = float(scaling.state_limit)
+    limit: Scalar = float(scaling.state_limit)
     if theta is not None:
-        limit = scaling.state_limit / (theta * (levels + 1))
+        limit = scaling.state_limit * (1 / (theta * (levels + 1)))
     caps = caps.clamp_max(limit)
     if cap is not None:
         caps = torch.minimum(caps, cap)
@@ -167,10 +195,13 @@ def choose_scale(
         needed = (THETA_MIN / (1.0 if theta is None else theta)) / _low(torch.minimum(scale, caps))
         if units:
             needed = torch.maximum(needed, scale.min().reciprocal())
-        scale = scale * power_of_two(needed)
+        scale = scale * power_of_two(known(needed))
     scale = torch.minimum(scale, caps)
     if units:
-        room = torch.where(steep(bias), caps, torch.inf)
+        beyond = steep(bias)
+        if ceiling is None and nowhere(beyond):
+            return _unit_scale(scale, None)
+        room = torch.where(beyond, caps, torch.inf)
         return _unit_scale(scale, room if ceiling is None else torch.minimum(room, ceiling))
     if ceiling is None:
         return scale
@@ -193,7 +224,7 @@ def _low(x: torch.Tensor) -> torch.Tensor:
     return torch.lerp(ordered[below], ordered[below + 1], rank - below)
 
 
-def _unit_scale(scale: torch.Tensor, ceiling: torch.Tensor) -> torch.Tensor:
+def _unit_scale(scale: torch.Tensor, ceiling: torch.Tensor | None) -> torch.Tensor:
     """``m * 2**e`` below S_c, 1 <= m <= 255, with the one e that loses least.
 
     Where not even 2**e is below the ceiling, the ceiling itself.
@@ -205,6 +236,8 @@ def _unit_scale(scale: torch.Tensor, ceiling: torch.Tensor) -> torch.Tensor:
     cost = (tried / tried.floor().clamp_(max=UNIT_MAX)).square_().mean(1)
     best = powers.gather(0, cost.argmin(0, keepdim=True))
     whole = (scale / best).floor_().clamp_(1, UNIT_MAX).mul_(best)
+    if ceiling is None:
+        return whole
     lower = (ceiling / best).floor_().mul_(best)
     lower = torch.where(lower > 0, lower, ceiling)
     return torch.where(whole > ceiling, lower, whole)

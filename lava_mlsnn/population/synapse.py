@@ -19,7 +19,7 @@ from lava_mlsnn.errors import CalibrationError, ConfigError, UnsupportedLayerErr
 from lava_mlsnn.population.hooks import check_hooks, run_weight_hooks
 from lava_mlsnn.population.normed import NormedWeight
 from lava_mlsnn.population.sized import Sized
-from netx_export.exact_settings import written_whole
+from netx_export.exact_settings import autocasts, written_whole
 from netx_export.spec import Conv, ConvTranspose, Dense, Identity
 from netx_export.spec import Synapse as SynapseSpec
 from netx_export.spec.checks import check_shape
@@ -42,6 +42,7 @@ __all__ = [
 
 Shape = tuple[int, ...]
 Statistics = tuple[torch.Tensor, torch.Tensor]  # running mean and variance
+REDUCED = (torch.bfloat16, torch.float16)
 Hook = Callable[[torch.Tensor], torch.Tensor]
 
 
@@ -193,10 +194,21 @@ class Synapse(Sized, NormedWeight):
                 "train the model, or run a few batches in model.train() first"
             )
 
-    def forward(self, x: torch.Tensor, weight: torch.Tensor | None = None) -> torch.Tensor:
-        """Linear map, then BatchNorm or bias; ``weight`` replaces the float one."""
+    def forward(
+        self, x: torch.Tensor, weight: torch.Tensor | None = None, whole: bool = True
+    ) -> torch.Tensor:
+        """Linear map, then BatchNorm or bias if ``whole``; ``weight`` replaces the float one."""
         weight = self._weight() if weight is None else weight
-        y = self.apply_weight(x if weight is None else x.to(weight.dtype), weight)
+        if x.dtype in REDUCED:  # payloads: exact, but their sums may not be
+            if weight is None and (whole or getattr(self, "area", 1) > 1):
+                x = x.float()
+            elif weight is not None and not autocasts(x.device.type):
+                x = x.to(weight.dtype)
+        elif weight is not None:
+            x = x.to(weight.dtype)
+        y = self.apply_weight(x, weight)
+        if not whole:
+            return y
         if weight is not None:
             y = y.to(weight.dtype)  # autocast ends here: folding and neurons are float32
         if self.norm is not None:

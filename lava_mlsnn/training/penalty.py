@@ -45,9 +45,9 @@ class EventPenalty:
             for s in p._synapses()
             if s.weight is not None
         ]
-        self._handles = [s.register_forward_hook(self._note) for s in weighted]
+        self._handles = [s.register_forward_pre_hook(self._note) for s in weighted]
 
-    def _note(self, synapse: torch.nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+    def _note(self, synapse: torch.nn.Module, inputs: tuple[Any, ...]) -> None:
         x = inputs[0]
         if not (synapse.training and x.requires_grad):
             return
@@ -56,7 +56,8 @@ class EventPenalty:
         self._synapses += work
         # not clamp: since torch 2.14 it has no gradient at its ends
         events = x.where(x <= 1, torch.ones_like(x))
-        self._terms.append(events.sum() * (work / math.prod(synapse.in_shape)))
+        total = events.sum(dtype=torch.promote_types(x.dtype, torch.float32))
+        self._terms.append(total * (work / math.prod(synapse.in_shape)))
 
     def take(self, samples: int) -> torch.Tensor:
         """The penalty of the forward since the last call, for a batch of so many samples.
