@@ -1,6 +1,6 @@
 """The Pythons of the other sides: ``python -m benchmarks.environments`` makes what is missing.
 
-onnxruntime lives beside the project's environment, not in it, and SpikingJelly 2.0 needs a
+onnxruntime and OpenVINO live beside the project's environment, and SpikingJelly 2.0 needs a
 newer Python than Lava has. An environment is right when it holds the pinned versions; one
 that cannot be made leaves a sentence in ``NAME.failed``, which the report shows.
 """
@@ -72,6 +72,9 @@ class Environment:
 
 ENVIRONMENTS = {
     "onnx": Environment("onnx", ROOT / "benchmarks" / "requirements-onnx.txt", ("3.10",)),
+    "openvino": Environment(
+        "openvino", ROOT / "benchmarks" / "requirements-openvino.txt", ("3.10",)
+    ),
     "spikingjelly": Environment(
         "spikingjelly",
         ROOT / "benchmarks" / "requirements-spikingjelly.txt",

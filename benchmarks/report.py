@@ -1,4 +1,4 @@
-"""The committed files: ``latest.json``, ``context.json``, ``latest.md`` and ``profile.md``."""
+"""The committed files: ``runs.json``, ``latest.json``, ``latest.md``, ``context.json``..."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.history import KEPT, load_runs, run_of, together, value_of
 from benchmarks.plots import scaling_plot
 from benchmarks.rows import AT_LEAST, MEASURED, Row
 from netx_export.file.atomic import write_atomic
@@ -24,19 +25,32 @@ def load_latest(folder: Path = RESULTS) -> list[dict[str, Any]]:
 
 
 def write_report(folder: Path, rows: Sequence[Row], context: dict[str, Any]) -> None:
-    """Write every file, each whole or not at all."""
+    """Add a run to those of the folder and write every file, each whole or not at all.
+
+    What this run did not measure stays as it was. Quick runs stand alone.
+    """
     folder.mkdir(parents=True, exist_ok=True)
+    runs = [] if context["quick"] else load_runs(folder)
+    runs.append(run_of(rows, context))
+    rows = together(runs)
+    file, measured = folder / "context.json", context["extras"]
+    before = json.loads(file.read_text()) if file.exists() and not context["quick"] else {}
+    context = {
+        **context,
+        **{key: {**before.get(key, {}), **context[key]} for key in ("versions", "extras")},
+    }
 
     def put(name: str, text: str) -> None:
         write_atomic(folder / name, text.encode())
 
-    extras = context["extras"]
-    if extras.get("scaling"):
-        write_atomic(folder / "scaling.png", scaling_plot(extras["scaling"]))
-    if extras.get("profile"):
-        put("profile.md", profile_markdown(extras["profile"], context))
+    if measured.get("scaling"):
+        write_atomic(folder / "scaling.png", scaling_plot(measured["scaling"]))
+    if measured.get("profile"):
+        put("profile.md", profile_markdown(measured["profile"], context))
+    if not context["quick"]:
+        put("runs.json", json.dumps(runs, indent=1) + "\n")
     put("context.json", json.dumps(context, indent=1) + "\n")
-    put("latest.md", markdown(rows, context))
+    put("latest.md", markdown(rows, context, runs))
     put("latest.json", json.dumps([row.to_dict() for row in rows], indent=1) + "\n")
 
 
@@ -71,13 +85,18 @@ def goal(row: Row) -> str:
 
 
 def reached(row: Row) -> str:
-    """The ratio and whether it is enough, or why there is none."""
+    """The worst run and whether it is enough, or why there is none."""
     if row.status != MEASURED:
         return row.status
     mark = {True: "yes, ", False: "**no**, ", None: ""}[row.met]
-    if row.name.startswith("scaling"):
-        return f"{mark}{row.ratio:.2f}"
-    return mark + (amount(row.ours_s, row.unit) if row.ratio is None else times(row.ratio))
+    return mark + in_words(row, value_of(row) if row.worst is None else row.worst)
+
+
+def in_words(row: Row, value: float | None) -> str:
+    """A ratio, or the value itself where there is no other side."""
+    if row.name.startswith("scaling") and value is not None:
+        return f"{value:.2f}"
+    return amount(value, row.unit) if row.ratio is None or value is None else times(value)
 
 
 def spread(row: Row) -> str:
@@ -103,7 +122,9 @@ def with_spread(value: float | None, quartiles: list[float] | None, row: Row) ->
 
 
 # -- the pages ------------------------------------------------------------------------
-def markdown(rows: Sequence[Row], context: dict[str, Any]) -> str:
+def markdown(
+    rows: Sequence[Row], context: dict[str, Any], runs: Sequence[dict[str, Any]] = ()
+) -> str:
     """The page with the table."""
     parts = ["# Speed and memory", _head(context)]
     lines = [
@@ -112,6 +133,8 @@ def markdown(rows: Sequence[Row], context: dict[str, Any]) -> str:
             f"{row.against}{f' [{row.theirs_side}]' if row.theirs_side else ''}",
             goal(row),
             reached(row),
+            f"{in_words(row, row.median)} of {row.runs}" if row.median is not None else "-",
+            in_words(row, value_of(row)),
             spread(row),
             with_spread(row.ours_s, row.ours_quartiles, row),
             with_spread(row.theirs_s, row.theirs_quartiles, row),
@@ -119,12 +142,17 @@ def markdown(rows: Sequence[Row], context: dict[str, Any]) -> str:
         ]
         for row in rows
     ]
-    header = ("work", "against", "reach", "reached", "quartiles", "ours", "theirs", "per")
+    header = (
+        *("work", "against", "reach", "worst run", "median run", "newest run", "quartiles"),
+        *("ours", "theirs", "per"),
+    )
     parts.append(table(header, lines))
     parts.append(
-        "Medians with quartiles over all rounds; of the other side the fastest variant counts. "
+        "A bar is reached if the worst run reaches it. The last columns are the newest run's: "
+        "medians with quartiles over all rounds; of the other side the fastest variant counts. "
         "How it is measured, and what limits: docs/speed.md. Where the time goes: profile.md."
     )
+    parts += _runs(runs)
     silent = [row for row in rows if row.status != MEASURED]
     if silent:
         parts.append("## Without a ratio")
@@ -169,6 +197,24 @@ def _head(context: dict[str, Any]) -> str:
     if context["code_changed"]:
         lines.append("- **The code changed while this was measured**: repeat it.")
     return "\n".join(lines)
+
+
+def _runs(runs: Sequence[dict[str, Any]]) -> list[str]:
+    if not runs:
+        return []
+    lines = [
+        [
+            run["date"],
+            f"{run['machine']['cpu']}, {run['cores']} of {run['machine']['cores']} cores",
+            run["commit"],
+            f"{run['busy']:g}",
+            f"`{run['command']}`",
+            str(len(run["rows"])),
+        ]
+        for run in runs
+    ]
+    header = ("date", "machine", "commit", "cores that others kept busy", "command", "rows")
+    return [f"## Runs (of each row the last {KEPT} count)", table(header, lines)]
 
 
 def _extras(rows: Sequence[Row], extras: dict[str, Any]) -> list[str]:

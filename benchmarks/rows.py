@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmarks.measure import Result, quartiles
 
-__all__ = ["Bar", "Row", "compare", "not_measured", "single"]
+__all__ = ["Bar", "Row", "compare", "not_measured", "reached", "single"]
 
 AT_LEAST, AT_MOST = "at_least", "at_most"
 MEASURED, DIFFERENT, NOT_MEASURED = "measured", "outputs differ", "not measured"
@@ -69,6 +69,9 @@ class Row:
     theirs_quartiles: list[float] | None = None
     ratio_quartiles: list[float] | None = None
     rounds: int = 0
+    runs: int = 1
+    worst: float | None = None
+    median: float | None = None
     others: dict[str, float] = field(default_factory=dict)
     parts: dict[str, float] = field(default_factory=dict)
     date: str = ""

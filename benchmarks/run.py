@@ -40,8 +40,8 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--out",
         type=Path,
-        help="folder of the report (default: benchmarks/results, which is committed; with "
-        "--only or --quick: .bench/report)",
+        help="folder of the report, to whose runs this one is added (default: benchmarks/results, "
+        "which is committed; with --only or --quick: .bench/report)",
     )
     parser.add_argument("--fresh", action="store_true", help="reuse no finished round")
     parser.add_argument(

@@ -39,7 +39,16 @@ def use_cores(count: int) -> None:
 
 def versions() -> dict[str, str]:
     """Of the libraries that this side has imported."""
-    names = ("numpy", "torch", "lava_mlsnn", "onnxruntime", "onnx", "spikingjelly", "scipy")
+    names = (
+        "numpy",
+        "torch",
+        "lava_mlsnn",
+        "onnxruntime",
+        "onnx",
+        "openvino",
+        "spikingjelly",
+        "scipy",
+    )
     found = {"python": ".".join(map(str, sys.version_info[:3]))}
     for name in names:
         release = getattr(sys.modules.get(name), "__version__", None)

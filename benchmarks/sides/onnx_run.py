@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
 
-from benchmarks.sides.timing import batches, timed
+from benchmarks.sides.timing import batches, timed_batches
 from netx_export.file.reader import read
 from netx_export.interchange.int8 import Int8
 
@@ -39,14 +38,5 @@ def run(
     x = np.load(samples)[:count]
     parts = [np.ascontiguousarray(x[s]) for s in batches(count, batch)]
     scores = np.concatenate([session.run(None, {name: part})[0] for part in parts])
-    if batch == 1:
-        seconds = []
-        for _ in range(passes):
-            for part in parts:
-                start = time.perf_counter()
-                session.run(None, {name: part})
-                seconds.append(time.perf_counter() - start)
-    else:
-        times = timed(lambda: [session.run(None, {name: p}) for p in parts], passes, warmup=0)
-        seconds = [value / count for value in times]
+    seconds = timed_batches(lambda part: session.run(None, {name: part}), parts, passes)
     return {"seconds": seconds, "in_float": layers.in_float, "arrays": {"output": scores}}

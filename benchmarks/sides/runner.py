@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import importlib
 import inspect
-import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.sides.timing import timed
+from benchmarks.sides.timing import batches, timed, timed_batches
 
-__all__ = ["memory", "run", "runner_of"]
+__all__ = ["leaf", "memory", "run", "runner_of"]
 
 
 def runner_of(spec: Any, threads: int) -> Any:
@@ -41,25 +41,34 @@ def run(threads: int, spec: str, samples: str, count: int, batch: int, passes: i
 
     x = np.load(samples)[:count]
     runner = runner_of(read(Path(spec)), threads)
-    if batch == 1:
-        outputs: list[np.ndarray] = []
-        singles = [x[i : i + 1] for i in range(count)]
-        for one in singles[:5]:
-            runner.run(one, batch_size=1)
-        seconds = []
-        for _ in range(passes):
-            outputs.clear()
-            for one in singles:
-                start = time.perf_counter()
-                output = runner.run(one, batch_size=1).output
-                seconds.append(time.perf_counter() - start)
-                outputs.append(output)
-        scores = np.concatenate(outputs)
-    else:
-        scores = runner.run(x, batch_size=batch).output  # warms up with the work itself
-        times = timed(lambda: runner.run(x, batch_size=batch), passes, warmup=0)
-        seconds = [value / count for value in times]
+    if batch == 1 and hasattr(runner, "warm_up"):
+        runner.warm_up()
+    scores = runner.run(x, batch_size=batch).output  # warms up with the work itself
+    parts = [x[s] for s in batches(count, batch)] if batch == 1 else [x]
+    seconds = timed_batches(lambda part: runner.run(part, batch_size=batch), parts, passes)
     return {"seconds": seconds, "arrays": {"output": scores[..., -1]}}
+
+
+def leaf(threads: int, spec: str, samples: str, count: int) -> dict:
+    """Seconds per timestep of the leaf ProcessModel's engine, without Lava's messages."""
+    import torch
+
+    from lava_mlsnn.engine import StreamEngine
+    from lava_mlsnn.memory import keep_freed_memory
+    from netx_export import read
+
+    keep_freed_memory()
+    torch.set_num_threads(threads)
+    x = np.load(samples)[:count].astype(np.int64)
+    engine = StreamEngine(read(Path(spec)))
+
+    def step(sample: np.ndarray) -> None:
+        engine.advance()
+        engine.receive(sample)
+
+    for sample in x[:20]:
+        step(sample)
+    return {"seconds": [timed(partial(step, sample), 1, 0)[0] for sample in x]}
 
 
 def memory(threads: int, spec: str, samples: str, count: int, batch: int) -> dict:
