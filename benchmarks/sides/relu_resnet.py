@@ -31,11 +31,13 @@ class _Residual(nn.Module):
 class ReluResnet(nn.Module):
     """Stem, stages and sizes of :mod:`lava_mlsnn.models.resnet`, activations in place."""
 
-    def __init__(self, arch: str, shape: tuple[int, ...], classes: int = 10) -> None:
+    def __init__(
+        self, arch: str, shape: tuple[int, ...], classes: int = 10, width: int = 0
+    ) -> None:
         super().__init__()
         from lava_mlsnn.models.config import RESNETS, ModelConfig
 
-        config = ModelConfig(arch=arch)
+        config = ModelConfig(arch=arch, width=width)
         width = config.channels
         parts: list[nn.Module] = [
             nn.Conv2d(shape[0], width, 3, padding=1, bias=False),

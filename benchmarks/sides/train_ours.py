@@ -10,8 +10,9 @@ import torch
 import torch.nn.functional as F
 
 from benchmarks.errors import SideError
+from benchmarks.sides.timing import timed
 
-__all__ = ["build", "cuda", "epoch", "memory", "random_batch", "train_step"]
+__all__ = ["build", "cuda", "epoch", "memory", "random_batch", "steps", "train_step"]
 
 
 def build(kind: str, arch: str, shape: list[int], **config: Any) -> torch.nn.Module:
@@ -20,7 +21,7 @@ def build(kind: str, arch: str, shape: list[int], **config: Any) -> torch.nn.Mod
     if kind == "relu":
         from benchmarks.sides.relu_resnet import ReluResnet
 
-        return ReluResnet(arch, tuple(shape))
+        return ReluResnet(arch, tuple(shape), **config)
     from lava_mlsnn import ModelConfig, build_model
     from lava_mlsnn.memory import keep_freed_memory
 
@@ -38,12 +39,14 @@ def random_batch(
 
 
 def train_step(
-    model: torch.nn.Module, optimizer: torch.optim.Optimizer
+    model: torch.nn.Module, optimizer: torch.optim.Optimizer, amp: bool = False
 ) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
     """Forward, backward and update, as in :mod:`lava_mlsnn.training.loop`."""
 
     def step(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        loss = F.cross_entropy(model(x), y)
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=amp):
+            scores = model(x)
+        loss = F.cross_entropy(scores.float(), y)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
@@ -70,6 +73,36 @@ def epoch(
         raise SideError("the loss is not finite")
     weights = sum(p.numel() for p in model.parameters())
     return {"seconds": [seconds], "facts": {"weights": weights, "samples": samples}}
+
+
+def steps(
+    threads: int,
+    kind: str,
+    arch: str,
+    width: int,
+    shape: list[int],
+    batch: int,
+    steps: int,
+    amp: bool,
+) -> dict:
+    """Seconds of each step of a training with SGD, whole: forward, backward, update."""
+    from lava_mlsnn.memory import keep_freed_memory
+
+    keep_freed_memory()  # both sides alike
+    torch.set_num_threads(threads)
+    model = build(kind, arch, shape, width=width).train()
+    x, y = random_batch(batch, shape)
+    if kind == "relu":
+        model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        x = x.contiguous(memory_format=torch.channels_last)
+    optimizer = torch.optim.SGD(model.parameters(), 0.05, 0.9, weight_decay=5e-4, nesterov=True)
+    step = train_step(model, optimizer, amp)
+    seconds = timed(lambda: step(x, y), steps)
+    facts = {
+        "finite": bool(step(x, y).isfinite()),
+        "convolutions": _convolution_weights(model),
+    }
+    return {"seconds": seconds, "facts": facts}
 
 
 def memory(threads: int, kind: str, arch: str, shape: list[int], batch: int, steps: int) -> dict:
