@@ -149,6 +149,8 @@ def _run(console: Console, plan: Plan) -> None:
     _say_unfit(console, config)
     begin = time.perf_counter()
     with said(console):
+        # of DistributedDataParallel, for kernels of 1x1, where such a stride means nothing
+        warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides")
         threads = _threads(console, plan, (config, data, plan.recipe, teacher, plan.device, start))
         with _followed(console, plan.recipe.epochs) as report, _threads_of_torch(threads):
             model = train(

@@ -41,7 +41,13 @@ def process_group(device: str) -> Iterator[None]:
         yield
         return
     if device == "cuda":
-        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+        place, there = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
+        if place >= there:
+            raise ConfigError(
+                f"every process needs a GPU of its own, torch finds {there} on this machine and "
+                f"this is process {place + 1} on it; start fewer, or train on --device cpu"
+            )
+        torch.cuda.set_device(place)
     try:
         dist.init_process_group("nccl" if device == "cuda" else "gloo", timeout=PATIENCE)
     except (RuntimeError, ValueError) as error:  # of torch, in several lines

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import torch.distributed as dist
 from small_models import small_model
 
@@ -155,6 +156,15 @@ def test_wrong_variables_of_a_launcher_are_one_sentence(
     monkeypatch.setenv("WORLD_SIZE", count)
     with pytest.raises(ConfigError, match="RANK and WORLD_SIZE"):
         launched()
+
+
+def test_a_process_without_a_gpu_of_its_own_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, mlsnn: Callable[..., Any]
+) -> None:
+    for name, value in (("RANK", 0), ("WORLD_SIZE", 2), ("LOCAL_RANK", torch.cuda.device_count())):
+        monkeypatch.setenv(name, str(value))
+    answer = mlsnn("train", "--device", "cuda", "--out", "a")
+    assert "every process needs a GPU of its own" in answer.error
 
 
 def test_a_part_that_is_left_out_is_the_launcher_s(monkeypatch: pytest.MonkeyPatch) -> None:
