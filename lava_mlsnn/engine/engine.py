@@ -13,6 +13,7 @@ import torch
 
 from lava_mlsnn.engine.form import NOTHING
 from lava_mlsnn.engine.fused import Fused
+from lava_mlsnn.engine.general import General
 from lava_mlsnn.engine.payload import from_array, laid_out, plain, sample, to_array
 from lava_mlsnn.engine.plan import plan_layers
 from lava_mlsnn.engine.reference import Reference
@@ -146,14 +147,19 @@ class Engine:
         timesteps = self.spec.timesteps
         values: dict[int, torch.Tensor] = {}
         overflows: dict[str, int] = {}
+        held = timesteps > 1 and x.strides[-1] == 0  # a view: one sample for all timesteps
         for index, layer, sources, free, dead in self._steps:
             began = time.perf_counter() if seconds is not None else 0.0
             form = self.layers.get(index)
             if form is not None:
                 # what is observed may be kept, so nothing is free to be overwritten
                 free = free if observe is None else ()
+                taken = [values[s] for s in sources]
                 try:
-                    z, counts = form.run([values[s] for s in sources], timesteps, free)
+                    if held and sources == (0,) and isinstance(form, General):
+                        z, counts = form.held([taken[0][: len(x)]], timesteps), NOTHING
+                    else:
+                        z, counts = form.run(taken, timesteps, free)
                 except Exception as error:
                     raise _FormError(index, error) from error
                 values[index] = laid_out(z)

@@ -99,22 +99,30 @@ class General(Form):
         self, sources: Payloads, timesteps: int, free: Container[int] = ()
     ) -> tuple[torch.Tensor, np.ndarray]:
         """See :class:`Form`."""
+        return self._fire(self.total(sources).unflatten(0, (timesteps, -1))), NOTHING
+
+    def held(self, sources: Payloads, timesteps: int) -> torch.Tensor:
+        """As :meth:`run`, for payloads (B, C, H, W) that are the same in all timesteps."""
         total = self.total(sources)
-        if not self.levels and not self.integrate:
-            return self._leave(total), NOTHING
-        steps = total.unflatten(0, (timesteps, -1))
+        return self._fire(total.expand(timesteps, *total.shape))
+
+    def _fire(self, steps: torch.Tensor) -> torch.Tensor:
+        """Payloads (T * B, C, H, W) of sums (T, B, C, H, W), which are overwritten."""
         if not self.levels:
-            return self._leave(steps.cumsum(0).flatten(0, 1)), NOTHING
+            total = steps.cumsum(0) if self.integrate else steps
+            return self._leave(total.flatten(0, 1))
+        timesteps, own = len(steps), steps.stride(0) > 0 or len(steps) == 1
         kind = torch.uint8 if self.byte else self.dtype
-        # the memory order of the sums
-        out = torch.empty_like(total, dtype=kind).unflatten(0, (timesteps, -1))
-        v: torch.Tensor | None = None
+        order = (steps[0].numel(), *steps[0].stride())  # the memory order of the sums
+        out = torch.empty_strided(steps.shape, order, dtype=kind)
+        v = self.v0
         for t in range(timesteps):
-            h = steps[t].add_(self.v0 if v is None else v)
+            h = steps[t].add_(v) if own else steps[t] + v
             z = self._spikes(h)
             out[t] = z
-            v = h.sub_(z.mul_(self.vth)) if t + 1 < timesteps else None
-        return out.flatten(0, 1), NOTHING
+            if t + 1 < timesteps:
+                v = h.addcmul_(z, self.vth, value=-1)
+        return out.flatten(0, 1)
 
     def _spikes(self, h: torch.Tensor) -> torch.Tensor:
         return (h / self.vth).floor_().clamp_(0, self.levels)

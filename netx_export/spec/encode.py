@@ -90,7 +90,7 @@ def check_shape(layer: Input, x: np.ndarray) -> bool:
 def check_payload(spec: NetworkSpec, x: np.ndarray) -> np.ndarray:
     """Integer samples as (N, *shape, T) int64; DataError if one is not a legal payload.
 
-    A static sample is repeated in every timestep.
+    A static sample is repeated in every timestep, which takes no memory: it is a view.
     """
     x = as_array(x)
     layer = spec.input
@@ -111,7 +111,7 @@ def check_payload(spec: NetworkSpec, x: np.ndarray) -> np.ndarray:
         )
     x = x.astype(np.int64)
     if not timed:
-        return x[..., None] if steps == 1 else np.repeat(x[..., None], steps, axis=-1)
+        return x[..., None] if steps == 1 else np.broadcast_to(x[..., None], (*x.shape, steps))
     if x.shape[-1] != spec.timesteps:
         raise DataError(f"this network takes T = {spec.timesteps} timesteps, got {x.shape[-1]}")
     return x

@@ -55,6 +55,33 @@ def test_the_forms_agree_on_drawn_networks(spec, seed):
     assert_forms_agree(spec, payloads(spec, 3, seed))
 
 
+@given(network_specs(timesteps=3), st.integers(0, 100))
+@SLOW
+def test_a_sample_that_is_held_gives_the_integers_of_one_that_is_sent_anew(spec, seed):
+    """What it makes of the first layers' sums is computed once."""
+    x = payloads(spec, 3, seed)
+    sent = np.repeat(x[..., None], spec.timesteps, -1)
+    expected, _, _ = everything(spec, sent, "reference")
+    for kind in ("reference", "general", "auto"):
+        for samples in (x, sent):
+            found, overflows, _ = everything(spec, samples, kind)
+            assert overflows == {}
+            for name, values in expected.items():
+                np.testing.assert_array_equal(found[name], values, err_msg=f"{kind}, {name}")
+
+
+def test_the_sums_of_a_held_sample_are_computed_once(monkeypatch):
+    spec, seen = one_layer(3, 20, timesteps=4), []
+    runner = IntegerRunner(spec)
+    form = runner._engine.layers[1]
+    total = form.total
+    monkeypatch.setattr(form, "total", lambda s: seen.append(len(s[0])) or total(s))
+    x = payloads(spec, 2)
+    held = runner.run(x).output
+    np.testing.assert_array_equal(runner.run(np.repeat(x[..., None], 4, -1)).output, held)
+    assert seen == [2, 8]
+
+
 @has_8_bit
 @given(trained_like(), st.integers(0, 100))
 @SLOW
