@@ -113,9 +113,9 @@ class StreamEngine:
     def _as_whole(self) -> Whole | None:
         if self.spec.timesteps > 1 or self.floating:
             return None
-        ranges = payload_ranges(self.spec)
 
         def examples() -> list[list[torch.Tensor]]:
+            ranges = payload_ranges(self.spec)
             maps = [
                 sample(self.spec.layers[s].shape, *ranges[s], self._byte[s], 3).split(1)
                 for s, _ in self._reads
