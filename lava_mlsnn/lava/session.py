@@ -232,14 +232,16 @@ class LavaSession:
                 self._forget()
 
     def _forget(self) -> None:
-        """Lava's registry keeps every Process, with its weights, for ever."""
+        """Lava's registries keep every Process and Var, with weights and samples, for ever."""
         from lava.magma.core.process.process import ProcessServer
+        from lava.magma.core.process.variable import VarServer
 
         ours = {id(p) for p in self._processes}
         for process in self._processes:
             process._runtime = None
-        server = ProcessServer()
-        server.processes[:] = [p for p in server.processes if id(p) not in ours]
+        processes, variables = ProcessServer().processes, VarServer().vars
+        processes[:] = [p for p in processes if id(p) not in ours]
+        variables[:] = [v for v in variables if id(v.process) not in ours]
         self._processes = []
 
 

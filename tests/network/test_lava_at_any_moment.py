@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import logging
 import multiprocessing
@@ -14,6 +15,7 @@ import sys
 import threading
 import time
 import warnings
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -171,6 +173,17 @@ def test_a_run_names_no_shared_memory_and_starts_no_tracker(per_layer):
     run_lava(small(), np.ones((200, 6), int), per_layer=per_layer, progress=look)
     assert names and not any("import main;main(" in name for name in names), names
     assert seen <= before
+
+
+@pytest.mark.parametrize("per_layer", [False, True])
+def test_nothing_of_a_run_is_kept_in_memory(per_layer):
+    """Lava's own registries kept every Var, and so every network, its weights and its samples."""
+    spec = small()
+    kept = weakref.ref(spec)
+    run_lava(spec, X, per_layer=per_layer)
+    del spec
+    gc.collect()
+    assert kept() is None
 
 
 @pytest.mark.parametrize("seed", range(2))
