@@ -1,11 +1,11 @@
-"""The plot of cost over size."""
+"""The plots: cost over size, and dense against event by event over density."""
 
 from __future__ import annotations
 
 import io
 from typing import Any
 
-__all__ = ["scaling_plot"]
+__all__ = ["scaling_plot", "sparsity_plot"]
 
 
 def scaling_plot(curves: dict[str, Any]) -> bytes:
@@ -25,6 +25,29 @@ def scaling_plot(curves: dict[str, Any]) -> bytes:
         axes.grid(True, which="both", alpha=0.3)
     panels[0].set_ylabel("seconds")
     panels[0].legend()
+    return _png(figure)
+
+
+def sparsity_plot(curves: dict[str, Any]) -> bytes:
+    """PNG with one log-log panel a layer: time over the share of payloads that are not 0."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(3.6 * len(curves), 3.2), layout="constrained")
+    FigureCanvasAgg(figure)
+    panels = figure.subplots(1, len(curves), squeeze=False)[0]
+    for axes, (name, curve) in zip(panels, curves.items(), strict=True):
+        axes.loglog(curve["x"], curve["dense"], "o-", label="dense, 8 bits")
+        axes.loglog(curve["x"], curve["events"], "s-", label="event by event")
+        axes.axvspan(0.2, 0.4, color="gray", alpha=0.2, label="trained networks")
+        axes.set(title=name, xlabel="density of payloads")
+        axes.grid(True, which="both", alpha=0.3)
+    panels[0].set_ylabel("seconds a sample")
+    panels[0].legend()
+    return _png(figure)
+
+
+def _png(figure: Any) -> bytes:
     file = io.BytesIO()
     figure.savefig(file, format="png", dpi=110, metadata={"Software": None})
     return file.getvalue()

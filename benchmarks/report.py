@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.history import KEPT, load_runs, run_of, together, value_of
-from benchmarks.plots import scaling_plot
+from benchmarks.plots import scaling_plot, sparsity_plot
 from benchmarks.rows import AT_LEAST, MEASURED, Row
 from netx_export.file.atomic import write_atomic
 
@@ -45,6 +45,8 @@ def write_report(folder: Path, rows: Sequence[Row], context: dict[str, Any]) -> 
 
     if measured.get("scaling"):
         write_atomic(folder / "scaling.png", scaling_plot(measured["scaling"]))
+    if measured.get("sparsity"):
+        write_atomic(folder / "sparsity.png", sparsity_plot(measured["sparsity"]))
     if measured.get("profile"):
         put("profile.md", profile_markdown(measured["profile"], context))
     if not context["quick"]:
@@ -94,8 +96,8 @@ def reached(row: Row) -> str:
 
 def in_words(row: Row, value: float | None) -> str:
     """A ratio, or the value itself where there is no other side."""
-    if row.name.startswith("scaling") and value is not None:
-        return f"{value:.2f}"
+    if row.name.startswith(("scaling", "crossover")) and value is not None:
+        return f"{value:.3g}" if row.name.startswith("crossover") else f"{value:.2f}"
     return amount(value, row.unit) if row.ratio is None or value is None else times(value)
 
 
@@ -236,6 +238,9 @@ def _extras(rows: Sequence[Row], extras: dict[str, Any]) -> list[str]:
     if extras.get("scaling"):
         parts.append("## Cost as things grow")
         parts.append("![Time over depth, width, T and samples, log-log](scaling.png)")
+    if extras.get("sparsity"):
+        parts.append("## Dense against event by event")
+        parts.append("![Time over the density of payloads, log-log](sparsity.png)")
     return parts
 
 

@@ -23,7 +23,18 @@ from benchmarks.rows import DIFFERENT, Row, today
 __all__ = ["CASES", "main"]
 
 ROOT = Path(__file__).resolve().parents[1]
-CASES = ("lava", "runner", "training", "step", "memory", "start", "scaling", "gpu", "profile")
+CASES = (
+    "lava",
+    "runner",
+    "training",
+    "step",
+    "memory",
+    "start",
+    "scaling",
+    "sparsity",
+    "gpu",
+    "profile",
+)
 
 
 def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
