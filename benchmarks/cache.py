@@ -22,10 +22,11 @@ CODE = ("lava_mlsnn", "netx_export", "benchmarks")
 
 
 def fingerprint(root: Path = ROOT, folders: Iterable[str] = CODE) -> str:
-    """Hash of every Python source that a measurement runs."""
+    """Hash of every source that a measurement runs."""
     total = hashlib.sha256()
     for folder in folders:
-        for file in sorted((root / folder).rglob("*.py")):
+        files = (root / folder).rglob("*")
+        for file in sorted(f for f in files if f.suffix in (".py", ".c")):
             total.update(f"{file.relative_to(root)}\0".encode())
             total.update(file.read_bytes())
     return total.hexdigest()[:16]
