@@ -18,9 +18,13 @@ Row = tuple[str, str, str]  # what was counted, how often, with what outcome
 
 
 def _fuzz(r: dict[str, Any]) -> list[Row]:
+    earlier = r.get("earlier runs", [])
     used = sum(t["seconds_of_the_processor"] for t in r["targets"].values())
-    rate = f"{r['executions'] / max(1, used):.0f} a second of a core"
-    return [("damaged files", f"{r['executions']:,}", f"{r['findings']} findings; {rate}")]
+    used += sum(run["seconds_of_the_processor"] for run in earlier)
+    done = r["executions"] + sum(run["executions"] for run in earlier)
+    rate = f"{done / max(1, used):.0f} a second of a core"
+    which = f" in the last of {len(earlier) + 1} runs" if earlier else ""
+    return [("damaged files", f"{done:,}", f"{r['findings']} findings{which}; {rate}")]
 
 
 def _networks(r: dict[str, Any]) -> list[Row]:

@@ -219,7 +219,7 @@ def _dense(node: Node, link: Link) -> Dense:
     _agree(node, schema.IN_FEATURES, inputs)
     _agree(node, schema.OUT_FEATURES, outputs)
     flat = ((inputs * outputs,),) if link.stock else ()
-    weight, exponent = _weights(node, link.stock, (outputs, inputs), *flat), 0
+    weight = _weights(node, link.stock, (outputs, inputs), *flat)
     if link.stock:
         with at(node.place(schema.WEIGHT)):
             weight, exponent = dense_weight(weight)

@@ -25,7 +25,7 @@ from netx_export import (
 )
 from netx_export.spec import intervals
 from netx_export.spec.neurons.step import fixed_step
-from netx_export.spec.ranges import signed_bits
+from netx_export.spec.ranges import payload_bounds, reach, signed_bits
 
 
 def one_neuron(weight, neuron, low_high=(0, 3), timesteps=1, bias=0, weight_exp=0):
@@ -186,3 +186,26 @@ def test_bounds_are_the_same_in_any_number_of_parts(rows, columns, chunk, seed):
         low, high = intervals.matrix_bounds(weight, *ends)
     assert np.array_equal(low, corners.min(0).sum(1))
     assert np.array_equal(high, corners.max(0).sum(1))
+
+
+@pytest.mark.parametrize("bias", [7, -30])
+def test_the_reach_is_the_largest_of_sums_and_first_state(bias):
+    made = one_neuron([3, -2], MultiLevel(2, [9], [5]), bias=bias)
+    sums = [3 * a - 2 * b for a in range(4) for b in range(4)]
+    wanted = max(*map(abs, sums), *(abs(n + bias + 5) for n in sums))
+    sources = [payload_bounds(made.layers[0], [])]
+    assert reach(made.layers[1], sources).tolist() == [wanted]
+
+
+@pytest.mark.parametrize("timesteps", [1, 2, 3])
+def test_a_readout_adds_up_every_timestep(timesteps):
+    last = worst_case(one_neuron([1, -2], Readout(), timesteps=timesteps))[-1]
+    assert last.state == last.payload == (-6 * timesteps, 3 * timesteps)
+
+
+@pytest.mark.parametrize(("weight", "last"), [(1, 0), (-1, -1)])
+def test_what_exactly_fills_24_bits_fits(weight, last):
+    top = (1 << 23) - 1
+    check_ranges(one_neuron([weight], Readout(False, 24), (0, top), bias=last))
+    with pytest.raises(RangeError, match="its state must fit 24 bits"):
+        check_ranges(one_neuron([weight], Readout(False, 24), (0, top), bias=last + weight))

@@ -273,3 +273,12 @@ def test_the_largest_sum_fills_what_biases_and_rounding_leave(rows, source, limi
         rounding += w.shape[1] * scaling.step / 2 * (source[1] - source[0])
     room = max(limit - 2 * 4095 - rounding, limit / 4)
     assert float(sum_cap([folded[0], None, *folded[1:]], scaling)) * worst == pytest.approx(room)
+
+
+def test_a_fixed_scale_that_leaves_24_bits_is_refused():
+    weight, scaling = torch.ones(2, 1), Scaling("fixed", fixed=1 << 20)
+    with pytest.raises(RangeError, match="the bias must fit 24 bits after scaling"):
+        integers(weight, torch.tensor([0.0, 8.0]), 1.0, 4, False, scaling)
+    with pytest.raises(RangeError, match="the threshold must fit 24 bits after scaling"):
+        integers(weight, torch.zeros(2), 8.0, 4, False, scaling)
+    assert integers(weight, torch.zeros(2), 7.0, 4, False, scaling).vth.tolist() == [7 << 20] * 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +21,20 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--corpus", type=Path, default=Path(".fuzz"), help="kept files")
     parser.add_argument("--turn", type=float, default=10.0, help="seconds of one child")
+    parser.add_argument("--add", type=Path, nargs="*", default=[], help="results of earlier runs, "
+                        "whose executions count too")  # fmt: skip
     parser.add_argument("--out", type=Path, default=RESULTS)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """1 if a promise was broken."""
     log = Log()
+    earlier = [run for file in arguments.add for run in _runs(json.loads(file.read_text()))]
 
     def keep(tallies: dict[str, Tally]) -> None:
         figures, page = _figures(tallies, arguments.corpus)
+        figures["earlier runs"] = earlier
+        page += "".join(f"\nEarlier: {run}\n" for run in earlier)
         write("fuzz", "Fuzzing", figures, page, log, arguments.out)
 
     names = arguments.target or list(TARGETS)
@@ -46,6 +52,13 @@ def run(arguments: argparse.Namespace) -> int:
     found = sum(len(t.findings) for t in tallies.values())
     log(f"{total} executions, {found} findings")
     return 1 if found else 0
+
+
+def _runs(result: dict[str, Any]) -> list[dict[str, Any]]:
+    """What a result counts: its own run last."""
+    used = sum(t["seconds_of_the_processor"] for t in result["targets"].values())
+    own = {name: result[name] for name in ("commit", "date", "executions", "findings")}
+    return [*result.get("earlier runs", []), {**own, "seconds_of_the_processor": used}]
 
 
 def _figures(tallies: dict[str, Tally], corpus: Path) -> tuple[dict[str, Any], str]:
