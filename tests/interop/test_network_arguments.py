@@ -140,11 +140,17 @@ def test_layers_of_our_own_networks():
         ({"input_shape": (5,)}, r"input_shape = \(5,\) is not what enters"),
         ({"input_delay": -1}, "input_delay must be a whole number"),
         ({"num_layers": 1}, "must hold neurons"),
+        ({"target": "gpu"}, "target must be one of"),
     ],
 )
 def test_what_a_network_of_ours_cannot_follow(arguments, says):
     with pytest.raises(ConfigError, match=says):
         Network(own(), **arguments)
+
+
+def test_a_layer_that_is_not_there_is_named_with_those_that_are():
+    with pytest.raises(ConfigError, match="no layer 'c'; it has a, b"):
+        Network(own(), timesteps=3).probe("c")
 
 
 def test_what_a_file_of_lava_dl_cannot_follow(files):

@@ -86,6 +86,22 @@ CASES = {
         "more than there is",
         lambda: Record(shape=(1 << 20,), steps=1 << 36),
     ),
+    "an image without channels": (
+        ConfigError,
+        "input_shape must be (W, H, C)",
+        lambda: Conv(weight=KERNEL, input_shape=(8, 8)),
+    ),
+    "a stream of numbers": (ConfigError, "(items, ...)", lambda: Stream(data=np.ones(2))),
+    "message bits of 12": (
+        ConfigError,
+        "num_message_bits must be 0 (binary), 8, 16, 24 or 32, got 12",
+        lambda: Dense(weights=[[1]], num_message_bits=12),
+    ),
+    "a weight exponent of 24": (
+        ConfigError,
+        "weight_exp must be a whole number in -23..23, got 24",
+        lambda: Dense(weights=[[1]], weight_exp=24),
+    ),
     "gains differ": (
         ConfigError,
         "one gain per channel (3)",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,7 +12,16 @@ from strategies import network_specs, payloads
 
 from lava_mlsnn.runner import IntegerRunner
 from netx_export.errors import ConfigError
-from netx_export.spec import Dense, Flatten, Input, MultiLevel, NetworkSpec, Population, Readout
+from netx_export.spec import (
+    Dense,
+    Flatten,
+    Identity,
+    Input,
+    MultiLevel,
+    NetworkSpec,
+    Population,
+    Readout,
+)
 from netx_export.spec.part import part
 
 
@@ -83,3 +94,23 @@ def test_what_enters_the_rest_is_what_the_layer_before_sends():
     rest = part(chain(), skip_layers=2)
     assert (rest.input.shape, rest.input.payload, rest.input.gain) == ((3,), (0, 3), 1.0)
     assert [layer.name for layer in rest.layers] == ["input", "b"]
+
+
+def test_a_cut_through_a_shortcut_is_refused_on_either_side_of_it():
+    ones = np.ones(2, int)
+    made = NetworkSpec(
+        (
+            Input((2,), 3),
+            Population("a", (2,), (Identity(0, ones),), MultiLevel(3, [4], [0])),
+            Population("b", (2,), (Identity(1, ones),), MultiLevel(3, [4], [0])),
+            Population("c", (2,), (Identity(2, ones), Identity(1, ones)), Readout()),
+        )
+    )
+    with pytest.raises(ConfigError, match="skip_layers = 3 cuts a shortcut"):
+        part(made, skip_layers=3)
+    assert part(made, skip_layers=2).input.payload == (0, 3)
+    side = replace(made.layers[3], synapses=(Identity(1, ones), Identity(2, ones)))
+    loose = replace(made, layers=(*made.layers[:2], replace(made.layers[2], synapses=(
+        Identity(0, ones),)), side))  # fmt: skip
+    with pytest.raises(ConfigError, match="num_layers = 3 cuts a shortcut"):
+        part(loose, 3)  # nothing in it reads "a"
