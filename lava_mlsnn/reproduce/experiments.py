@@ -34,6 +34,7 @@ EVENTS = RECIPES["events"]
 # the rules of lava_mlsnn.models.start, spelled out: records outlive defaults. A trial without
 # these options has the former start (V0 = 0, gain 1, bias 0)
 START: dict[str, Any] = {"v0": "auto", "branch_gain": None, "start_bias": -0.25}
+LOUD: dict[str, Any] = {**START, "start_bias": 0.0}  # without shortcuts
 STARTS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("", "V0 = 0", {}),
     ("-round", "V0 = vth / 2", {"v0": "round"}),
@@ -56,7 +57,8 @@ def _group(
 def _levels() -> Experiment:
     pairs = [(1, 1), (2, 1), (4, 1), (8, 1), (15, 1), (1, 2), (2, 2), (4, 2), (1, 4), (4, 4)]
     groups = [
-        _group(f"n{n}-t{t}", f"N = {n}, T = {t}", DIGITS, levels=n, timesteps=t) for n, t in pairs
+        _group(f"n{n}-t{t}", f"N = {n}, T = {t}", DIGITS, seeds=3, **START, levels=n, timesteps=t)
+        for n, t in pairs
     ]
 
     def judge(r: Results) -> list[Claim]:
@@ -109,9 +111,10 @@ def _against_sew(r: Results, ours: str = "integrating", where: str = "") -> list
 
 def _blocks() -> Experiment:
     groups = [
-        _group(name, label, DEEP, arch="sparse-resnet-20", barrier=name)
+        _group(name, label, DEEP, seeds=SEEDS if name in ("integrating", "sew") else 2,
+               arch="sparse-resnet-20", barrier=name, **(LOUD if name == "none" else START))
         for name, label in BARRIERS.items()
-    ]
+    ]  # fmt: skip
     return Experiment(
         "blocks",
         "Sparse-ResNet against other blocks, digits",
@@ -169,21 +172,19 @@ def _depth() -> Experiment:
     archs = {"sparse-resnet-8": 8, "sparse-resnet-18": 18, "sparse-resnet-34": 34}
     groups = [
         _group(
-            f"{name}-{depth}{suffix}", f"{depth} layers, {BARRIERS[name]}, {start}", DEEP, seeds=2,
-            arch=arch, width=8, barrier=name, **v0,
+            f"{name}-{depth}", f"{depth} layers, {BARRIERS[name]}", DEEP,
+            seeds=3 if depth == 34 else 2,
+            **START, arch=arch, width=8, barrier=name,
         )
-        for suffix, start, v0 in STARTS
         for arch, depth in archs.items()
         for name in ("integrating", "sew")
     ]  # fmt: skip
 
     def judge(r: Results) -> list[Claim]:
         claims = []
-        for suffix, start, _ in STARTS:
-            for depth in archs.values():
-                names = ("integrating", "sew")
-                part = {name: r[f"{name}-{depth}{suffix}"] for name in names}
-                claims += _against_sew(part, where=f", {depth} layers, {start}")[:3]
+        for depth in archs.values():
+            part = {name: r[f"{name}-{depth}"] for name in ("integrating", "sew")}
+            claims += _against_sew(part, where=f", {depth} layers")[:3]
         return claims
 
     return Experiment(
@@ -338,12 +339,13 @@ def _avalanche() -> Experiment:
         groups,
         judge,
         ("density", "events"),
+        keep=("integrating-former", "sew-former"),
     )
 
 
 def _bits() -> Experiment:
     groups = (
-        _group("bits8", "8-bit weights", DIGITS, levels=4, timesteps=1),  # as in levels
+        _group("bits8", "8-bit weights", DIGITS, levels=4, timesteps=1),
         *(
             _group(f"bits{b}", f"{b}-bit weights", DIGITS, seeds=3, weight_bits=b)
             for b in (6, 4, 3)
