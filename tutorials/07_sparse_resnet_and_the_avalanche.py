@@ -19,8 +19,8 @@
 # and so does what they cost: an avalanche. Sparse-ResNet puts a neuron at the sum, the *barrier*,
 # which integrates both arms and fires a payload of at most N again.
 #
-# This tutorial looks at trained networks of the collection (`mlsnn zoo` lists it): ResNet-20, N = 4,
-# T = 1, digits, with and without the barrier, and from two starts of training. The *loud* one is
+# This tutorial looks at trained networks of the collection (`mlsnn zoo` lists it): ResNet-20,
+# N = 4, T = 1, digits, with and without the barrier, from two starts of training. The *loud* one is
 # what BatchNorm gives: every branch adds as much as its shortcut carries. The *quiet* one is
 # today's default: branches beside identity shortcuts begin small (docs/networks.md).
 
@@ -76,9 +76,9 @@ axes[0].legend()
 # ## Events block by block
 #
 # Density is events per neuron at the output of a block. An event is a payload that is not 0: it
-# costs a read of weights at every neuron that it reaches. From the loud start SEW-ADD's density rises
-# within every stage (three blocks each), and the barrier stops that. From the quiet start there is
-# little to stop.
+# costs a read of weights at every neuron that it reaches. From the loud start SEW-ADD's density
+# rises within every stage (three blocks each), and the barrier stops that. From the quiet start
+# there is little to stop.
 
 # %%
 activities = {name: measure(spec, digits.x_test) for name, spec in specs.items()}
