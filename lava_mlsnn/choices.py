@@ -22,10 +22,8 @@ V0_RULES = ("auto", *STARTS)  # lava_mlsnn.models.start
 SURROGATES = ("ste", "ste_shifted", "ste_wide", "sigmoid")  # lava_mlsnn.neuron.surrogate
 BARRIERS = ("integrating", "respiking", "sew", "ms", "none")  # lava_mlsnn.slayer.block.residual
 POOLS = ("avg", "stride")  # lava_mlsnn.models.vgg
-THRESHOLDS = (
-    "percentile",
-    "least-error",
-)  # lava_mlsnn.conversion.thresholds; the first is the default
+# lava_mlsnn.conversion.thresholds; the first is the default
+THRESHOLDS = ("least-error", "percentile")
 OPTIMISERS = ("adamw", "sgd")  # lava_mlsnn.training.schedule
 SCHEDULES = ("one-cycle", "cosine", "step")
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lava_mlsnn import __version__
+from lava_mlsnn.checks import meant
 from lava_mlsnn.cli.console import Console
 from lava_mlsnn.data import draw_samples, load_dataset
 from lava_mlsnn.data.image import Fit
@@ -82,7 +83,10 @@ def load_module(source: str) -> torch.nn.Module:
     sys.path.insert(0, folder)  # its own imports
     try:
         _guarded(file, lambda: spec.loader.exec_module(module))  # type: ignore[union-attr]
-        made = getattr(module, name, None)
+        if not hasattr(module, name):
+            found = [n for n, x in vars(module).items() if _makes_modules(x)]
+            raise ConfigError(f"has no {name!r}{meant(name, found)}", file)
+        made = getattr(module, name)
         if callable(made) and not isinstance(made, torch.nn.Module):
             made = _guarded(file, made)
     finally:
@@ -94,6 +98,13 @@ def load_module(source: str) -> torch.nn.Module:
             file,
         )
     return made.eval()
+
+
+def _makes_modules(x: Any) -> bool:
+    """Whether it may be meant as a network, or as what makes one."""
+    import torch
+
+    return callable(x) and (not isinstance(x, type) or issubclass(x, torch.nn.Module))
 
 
 def _guarded(file: str, run: Callable[[], Any]) -> Any:

@@ -51,7 +51,9 @@ def run_export(console: Console, source: Path, out: Path | None, to: str) -> Non
     if to not in FORMATS:
         close = meant(to, FORMATS)
         raise ConfigError(f"--to must be one of {', '.join(FORMATS)}, got {shown(to)}{close}")
-    out = out or Path(f"network.{to}")
+    from lava_mlsnn.training.checkpoint import checkpoint_of, load_checkpoint, load_model
+
+    out, source = out or Path(f"network.{to}"), checkpoint_of(source)
     write = FORMATS[to]
     if write is None:
         _export_net(console, source, out)
@@ -59,7 +61,6 @@ def run_export(console: Console, source: Path, out: Path | None, to: str) -> Non
     import h5py
 
     from lava_mlsnn.export import to_spec
-    from lava_mlsnn.training.checkpoint import load_checkpoint, load_model
 
     if h5py.is_hdf5(source):
         spec = read(source)

@@ -31,6 +31,8 @@ def image_for(spec: NetworkSpec, file: Path, fit: Fit | None) -> np.ndarray:
         For what is no image, has another size, or colours that the network cannot take.
     """
     channels, height, width = spec.input.shape
+    if file.is_dir():
+        raise DataError("is a folder; name the images in it, such as FOLDER/*.png", str(file))
     values = read_image(file, fit)
     if values.shape[:2] != (height, width):
         raise DataError(
@@ -67,8 +69,13 @@ def run_predict(
     seconds = time.perf_counter() - start
     names = spec.class_names or tuple(str(i) for i in range(scores.shape[1]))
     order = np.argsort(-scores, axis=1, kind="stable")[:, :top]
+    alike = len({image.name for image in images}) < len(images)
     rows: list[list[Any]] = [
-        [image.name, names[best[0]], ", ".join(f"{names[c]} {found[c]}" for c in best)]
+        [
+            image if alike else image.name,
+            names[best[0]],
+            ", ".join(f"{names[c]} {found[c]}" for c in best),
+        ]
         for image, found, best in zip(images, scores.tolist(), order.tolist(), strict=True)
     ]
     console.table("", ["image", "class", "scores (integers of the last layer)"], rows)

@@ -115,7 +115,7 @@ def run_train(console: Console, plan: Plan) -> None:
 def _run(console: Console, plan: Plan) -> None:
     """Load data, train, and at the end measure on the test samples, once."""
     processes = Processes()
-    start = None if plan.start is None else load_model(_started_from(plan.start))
+    start = None if plan.start is None else load_model(plan.start)
     network = {**(start.config if start else ModelConfig()).to_dict(), **plan.network}
     plan.check(network)
     teacher = None if plan.teacher is None else load_model(plan.teacher)
@@ -195,10 +195,6 @@ def _run(console: Console, plan: Plan) -> None:
             "seconds": seconds,
         }
     )
-
-
-def _started_from(path: Path) -> Path:
-    return path / CHECKPOINT if path.is_dir() else path
 
 
 def _threads(console: Console, plan: Plan, training: tuple[Any, ...]) -> int:

@@ -62,9 +62,9 @@ def as_sum(r: Reading, x: Value) -> Sum:
         bias = torch.zeros(x.shape[0], dtype=torch.float64)
         return Sum((Arm(x, _ones(x)),), bias, x.shape, r.node.all_input_nodes[0].name)
     if isinstance(x, Maxed):
-        raise r.refused("the maximum before it may be negative; put a ReLU behind the max pooling")
+        raise r.refused("gets a maximum that may be negative; put a ReLU behind the max pooling")
     raise r.refused(
-        "the adaptive pooling before it does not divide the image; only a Linear can "
+        "gets an adaptive pooling that does not divide the image; only a Linear can "
         "follow, or pool to a size that divides it"
     )
 
@@ -84,7 +84,7 @@ def conv(axes: int) -> Callable[..., Value]:
     ) -> Value:
         x = r.payload(input)
         if len(x.shape) != 3:
-            raise r.refused("a convolution behind flatten has no image to go over")
+            raise r.refused("comes behind a flatten and has no image to go over")
         w = weight.detach().double()
         w = w if axes == 2 else w.unsqueeze(2)
         dilation, size = pair_of(dilation, axes), w.shape[2:]
@@ -92,8 +92,8 @@ def conv(axes: int) -> Callable[..., Value]:
             whole = [d * (k - 1) for d, k in zip(dilation, size, strict=True)]
             if any(p % 2 for p in whole):
                 raise r.refused(
-                    "padding='same' of an even kernel pads one side more than the "
-                    "other; use an odd kernel or a number"
+                    "pads one side more than the other (padding='same' of an even kernel); "
+                    "use an odd kernel or a number"
                 )
             edge = (whole[0] // 2, whole[1] // 2)
         elif isinstance(padding, str):
@@ -120,10 +120,7 @@ def linear(
     else:
         x = r.payload(input)
     if len(x.shape) != 1:
-        raise r.refused(
-            f"a Linear layer takes (N, F), got (N, {', '.join(map(str, x.shape))}); "
-            "flatten before it"
-        )
+        raise r.refused(f"takes (N, F), got (N, {', '.join(map(str, x.shape))}); flatten before it")
     return r.sum((Arm(x, w, name=r.layer),), bias)
 
 

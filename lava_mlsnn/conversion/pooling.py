@@ -66,8 +66,8 @@ def max_pool(axes: int) -> Callable[..., Value]:
         _image(r, input)
         if r.timesteps > 1:
             raise r.refused(
-                "a maximum over time is none of payloads; convert with timesteps=1, or train with "
-                "average pooling or a stride"
+                "is exact at one timestep alone; convert with timesteps=1, or train with average "
+                "pooling or a stride"
             )
         kernel = pair_of(kernel_size, axes)
         step = kernel if not stride else pair_of(stride, axes)
@@ -119,7 +119,7 @@ def adaptive(axes: int) -> Callable[..., Value]:
 
 def _image(r: Reading, x: Value) -> tuple[int, int]:
     if len(x.shape) != 3:
-        raise r.refused("pooling behind flatten has no image to go over")
+        raise r.refused("comes behind a flatten and has no image to go over")
     return x.shape[1], x.shape[2]
 
 

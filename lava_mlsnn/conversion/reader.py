@@ -138,8 +138,11 @@ class Reader(torch.fx.Interpreter, Reading):
         if node.op == "placeholder":
             return self._entry(node, result)
         read = [n for n in node.all_input_nodes if n in self.values]
-        if not read or any(self.values[n] is _Refused for n in read):
-            return _Refused if read else None
+        if not read:
+            return None
+        if any(self.values[n] is _Refused for n in read):
+            self._known(node, result)
+            return _Refused
         if node.op == "output":
             return self._finish(node, result)
         if not isinstance(result, torch.Tensor):
@@ -151,8 +154,7 @@ class Reader(torch.fx.Interpreter, Reading):
                 if looks
                 else why(name_of(node))
             )
-        if node.op != "call_module" and name_of(node) not in FUNCTIONS:
-            raise self.refused(why(name_of(node)))
+        self._known(node, result)
         shape = _room(tuple(result.shape[1:]))
         if shape is None or len(result) != len(self.samples):
             raise self.refused(
@@ -178,6 +180,18 @@ class Reader(torch.fx.Interpreter, Reading):
             return self.payload(value)  # its layers are computed once
         return value
 
+    def _known(self, node: torch.fx.Node, result: Any) -> None:
+        """Raise where no operation of this kind is read, whatever it gets."""
+        if node.op == "call_module":
+            module = self.fetch_attr(str(node.target))
+            if _kind(module) is None:
+                raise self.refused(why(type(module).__name__))
+            return
+        if node.op == "output" or not isinstance(result, torch.Tensor):
+            return
+        if name_of(node) not in FUNCTIONS:
+            raise self.refused(why(name_of(node)))
+
     def _call(self, node: torch.fx.Node) -> Value:
         def given(n: torch.fx.Node) -> Any:
             return self.values[n] if n in self.values else self.env[n]
@@ -186,11 +200,7 @@ class Reader(torch.fx.Interpreter, Reading):
         kwargs = torch.fx.node.map_arg(node.kwargs, given)
         if node.op == "call_module":
             module = self.fetch_attr(str(node.target))
-            same = (k for k in LAYERS if isinstance(module, k))
-            kind = next((k for k in same if type(module).forward is k.forward), None)
-            if kind is None:
-                raise self.refused(why(type(module).__name__))
-            return LAYERS[kind](self, module, *args, *kwargs.values())
+            return LAYERS[_kind(module)](self, module, *args, *kwargs.values())  # type: ignore[index]
         try:
             return FUNCTIONS[name_of(node)](self, *args, **kwargs)
         except (TypeError, AttributeError, IndexError):  # of other arguments than these
@@ -221,6 +231,12 @@ class Reader(torch.fx.Interpreter, Reading):
             raise self.refused("must be the scores of a layer")
         self.steps.append(Scores(self.unique(x.name or "scores"), x))
         return x
+
+
+def _kind(module: torch.nn.Module) -> type[torch.nn.Module] | None:
+    """The layer of torch.nn that it computes as."""
+    same = (kind for kind in LAYERS if isinstance(module, kind))
+    return next((kind for kind in same if type(module).forward is kind.forward), None)
 
 
 def _feeding(ahead: list[torch.fx.Node]) -> set[torch.fx.Node]:

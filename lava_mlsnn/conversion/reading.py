@@ -88,11 +88,11 @@ class Reading:
             return x
         if isinstance(x, Maxed):
             raise self.refused(
-                "the maximum before it may be negative; put a ReLU behind the max pooling"
+                "gets a maximum that may be negative; put a ReLU behind the max pooling"
             )
         if isinstance(x, Resampled):
             raise self.refused(
-                "the adaptive pooling before it does not divide the image; only a Linear can "
+                "gets an adaptive pooling that does not divide the image; only a Linear can "
                 "follow, or pool to a size that divides it"
             )
         return self.fire(x, signed=not x.positive)

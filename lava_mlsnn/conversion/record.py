@@ -12,6 +12,7 @@ import torch
 
 from lava_mlsnn.errors import said
 from lava_mlsnn.export.graph import Offence, refuse
+from lava_mlsnn.export.modules import inner
 from lava_mlsnn.population.hooks import evaluating
 
 __all__ = ["Watch", "name_of", "place_of", "record"]
@@ -35,7 +36,7 @@ def record(module: torch.nn.Module) -> torch.fx.GraphModule:
     tracer = _Tracer()
     with evaluating(module):
         try:
-            graph = tracer.trace(module)
+            graph = tracer.trace(inner(module))
         except Exception as error:  # of the user's forward, or of fx
             frames = [f for f in traceback.extract_tb(error.__traceback__) if _own(f.filename)]
             place = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""

@@ -26,21 +26,23 @@ from lava_mlsnn.conversion.reading import Reading
 __all__ = ["FUNCTIONS", "LAYERS", "why"]
 
 WHY = {
-    "softmax": "leave it out, the scores rank the same, or apply it to them",
+    "softmax": "changes no rank of the scores; leave it out, or apply it to what the network gives",
     "sigmoid tanh leaky_relu leakyrelu elu gelu silu swish mish softplus prelu celu selu": (
         "is no clipped ReLU; train with ReLU, ReLU6 or Hardtanh(0, x)"
     ),
     "layer_norm layernorm group_norm groupnorm instance_norm instancenorm local_response": (
         "looks at the sample that it normalises; train with BatchNorm"
     ),
-    "mul div sub": "no population multiplies or subtracts payloads; put factors into a layer, "
+    "mul div sub": "multiplies or subtracts, which no population does; put factors into a layer, "
     "and what prepares the samples outside the module",
-    "matmul bmm einsum attention lstm gru rnn": "no population multiplies payloads with each other",
+    "matmul bmm einsum attention lstm gru rnn": (
+        "multiplies payloads with each other, which no population does"
+    ),
     "transpose upsample interpolate": "has no counterpart here; use a convolution or pooling",
     "chunk split unbind getitem select narrow stack": (
         "takes a part of a payload, or another order of it; give all of it to the next layer"
     ),
-    "pad": "use the padding of the convolution",
+    "pad": "adds a border; use the padding of the convolution",
 }
 
 

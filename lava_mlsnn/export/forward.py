@@ -127,10 +127,17 @@ def _without_input(root: torch.nn.Module) -> list[Offence]:
         f"the model ({type(root).__name__})",
         "must begin with a block.Input, such as block.Input((C, H, W), levels=16, gain=16.0)",
     )
+    modules = list(root.named_modules())
+    if not any(asked(m) or isinstance(m, MultiLevelNeuron) for _, m in modules):
+        why = (
+            "has no block of lava_mlsnn.slayer; where it is a trained float network, "
+            "lava_mlsnn.convert(model, samples, levels=15) makes one of blocks of it"
+        )
+        return [Offence(missing.what, why)]
+    blocks = [f"{n}." for n, m in modules if asked(m) or isinstance(m, (Synapse, MultiLevelNeuron))]
     foreign = [
         Offence(f"layer {name!r}: {type(module).__name__}", cannot(module))
-        for name, module in root.named_modules()
-        if opaque(module) and not isinstance(module, (Synapse, MultiLevelNeuron))
-        if not isinstance(root.get_submodule(name.rpartition(".")[0]), Synapse)
+        for name, module in modules
+        if opaque(module) and not f"{name}.".startswith(tuple(blocks))
     ]
     return [*foreign, missing]

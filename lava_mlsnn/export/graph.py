@@ -44,12 +44,17 @@ class Offence:
         return f"{self.what}{place} {self.why}"
 
 
+LISTED = 16  # places of an error
+
+
 def refuse(offences: list[Offence]) -> UnsupportedLayerError:
-    """The one error for all places, each once."""
+    """The one error for all places, each once; of dozens the first ones."""
     places = list(dict.fromkeys(map(str, offences)))
     if len(places) == 1:
         return UnsupportedLayerError(places[0])
-    listed = "; ".join(f"({k}) {text}" for k, text in enumerate(places, 1))
+    listed = "; ".join(f"({k}) {text}" for k, text in enumerate(places[:LISTED], 1))
+    if len(places) > LISTED:
+        listed += f"; and {len(places) - LISTED} more"
     return UnsupportedLayerError(
         f"the forward has {len(places)} places that no exported network can follow: {listed}"
     )

@@ -24,12 +24,13 @@ from lava_mlsnn.export.payloads import NODE, SAMPLES, Payloads
 from lava_mlsnn.export.traced import OWN, StopError, Traced, here
 from lava_mlsnn.population.population import Population
 from lava_mlsnn.population.synapse import IdentitySynapse, PoolSynapse
-from netx_export.errors import UnsupportedLayerError
+from netx_export.errors import ConfigError, UnsupportedLayerError
 from netx_export.spec.checks import check_shape
 
 __all__ = ["SAMPLES", "Tracer"]
 
 PASSIVE = ("input", "view", "join")  # roles of what has no neurons
+POPULATION = Population.forward.__code__.co_filename
 
 
 class Tracer(Payloads):
@@ -136,6 +137,8 @@ class Tracer(Payloads):
             shape = check_shape(getattr(module, "shape", None), UnsupportedLayerError)
         except UnsupportedLayerError as error:
             raise self.stop(Offence(what, f"must say what it sends: its {error.message}")) from None
+        except ConfigError as error:  # of a block that has not run yet
+            raise self.stop(Offence(what, f"has no shape yet: {error.message}")) from None
         sources = tuple(self.source(x, what) for x in values)
         if _neurons(module) is None and role_of(module) != "view":
             sources = tuple(self._relayed(s, what) for s in sources)
@@ -301,7 +304,7 @@ class Tracer(Payloads):
         frames = traceback.extract_tb(self.error.__traceback__)
         own = [f for f in frames if f.filename and not f.filename.startswith((*OWN, "<"))]
         place = f"{own[-1].filename}:{own[-1].lineno}" if own else ""
-        if any(f.filename == Population.forward.__code__.co_filename for f in frames):
+        if any(f.name == "forward" and f.filename == POPULATION for f in frames):
             return [Offence("the forward", operations.UNKNOWN, place)]
         said = str(self.error).strip().split("\n")[0]
         return [Offence(what, f"cannot be followed: {type(self.error).__name__}: {said}", place)]

@@ -34,6 +34,8 @@ AXES: dict[str, list[tuple[int, ...]]] = {
 SYNAPSES = (torch.nn.Conv2d, torch.nn.ConvTranspose2d, torch.nn.Linear)
 NORMS = (torch.nn.BatchNorm1d, torch.nn.BatchNorm2d)
 POOLS = (torch.nn.AvgPool2d, torch.nn.AdaptiveAvgPool2d)
+MAXIMA = torch.nn.modules.pooling._MaxPoolNd
+NO_MAXIMUM = "keeps the largest, which no neuron does at T > 1; use an average or a stride"
 
 
 class Add(torch.nn.Module):
@@ -67,6 +69,11 @@ def follow(
         why = "has neurons for one timestep and for several; give all the same step_mode"
         offences.append(Offence(f"the model ({type(root).__name__})", why))
     if offences:
+        offences += [
+            Offence(f"layer {name!r}: {type(module).__name__}", NO_MAXIMUM)
+            for name, module in root.named_modules()
+            if isinstance(module, MAXIMA)
+        ]
         raise refuse(offences)
     (kind,) = axes
     tried = [_Tracer(root, lead, (*lead, *shape), shape, timesteps, rules) for lead in AXES[kind]]
@@ -177,9 +184,8 @@ class _Tracer(Tracer):
         home = library_of(module)
         leaf = isinstance(module, (*SYNAPSES, *NORMS, *POOLS)) or type(module).__name__ in SUMS
         plain = type(module).__module__.startswith("torch.nn.") or home
-        if home and isinstance(module, torch.nn.modules.pooling._MaxPoolNd):
-            why = "keeps the largest, which no neuron does at T > 1; use an average or a stride"
-            return lambda x: self._never(Offence(what, why))
+        if isinstance(module, MAXIMA) and plain:
+            return lambda x: self._never(Offence(what, NO_MAXIMUM))
         if leaf and plain:
             return lambda x: self._linear(module, name, what, x)
         if home and not leaf:  # containers and dropouts

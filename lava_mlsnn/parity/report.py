@@ -11,6 +11,12 @@ from lava_mlsnn.errors import ParityError
 
 __all__ = ["Difference", "ParityReport", "compare"]
 
+WORDS = {
+    "lava": "Lava (a process per layer)",
+    "lava, one process": "Lava (one process)",
+    "onnx": "onnxruntime",
+}
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -87,9 +93,14 @@ class ParityReport:
         """The difference of the earliest layer; None if all agree."""
         return self.differences[0] if self.differences else None
 
+    @property
+    def sides(self) -> str:
+        """How many samples were compared where."""
+        said = [f"{n} samples in {WORDS.get(side, side)}" for side, n in self.samples.items()]
+        return ", ".join(said)
+
     def __str__(self) -> str:
-        sides = ", ".join(f"{n} samples in {side}" for side, n in self.samples.items())
-        head = f"{self.compared} integers of {len(self.layers)} layers compared ({sides})"
+        head = f"{self.compared} integers of {len(self.layers)} layers compared ({self.sides})"
         if self.first is None:
             return f"{head}: no difference"
         return f"{head}: {self.count} differ\n{self.first}"

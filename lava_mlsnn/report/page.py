@@ -168,12 +168,13 @@ def _parity(report: ParityReport | None) -> Verdict:
         return Verdict(
             None, "parity was not checked here: mlsnn check, or mlsnn report with --model"
         )
-    sides = ", ".join(f"{n} samples in {side}" for side, n in report.samples.items())
     if report.first is not None:
         return Verdict(
             False, f"{report.count} of {report.compared} integers differ: {report.first}"
         )
-    return Verdict(True, f"the same integers everywhere: {report.compared:,} compared ({sides})")
+    return Verdict(
+        True, f"the same integers everywhere: {report.compared:,} compared ({report.sides})"
+    )
 
 
 def _ranges(spec: NetworkSpec, ranges: list[Any]) -> Verdict:

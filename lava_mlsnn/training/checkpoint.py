@@ -17,7 +17,14 @@ from lava_mlsnn.errors import FormatError, said
 from lava_mlsnn.models import ModelConfig, MultiLevelNetwork, build_model
 from netx_export.file.atomic import write_atomic
 
-__all__ = ["load_checkpoint", "load_model", "load_weights", "save_checkpoint", "trusted"]
+__all__ = [
+    "checkpoint_of",
+    "load_checkpoint",
+    "load_model",
+    "load_weights",
+    "save_checkpoint",
+    "trusted",
+]
 
 KIND = "lava-mlsnn checkpoint"
 VERSION = 1
@@ -39,12 +46,29 @@ def save_checkpoint(path: Path, model: MultiLevelNetwork, state: dict[str, Any])
     write_atomic(path, buffer.getvalue())
 
 
+def checkpoint_of(path: Path) -> Path:
+    """The checkpoint that a path names; in the folder of a training it is ``model.pt``.
+
+    Parameters
+    ----------
+    path : Path
+        Of a file or a folder, which may be missing.
+
+    Returns
+    -------
+    Path
+        Of the file.
+    """
+    return path / "model.pt" if os.path.isdir(path) else path
+
+
 def load_checkpoint(path: Path) -> dict[str, Any]:
-    """Content of a checkpoint; FormatError says what is wrong with the file.
+    """Content of a checkpoint, or of that in a folder; FormatError says what is wrong with it.
 
     Tensors take no more memory than the file has bytes: nothing in it may be compressed,
     and none may be larger than what is stored of it.
     """
+    path = checkpoint_of(path)
     if not os.path.isfile(path):  # unlike the Path method, no error for a name too long
         raise FormatError(f"there is no checkpoint {path}; 'mlsnn train' writes model.pt")
     check_memory(f"the checkpoint {path}", os.path.getsize(path))

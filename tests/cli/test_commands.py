@@ -122,6 +122,15 @@ def test_run_agrees_with_what_training_measured(mlsnn, trained):
     assert found["accuracy"] == pytest.approx(trained[1].json["accuracy_integer"])
 
 
+def test_the_folder_of_a_training_is_as_good_as_its_checkpoint(mlsnn, trained, tmp_path):
+    folder = trained[0]
+    assert mlsnn("export", folder, "--out", "a.net").code == 0
+    assert (tmp_path / "a.net").read_bytes() == (folder / "network.net").read_bytes()
+    answer = mlsnn("check", "a.net", "--model", folder, "--samples", 4, "--lava-samples", 0)
+    assert answer.code == 0 and "4 samples in training" in answer.out
+    assert "no checkpoint" in mlsnn("export", tmp_path, "--out", "b.net").error
+
+
 def test_check_finds_no_difference_in_an_honest_export(mlsnn, trained):
     folder = trained[0]
     answer = mlsnn(

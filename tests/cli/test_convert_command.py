@@ -67,7 +67,8 @@ def test_a_file_is_written_and_its_losses_are_listed(mlsnn, folder):
         (("own.py",), "FILE.py:FACTORY"),
         (("none.py:net",), "no such Python file"),
         (("own.pt:net",), "must end with .py"),
-        (("own.py:other",), "must be or make a torch.nn.Module"),
+        (("own.py:other",), "own.py: has no 'other'"),
+        (("own.py:gellu",), "did you mean gelu?"),
         (("own.py:number",), "must be or make a torch.nn.Module"),
         (
             ("own.py:breaks",),

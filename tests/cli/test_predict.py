@@ -80,6 +80,14 @@ def test_what_is_no_image_is_named(mlsnn, trained, tmp_path):
     file = trained[0] / "network.net"
     assert "n.png is not an image" in mlsnn("predict", file, tmp_path / "n.png").error
     assert "gone.png" in mlsnn("predict", file, "gone.png").error
+    assert "name the images in it" in mlsnn("predict", file, tmp_path).error
+
+
+def test_images_of_one_name_are_told_apart(mlsnn, trained, digits, tmp_path):
+    files, _ = digits
+    other = shutil.copy(files[1], tmp_path / files[0].name)
+    lines = mlsnn("predict", trained[0] / "network.net", files[0], other).out.split("\n")
+    assert sum(line.startswith((str(files[0]), str(other))) for line in lines) == 2
 
 
 def folder_of(root, sizes, extra=()):

@@ -66,10 +66,15 @@ def test_every_place_is_named_with_layer_line_and_remedy():
         ("layer 'up': ConvTranspose2d", "b = self", "use a convolution"),
         ("layer 'up': ConvTranspose2d", "c = self", "use a convolution"),
         ("layer 'up': ConvTranspose2d", "d = F", "use a convolution"),
+        # behind what is refused, too
+        ("layer 'norm': GroupNorm", "b = self", "train with BatchNorm"),
+        ("layer 'act': GELU", "c = self", "train with ReLU"),
+        ("mul()", "d = F", "factors into a layer"),
+        ("softmax()", "return", "leave it out"),
     ):
         assert f"{what} ({__file__}:{line(Many.forward, text)})" in message
         assert remedy in message
-    assert "4 places" in message and "\n" not in message
+    assert "8 places" in message and "\n" not in message
 
 
 def flat(self, x):
@@ -87,7 +92,7 @@ REFUSED = {
     "a part": (lambda s, x: s.fc(flat2(s, x.chunk(2, 0)[0])), "part of a payload"),
     "a look at values": (lambda s, x: s.fc(flat2(s, x)) * x.max().item(), "no counterpart"),
     "dropout in eval": (lambda s, x: flat(s, F.dropout(x)), "drops at random"),
-    "softmax": (lambda s, x: flat(s, x).softmax(1), "scores rank"),
+    "softmax": (lambda s, x: flat(s, x).softmax(1), "no rank of the scores"),
     "a leaky ReLU": (lambda s, x: s.fc(F.leaky_relu(s.conv(x)).flatten(1)), "ReLU6"),
     "a clip below 0": (lambda s, x: s.fc(s.conv(x).clamp(-1, 1).flatten(1)), "clips to -1..1"),
     "a max of what is negative": (

@@ -738,3 +738,25 @@ def test_places_are_this_files():
             to_spec(Own(forward))
         for place in re.findall(r"\(([^()]*\.py):\d+\)", str(refused.value)):
             assert place == __file__
+
+
+@pytest.mark.parametrize("more", [{}, {"weight_norm": True}])
+def test_blocks_that_have_not_run_say_so_and_not_something_else(more):
+    model = torch.nn.Sequential(
+        block.Input((2, 4, 4), 15),
+        block.Conv(P, 2, 2, 1, **more),
+        block.Flatten(),
+        block.Output(32, 3),
+    ).eval()
+    with pytest.raises(UnsupportedLayerError, match=r"layer .1.: Conv has no shape yet.*first"):
+        to_spec(model, timesteps=1)
+
+
+def test_without_an_input_nothing_inside_of_blocks_is_blamed():
+    conv = block.Conv(P, 2, 2, 1, input_size=4, weight_norm=True)
+    with pytest.raises(UnsupportedLayerError) as caught:
+        to_spec(torch.nn.Sequential(conv), timesteps=1)
+    assert "must begin with a block.Input" in str(caught.value)
+    assert "places" not in str(caught.value)
+    with pytest.raises(UnsupportedLayerError, match=r"lava_mlsnn\.convert"):
+        to_spec(torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.ReLU()), timesteps=1)

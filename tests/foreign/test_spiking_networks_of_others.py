@@ -273,6 +273,18 @@ def test_what_is_not_exact_is_refused_with_its_place(neuron, why):
     assert why in str(caught.value) and "layer '1'" in str(caught.value)
 
 
+def test_neurons_and_max_pools_are_refused_at_once():
+    leaky = lookalikes.library("snntorch").Leaky(beta=0.9, init_hidden=True)
+    net = nn.Sequential(nn.Conv2d(1, 2, 1), leaky, nn.MaxPool2d(2), nn.Flatten(), lookalike_if())
+    with pytest.raises(UnsupportedLayerError) as caught:
+        from_spiking(net, Input((1, 2, 2), 1), 2)
+    assert "layer '1': Leaky leaks" in str(caught.value)
+    assert "layer '2': MaxPool2d keeps the largest" in str(caught.value)
+    net[1] = lookalike_if()
+    with pytest.raises(UnsupportedLayerError, match=r"layer '2': MaxPool2d .*use an average"):
+        from_spiking(net, Input((1, 2, 2), 1), 2)
+
+
 def test_a_neuron_that_does_something_else_under_a_known_name_is_seen():
     class IFNode(lookalikes.BaseNode):
         keep = 1.0

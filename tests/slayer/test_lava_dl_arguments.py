@@ -237,6 +237,15 @@ def test_what_cannot_be_followed_is_one_sentence(case):
     assert "\n" not in str(caught.value) and ". " not in str(caught.value)
 
 
+@given(st.sets(st.sampled_from(sorted(LAVA_DL_KEYS)), min_size=1))
+@settings(max_examples=20, deadline=None)
+def test_all_keys_that_cannot_be_followed_are_named_at_once(keys):
+    with pytest.raises(ConfigError) as caught:
+        CUBA.Dense({**P, **dict.fromkeys(keys, 0.3)}, 6, 4)
+    named = {key for key in LAVA_DL_KEYS if f"'{key}' = 0.3" in str(caught.value)}
+    assert named == keys and "\n" not in str(caught.value)
+
+
 def test_values_of_lava_dl_that_say_what_the_neuron_does_are_taken():
     same = {key: values[0] for key, (values, _) in LAVA_DL_KEYS.items() if values}
     assert {"current_decay", "voltage_decay", "shared_param"} < set(same)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lava_mlsnn.checks import check_flag, shown
+from lava_mlsnn.checks import check_flag, meant, shown
 from lava_mlsnn.errors import ConfigError
 from lava_mlsnn.neuron.module import MultiLevelNeuron
 
@@ -46,26 +46,31 @@ def make_neuron(neuron_params: Mapping[str, Any], **replace: Any) -> MultiLevelN
     Raises
     ------
     ConfigError
-        For a key that is unknown, or one of lava-dl's with a value that this neuron
-        cannot follow.
+        For a key that is unknown, or for lava-dl's with values that this neuron cannot
+        follow, all of them at once.
     """
     if not isinstance(neuron_params, Mapping):
         raise ConfigError(
             f"neuron_params must be a dict such as {{'levels': 4}}, got {shown(neuron_params)}"
         )
     own: dict[str, Any] = {}
+    other: list[str] = []
     for key, value in neuron_params.items():
         if key in NEURON_KEYS:
             own[key] = value
         elif key in LAVA_DL_KEYS:
             same, instead = LAVA_DL_KEYS[key]
             if not any(value is x or (type(x) is not bool and x == value) for x in same):
-                raise ConfigError(
-                    f"neuron_params['{key}'] = {shown(value)} has no counterpart in a multi-level "
-                    f"neuron: {instead}"
-                )
+                other.append(f"'{key}' = {shown(value)} ({instead})")
         else:
-            raise ConfigError(f"neuron_params may hold {NEURON_KEYS}, got {key!r}")
+            raise ConfigError(
+                f"neuron_params may hold {', '.join(NEURON_KEYS)}, got {shown(key)}"
+                f"{meant(key, NEURON_KEYS)}"
+            )
+    if other:
+        raise ConfigError(
+            f"neuron_params holds what a multi-level neuron cannot follow: {', '.join(other)}"
+        )
     return MultiLevelNeuron(**{**own, **replace})
 
 
