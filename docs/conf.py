@@ -54,8 +54,8 @@ napoleon_use_ivar = True
 # caption: pages, in the order of reading
 CONTENTS = {
     "Learn": "tutorials/*",
-    "Do": "convert foreign from_lava_dl training data zoo report machines loihi2 interchange onnx "
-    "stock_files lava_on_newer_python",
+    "Do": "data choose training report checks convert from_lava_dl foreign zoo machines loihi2 "
+    "interchange onnx stock_files lava_on_newer_python",
     "Understand": "neuron networks time activity energy speed",
     "Trust": "measured trust dangers differences evidence",
     "Look up": "reference/* format support",

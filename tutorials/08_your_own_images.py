@@ -63,7 +63,8 @@ figure
 # %% [markdown]
 # ## Train, with a part held out
 #
-# A fifth of the training images is kept aside to watch; the test images are used once, at the end.
+# A fifth of the training images is kept aside to watch (`validate=True` measures it after every
+# epoch, in the integers that are exported); the test images are used once, at the end.
 
 # %%
 kept = data.validation(0.2)
@@ -72,14 +73,17 @@ model = train(
     ModelConfig(input_shape=data.shape, classes=3, width=8, input_levels=data.input_levels),
     kept,
     recipe("digits", epochs=8, batch_size=16),
-    report=lambda epoch: curve.append((epoch.loss, epoch.accuracy)),
+    report=lambda epoch: curve.append((epoch.loss, epoch.accuracy, epoch.validation)),
+    validate=True,
 )
-losses, accuracies = np.transpose(curve)
+losses, accuracies, held = np.transpose(curve)
 figure, axes = plt.subplots(1, 2, figsize=(8, 2.6), layout="constrained")
 axes[0].plot(range(1, 9), losses)
 axes[0].set(xlabel="epoch", title="loss")
-axes[1].plot(range(1, 9), accuracies)
-axes[1].set(xlabel="epoch", title="training accuracy")
+axes[1].plot(range(1, 9), accuracies, label="training")
+axes[1].plot(range(1, 9), held, label="kept aside, integers")
+axes[1].set(xlabel="epoch", title="accuracy")
+axes[1].legend()
 figure
 
 # %% [markdown]
@@ -131,6 +135,9 @@ if __name__ == "__main__":
 # The same from a shell, with your folder:
 #
 #     mlsnn train --data FOLDER --out runs/mine
-#     mlsnn export runs/mine/model.pt --out mine.net
-#     mlsnn run mine.net --data FOLDER
-#     mlsnn check mine.net --model runs/mine/model.pt --data FOLDER
+#     mlsnn export runs/mine --out mine.net
+#     mlsnn report mine.net                    # the pictures of this page and more: report.html
+#     mlsnn run mine.net --backend lava --samples 16
+#     mlsnn check mine.net --model runs/mine
+#
+# More on folders, sizes and colours: `docs/data.md`.

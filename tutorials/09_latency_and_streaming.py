@@ -14,9 +14,11 @@
 # %% [markdown]
 # # 9. Latency: streaming at T = 1, pipelines, resets
 #
-# In Lava and on Loihi 2 every synapse takes one timestep. A network of depth D answers D timesteps
-# after a sample entered, but it need not wait for the answer before the next sample enters: at
-# T = 1 every layer works on another sample in every timestep, as an assembly line does.
+# In Lava and on Loihi 2 every synapse takes one timestep. A layer's *depth* is the number of
+# synapses on its longest way from the input, and the depth of the last one is the network's
+# *latency*: it answers so many timesteps after a sample entered. But it need not wait for the answer
+# before the next sample enters: at T = 1 every layer works on another sample in every timestep, as
+# an assembly line does.
 
 # %%
 import matplotlib.pyplot as plt
@@ -55,8 +57,9 @@ assert set(waits.values()) == {1}
 # %% [markdown]
 # ## The assembly line
 #
-# Which sample is where: at timestep t (counted from 1) the layer of depth d holds sample t - 1 - d.
-# Every diagonal is one sample's way through the network.
+# Which sample is where: at timestep t (counted from 1) the layer of depth d holds sample t - 1 - d
+# (counted from 0). Every diagonal, of one colour, is one sample's way through the network; white is
+# a layer that has no sample yet, or none any more.
 
 # %%
 SAMPLES = 8
@@ -65,7 +68,8 @@ rows = sorted({(d, layer.name) for d, layer in zip(depth, spec.layers, strict=Tr
 where = np.array([[t - 1 - d for t in range(1, steps + 1)] for d, _ in rows], float)
 where[(where < 0) | (where >= SAMPLES)] = np.nan
 figure, axis = plt.subplots(figsize=(9, 4), layout="constrained")
-axis.imshow(where, cmap="tab10", vmin=0, vmax=9, aspect="auto")
+image = axis.imshow(where, cmap="tab10", vmin=-0.5, vmax=9.5, aspect="auto")
+figure.colorbar(image, label="sample", ticks=range(SAMPLES))
 axis.set(yticks=range(len(rows)), yticklabels=[name for _, name in rows], xlabel="timestep")
 axis.set_xticks(range(steps), range(1, steps + 1))
 axis.set_title("which sample is in which layer")
@@ -109,8 +113,8 @@ if __name__ == "__main__":
     assert np.array_equal(result.output, IntegerRunner(binary).run(few).output)
 
 # %% [markdown]
-# Time per sample, then: 1 timestep at T = 1, T timesteps else, whatever the depth; and the first
-# answer after `latency + T - 1`.
+# Time per sample, then: 1 timestep at T = 1, T timesteps else, whatever the depth. The first answer
+# is complete in timestep latency + T. Dashed: what it would take to wait for every answer.
 
 # %%
 counts = np.arange(1, 33)

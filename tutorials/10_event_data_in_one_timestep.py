@@ -38,7 +38,8 @@ print(f"T = 10: {ten.x_train.shape}, T = 1: {one.x_train.shape} (N, polarity, H,
 # ## The same events, binned
 #
 # One frame is the sum of the ten: nothing is lost but the times within the recording. Counts are
-# cut at 15, which no pixel reaches here.
+# cut at 15, which no pixel reaches here. Blue pixels became brighter in that frame, red ones
+# darker.
 
 # %%
 counts_ten = ten.x_train * ten.input_levels
@@ -48,7 +49,7 @@ assert counts_one.max() < 15 and np.allclose(counts_ten.sum(-1), counts_one[...,
 figure, axes = plt.subplots(1, 6, figsize=(10, 2), layout="constrained")
 limit = counts_one[0].max()
 for axis, t in zip(axes, (0, 2, 4, 6, 8), strict=False):
-    difference = counts_ten[0, 0, ..., t] - counts_ten[0, 1, ..., t]
+    difference = counts_ten[0, 1, ..., t] - counts_ten[0, 0, ..., t]  # polarity 1: brighter
     axis.imshow(difference, cmap="RdBu", vmin=-limit, vmax=limit)
     axis.set(title=f"frame {t + 1} of 10", xticks=[], yticks=[])
 axes[5].imshow(counts_one[0, ..., 0].sum(0), cmap="gray_r")
