@@ -122,10 +122,11 @@ figure
 
 # %%
 if __name__ == "__main__":
-    result = run_lava(spec, payload[:8], timeout=60)
-    for scores, label in zip(result.output[..., -1], data.y_test, strict=False):
+    some = slice(None, None, 17)  # test images are in the order of their classes
+    result = run_lava(spec, payload[some], timeout=60)
+    for scores, label in zip(result.output[..., -1], data.y_test[some], strict=True):
         print(f"{spec.class_names[scores.argmax()]:5} {scores} (it is {spec.class_names[label]})")
-    assert np.array_equal(result.output, trace.output[:8])
+    assert np.array_equal(result.output, trace.output[some])
     report = check_parity(spec, data.x_test[:32], model=model, lava_samples=2)
     assert report.count == 0
     print(report)

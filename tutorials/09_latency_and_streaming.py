@@ -16,9 +16,9 @@
 #
 # In Lava and on Loihi 2 every synapse takes one timestep. A layer's *depth* is the number of
 # synapses on its longest way from the input, and the depth of the last one is the network's
-# *latency*: it answers so many timesteps after a sample entered. But it need not wait for the answer
-# before the next sample enters: at T = 1 every layer works on another sample in every timestep, as
-# an assembly line does.
+# *latency*: it answers so many timesteps after a sample entered. But it need not wait for the
+# answer before the next sample enters: at T = 1 every layer works on another sample in every
+# timestep, as an assembly line does.
 
 # %%
 import matplotlib.pyplot as plt
