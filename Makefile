@@ -6,7 +6,8 @@
 # make fuzz    damaged files of every kind, for FUZZ_SECONDS (60); kept files in .fuzz
 # make soak    networks, commands, kills, Lava and streaming, for SOAK_SECONDS (600)
 # make coverage   branches of our own code that the tests take
-# make mutation   which of MUTANTS (100) drawn faults in the integers' code the tests see
+# make mutation   which of MUTANTS (100) drawn faults in the integers' code the tests see;
+#              behind make coverage without an import for each
 # make bench   speed and memory beside other libraries, into benchmarks/results
 # Variables: PYTHON (a Python 3.10; for setup-lava 3.11 to 3.13), PYTHON_NEWER (3.11 to 3.13),
 #   VENV (default .venv), VENV_LAVA (default .venv-lava), UV (a uv, or "no" for
@@ -19,6 +20,8 @@ OUT ?= demo
 FUZZ_SECONDS ?= 60
 SOAK_SECONDS ?= 600
 MUTANTS ?= 100
+# which test came through a line: coverage keeps it, mutation takes it where it is there
+LINES := .coverage-lines
 # A file per worker: Lava tests start processes, and two workers fill two cores.
 PYTEST_ARGS ?= -n 2 --dist loadfile
 
@@ -76,10 +79,10 @@ soak: setup
 	$(BIN)/python -m trust soak --seconds $(SOAK_SECONDS)
 
 mutation: setup
-	$(BIN)/python -m trust mutation --count $(MUTANTS)
+	$(BIN)/python -m trust mutation --count $(MUTANTS) $(addprefix --contexts ,$(wildcard $(LINES)))
 
 coverage: setup
-	$(BIN)/python -m trust coverage
+	$(BIN)/python -m trust coverage --contexts $(LINES)
 
 # The other libraries get environments of their own; one that cannot be made is listed.
 bench: setup

@@ -52,10 +52,13 @@ def _stops(r: dict[str, Any]) -> list[Row]:
 
 def _runs(r: dict[str, Any]) -> list[Row]:
     part = r["runs"]
-    first, last = part["after run 5"], part["at the end"]
+    (when, first), last = (
+        next((k, v) for k, v in part.items() if k.startswith("after")),
+        part["at the end"],
+    )
     same = all(first.get(k) == last.get(k) for k in ("descriptors", "threads", "children"))
     grown = (last.get("memory", 0) - first.get("memory", 0)) / 2**20
-    what = "descriptors, threads, children as after the fifth" if same else "**not as before**"
+    what = f"descriptors, threads, children as {when}" if same else "**not as before**"
     return [("runs in Lava in one process", str(part["runs"]), f"{what}, {grown:+.1f} MiB")]
 
 

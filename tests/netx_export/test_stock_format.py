@@ -178,6 +178,12 @@ def test_what_cannot_be_read_is_refused_with_layer_and_field(name, tmp_path):
     assert isinstance(caught.value, FormatError | RangeError | UnsupportedLayerError)
 
 
+def test_a_bias_may_fill_24_bits(tmp_path):
+    for bias in (2**23 - 1, -(2**23)):
+        made = read(stock_file(tmp_path / "a.net", [dense([[1.0]], bias=np.array([float(bias)]))]))
+        assert made.layers[1].bias.tolist() == [bias]
+
+
 # -- the stock optimisation of dense weights -------------------------------------
 
 

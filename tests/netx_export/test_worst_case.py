@@ -198,9 +198,12 @@ def test_the_reach_is_the_largest_of_sums_and_first_state(bias):
 
 
 @pytest.mark.parametrize("timesteps", [1, 2, 3])
-def test_a_readout_adds_up_every_timestep(timesteps):
-    last = worst_case(one_neuron([1, -2], Readout(), timesteps=timesteps))[-1]
-    assert last.state == last.payload == (-6 * timesteps, 3 * timesteps)
+@pytest.mark.parametrize("bias", [0, 9, -9])
+def test_a_readout_adds_up_every_timestep(timesteps, bias):
+    last = worst_case(one_neuron([1, -2], Readout(), timesteps=timesteps, bias=bias))[-1]
+    low, high = bias - 6, bias + 3
+    wanted = min(low, low * timesteps), max(high, high * timesteps)
+    assert last.state == last.payload == wanted
 
 
 @pytest.mark.parametrize(("weight", "last"), [(1, 0), (-1, -1)])

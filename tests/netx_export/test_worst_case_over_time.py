@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netx_export import Dense, Input, MultiLevel, NetworkSpec, Population, Readout, worst_case
 from netx_export.spec.intervals import FAR
+from netx_export.spec.neurons import state_bounds
 from netx_export.spec.neurons.state_bounds import TURNS
 
 
@@ -60,6 +62,18 @@ def test_runs_of_timesteps_are_the_timesteps(drawn, timesteps):
         wide = int(neuron.vth.max())
         assert right[0] - wide < state[0] <= right[0] and right[1] <= state[1] < right[1] + wide
         assert np.all(z_low <= right_low) and np.all(z_high >= right_high)
+
+
+@settings(max_examples=100, deadline=None)
+@given(drawn=neurons_and_inputs(), turns=st.integers(0, 3), timesteps=st.integers(1, 40))
+def test_what_is_widened_early_holds_what_is_followed(drawn, turns, timesteps):
+    neuron, low, high = drawn
+    right, right_low, right_high = one_by_one(neuron, low, high, timesteps)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(state_bounds, "TURNS", turns)
+        state, (z_low, z_high) = neuron.bounds((low, high), timesteps)
+    assert state[0] <= right[0] and right[1] <= state[1]
+    assert (z_low <= right_low).all() and (right_high <= z_high).all()
 
 
 def network(timesteps, vth, bias, levels=4):

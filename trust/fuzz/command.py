@@ -34,7 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
     def keep(tallies: dict[str, Tally]) -> None:
         figures, page = _figures(tallies, arguments.corpus)
         figures["earlier runs"] = earlier
-        page += "".join(f"\nEarlier: {run}\n" for run in earlier)
+        page += _said(earlier)
         write("fuzz", "Fuzzing", figures, page, log, arguments.out)
 
     names = arguments.target or list(TARGETS)
@@ -59,6 +59,11 @@ def _runs(result: dict[str, Any]) -> list[dict[str, Any]]:
     used = sum(t["seconds_of_the_processor"] for t in result["targets"].values())
     own = {name: result[name] for name in ("commit", "date", "executions", "findings")}
     return [*result.get("earlier runs", []), {**own, "seconds_of_the_processor": used}]
+
+
+def _said(runs: list[dict[str, Any]]) -> str:
+    line = "\nEarlier: {executions:,} at commit {commit}, {date}: {findings} findings.\n"
+    return "".join(line.format(**run) for run in runs)
 
 
 def _figures(tallies: dict[str, Tally], corpus: Path) -> tuple[dict[str, Any], str]:
