@@ -111,7 +111,7 @@ def _against_sew(r: Results, ours: str = "integrating", where: str = "") -> list
 
 def _blocks() -> Experiment:
     groups = [
-        _group(name, label, DEEP, seeds=SEEDS if name in ("integrating", "sew") else 2,
+        _group(name, label, DEEP, seeds=SEEDS if name in ("integrating", "sew") else 3,
                arch="sparse-resnet-20", barrier=name, **(LOUD if name == "none" else START))
         for name, label in BARRIERS.items()
     ]  # fmt: skip
@@ -173,8 +173,7 @@ def _depth() -> Experiment:
     groups = [
         _group(
             f"{name}-{depth}", f"{depth} layers, {BARRIERS[name]}", DEEP,
-            seeds=3 if depth == 34 else 2,
-            **START, arch=arch, width=8, barrier=name,
+            seeds=3, **START, arch=arch, width=8, barrier=name,
         )
         for arch, depth in archs.items()
         for name in ("integrating", "sew")
@@ -345,9 +344,10 @@ def _avalanche() -> Experiment:
 
 def _bits() -> Experiment:
     groups = (
-        _group("bits8", "8-bit weights", DIGITS, levels=4, timesteps=1),
+        # as in levels
+        _group("bits8", "8-bit weights", DIGITS, seeds=3, **START, levels=4, timesteps=1),
         *(
-            _group(f"bits{b}", f"{b}-bit weights", DIGITS, seeds=3, weight_bits=b)
+            _group(f"bits{b}", f"{b}-bit weights", DIGITS, seeds=3, **START, weight_bits=b)
             for b in (6, 4, 3)
         ),
     )
