@@ -259,7 +259,8 @@ def _pick(
         padding.append(pad)
         size.append(kernel)
         places.append([offset + pad for offset in offsets])
-    kernel_ = torch.zeros(size, dtype=torch.int8)
+    # values, also where shapes alone are asked for (torch.device("meta"))
+    kernel_ = torch.zeros(size, dtype=torch.int8, device="cpu")
     for row, column, sign in zip(*places, taps.values(), strict=True):
         kernel_[row, column] = sign
     shape = (channels, source[0].count, source[1].count)
