@@ -68,7 +68,9 @@ def leave_group(device: str = "cpu") -> None:
     one of them may need that to free its last tensor. The backend's destructor gives the lock
     up: so the group must not be what holds the backend last.
     """
-    backend = dist.distributed_c10d._get_default_group()._get_backend(torch.device(device))
+    backend = None
+    if tuple(map(int, torch.__version__.split(".")[:2])) < (2, 8):
+        backend = dist.distributed_c10d._get_default_group()._get_backend(torch.device(device))
     dist.destroy_process_group()
     del backend
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -27,6 +28,7 @@ from netx_export import export_model, read
 
 SECONDS = 300  # many times what it takes: a core may be shared by many
 OPTIONS = "--data digits --width 2 --epochs 1 --batch-size 256 --validation 0.5 --lr 0.001"
+ABORT = "terminate called without an active exception"
 TRAIN = ["train", *OPTIONS.split(), "--out"]
 
 
@@ -57,7 +59,9 @@ def said(process: subprocess.Popen[str]) -> str:
         out, error = process.communicate(timeout=SECONDS)
     finally:
         process.kill()
-    assert process.returncode == 0, error
+    # torch 2.14 was seen to abort once in 80 runs after all was written (docs/machines.md)
+    aborted = process.returncode == -signal.SIGABRT and error.strip() == ABORT
+    assert process.returncode == 0 or aborted, error
     return out
 
 
