@@ -13,6 +13,7 @@ from lava_mlsnn.errors import RunError, said
 from lava_mlsnn.trace import Trace
 from netx_export.interchange.graph import need
 from netx_export.interchange.onnx import MOST_TIMESTEPS, onnx_model
+from netx_export.interchange.session import open_session
 from netx_export.spec import NetworkSpec
 from netx_export.spec.encode import as_array, check_payload, check_shape
 
@@ -55,13 +56,9 @@ def run_onnx(
     names = [p.name for _, p in spec.populations] if layers is None else list(layers)
     one = spec.timesteps > MOST_TIMESTEPS  # of which each is run by itself
     model = onnx_model(spec, layers=names, timed=timed and not one, state=one)
-    ort = need("onnxruntime")
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.log_severity_level = 3
-
+    need("onnxruntime")  # what is missing is said in its own words
     with _ours():
-        session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        session = open_session(model, threads)
     outputs = [value.name for value in session.get_outputs()]
     states = json.loads(session.get_modelmeta().custom_metadata_map.get("states", "{}"))
 
