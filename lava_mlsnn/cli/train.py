@@ -21,7 +21,7 @@ from lava_mlsnn.errors import ConfigError
 from lava_mlsnn.launcher import launched
 from lava_mlsnn.models import ModelConfig
 from lava_mlsnn.models.config import RESNETS, VGGS, unfit
-from lava_mlsnn.training.checkpoint import load_checkpoint, load_model
+from lava_mlsnn.training.checkpoint import CHECKPOINT, load_checkpoint, load_model
 from lava_mlsnn.training.config import EpochReport, TrainConfig
 from lava_mlsnn.training.evaluate import accuracy
 from lava_mlsnn.training.log import BEST, CURVE, LOG, best_of, read_log
@@ -32,7 +32,6 @@ from netx_export.file.atomic import make_folder
 
 __all__ = ["CHECKPOINT", "Plan", "run_train"]
 
-CHECKPOINT = "model.pt"
 LINES = 10  # of a training whose output is no terminal
 FEW = 10  # steps of an epoch below which whole batches alone matter
 NEEDS = {  # options that nothing looks at, unless another has one of these values

@@ -27,7 +27,6 @@ from netx_export.file.atomic import make_folder, write_atomic
 
 __all__ = ["measure", "run_trial", "structure_of", "where"]
 
-CHECKPOINT = "model.pt"
 Progress = Callable[[int, int], None]
 
 
@@ -54,6 +53,7 @@ def run_trial(
         whole test split, activity per sample, energy in nJ per sample and machine, and
         where all this comes from.
     """
+    from lava_mlsnn.training.checkpoint import CHECKPOINT
     from lava_mlsnn.training.loop import train
     from netx_export import export_model
 

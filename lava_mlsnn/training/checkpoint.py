@@ -18,6 +18,7 @@ from lava_mlsnn.models import ModelConfig, MultiLevelNetwork, build_model
 from netx_export.file.atomic import write_atomic
 
 __all__ = [
+    "CHECKPOINT",
     "checkpoint_of",
     "load_checkpoint",
     "load_model",
@@ -28,6 +29,7 @@ __all__ = [
 
 KIND = "lava-mlsnn checkpoint"
 VERSION = 1
+CHECKPOINT = "model.pt"  # in the folder of a training
 ARRAYS = ("model", "optimiser", "schedule", "generator", "ema")
 
 
@@ -59,7 +61,7 @@ def checkpoint_of(path: Path) -> Path:
     Path
         Of the file.
     """
-    return path / "model.pt" if os.path.isdir(path) else path
+    return path / CHECKPOINT if os.path.isdir(path) else path
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
