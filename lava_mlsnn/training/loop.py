@@ -284,10 +284,9 @@ class Training:
     def relu_accuracy(self) -> float:
         """Validation accuracy while ReLUs train, in floats and at one timestep."""
         x, y = self.held
-        images = x.ndim == len(self.model.config.input_shape) + 1
+        shown = first_frame(torch.as_tensor(x), len(self.model.config.input_shape))
         with as_relu(self.result):
-            x = x[..., None] if images else x.mean(-1, keepdims=True)
-            return accuracy(self.result, x, y, "float")
+            return accuracy(self.result, shown.numpy(), y, "float")
 
     def _start_phase(self, epochs: int) -> None:
         self.parallel = self.processes.parallel(self.model, unused=self._unused())
