@@ -13,7 +13,7 @@ from lava_mlsnn.training.config import TrainConfig
 __all__ = ["Claim", "Experiment", "Group", "Results", "Trial"]
 
 # options that are younger than the first records: at their default they change no key
-LATER = ("reflect", "alternate", "bias_lr", "output_lr", "norm_decay")
+LATER = ("reflect", "alternate", "bias_lr", "output_lr", "norm_decay", "cutout")
 Results = Mapping[str, Sequence[Mapping[str, Any]]]  # by group: one record per seed
 
 

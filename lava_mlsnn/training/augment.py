@@ -1,4 +1,4 @@
-"""Random changes of training batches: shift, mirror, and mixup of pairs.
+"""Random changes of training batches: shift, mirror, cutout, and mixup of pairs.
 
 Mixup (Zhang et al., arXiv:1710.09412) draws one ``l ~ Beta(a, a)`` a batch and trains on
 ``l x + (1 - l) x'`` with the targets ``l y + (1 - l) y'``, x' the batch in another order.
@@ -22,12 +22,12 @@ def augment(
     generator: torch.Generator,
     mirror: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Shift and mirror images (N, C, H, W), or frames (N, C, H, W, T) all alike.
+    """Shift, mirror and cut images (N, C, H, W), or frames (N, C, H, W, T) all alike.
 
     The generator is one of the CPU wherever x lies: results do not depend on the device.
     With ``mirror``, (N,) of bool, these images are mirrored and none at random.
     """
-    if x.dim() == 5 and (config.shift or config.flip):
+    if x.dim() == 5 and (config.shift or config.flip or config.cutout):
         n, c, h, w, t = x.shape
         flat = augment(x.movedim(-1, 2).reshape(n, c * t, h, w), config, generator, mirror)
         return flat.reshape(n, c, t, h, w).movedim(2, -1)
@@ -44,7 +44,24 @@ def augment(
             mirror = torch.rand(n, generator=generator) < 0.5
         mirror = mirror.to(x.device)
         x = torch.where(mirror[:, None, None, None], x.flip(-1), x)
+    if config.cutout:
+        rows, columns = (
+            _covered(size, config.cutout, n, generator).to(x.device) for size in (height, width)
+        )
+        hidden = (rows[:, :, None] & columns[:, None, :])[:, None]
+        x = torch.where(hidden, x.mean((0, 2, 3), keepdim=True), x)
     return x
+
+
+def _covered(size: int, cut: int, count: int, generator: torch.Generator) -> torch.Tensor:
+    """Which places of an axis a cut covers, (count, size) of bool; centred anywhere on it.
+
+    At an edge less is cut, so that the middle is not hidden more often. Source: cutout,
+    DeVries and Taylor (arXiv:1708.04552).
+    """
+    first = torch.randint(0, size, (count, 1), generator=generator) - cut // 2
+    place = torch.arange(size)
+    return (place >= first) & (place < first + cut)
 
 
 def mirrored(count: int, epoch: int, seed: int) -> torch.Tensor:

@@ -27,6 +27,7 @@ OPTIONS = {
     "event penalty": {"event_penalty": 0.5},
     "ann start": {"ann_epochs": 2},
     "mirror by turns, reflect": {"flip": True, "alternate": True, "shift": 2, "reflect": True},
+    "cutout": {"cutout": 3},
     "learning rates": {"optimiser": "sgd", "bias_lr": 8.0, "output_lr": 0.1},
     "no decay of BatchNorm": {"optimiser": "sgd", "weight_decay": 0.1, "norm_decay": False},
     "all": {
@@ -93,7 +94,7 @@ def test_mixed_targets_add_up_to_one_and_lean_to_the_first_label(n, classes, alp
 
 def test_frames_are_shifted_and_mirrored_all_alike():
     x = torch.rand(7, 2, 6, 5, 3)
-    recipe = replace(RECIPE, shift=2, flip=True)
+    recipe = replace(RECIPE, shift=2, flip=True, cutout=3)
     moved = augment(x, recipe, torch.Generator().manual_seed(3))
     assert moved.shape == x.shape and not torch.equal(moved, x)
     for t in range(3):
@@ -125,6 +126,31 @@ def test_a_shifted_image_goes_on_as_mirrored(shift, seed):
         for j in range(2 * shift + 1)
     ]
     assert any(torch.equal(moved, place) for place in places)
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    cut=st.integers(1, 9),
+    size=st.tuples(st.integers(2, 7), st.integers(2, 7)),
+    seed=st.integers(0, 99),
+)
+def test_cutout_hides_one_rectangle_of_every_image_and_nothing_else(cut, size, seed):
+    """No larger than asked for, whole in both directions away from the edges, the mean inside."""
+    x = 1 + torch.rand(6, 2, *size)
+    recipe = replace(RECIPE, shift=0, flip=False, cutout=cut)
+    shown = augment(x, recipe, torch.Generator().manual_seed(seed))
+    hidden = shown != x
+    assert torch.equal(hidden[:, 0], hidden[:, 1])
+    mean = x.mean((0, 2, 3), keepdim=True).expand_as(x)
+    assert torch.equal(shown[hidden], mean[hidden])
+    for image in hidden[:, 0]:
+        rows, columns = image.any(1), image.any(0)
+        assert torch.equal(image, rows[:, None] & columns[None])
+        for covered in (rows, columns):
+            places = covered.nonzero()[:, 0]
+            assert 1 <= len(places) <= cut and int(places[-1] - places[0]) == len(places) - 1
+            inside = places[0] > 0 and places[-1] < len(covered) - 1
+            assert len(places) == cut or not inside
 
 
 @pytest.mark.parametrize(("option", "needs"), [("reflect", "shift"), ("alternate", "flip")])
