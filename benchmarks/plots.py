@@ -7,6 +7,8 @@ from typing import Any
 
 __all__ = ["scaling_plot", "sparsity_plot"]
 
+TRAINED = (0.02, 0.5)  # of most layers; the first ones are denser
+
 
 def scaling_plot(curves: dict[str, Any]) -> bytes:
     """PNG with one log-log panel an axis, each with a linear reference from its last point."""
@@ -39,7 +41,9 @@ def sparsity_plot(curves: dict[str, Any]) -> bytes:
     for axes, (name, curve) in zip(panels, curves.items(), strict=True):
         axes.loglog(curve["x"], curve["dense"], "o-", label="dense, 8 bits")
         axes.loglog(curve["x"], curve["events"], "s-", label="event by event")
-        axes.axvspan(0.2, 0.4, color="gray", alpha=0.2, label="trained networks")
+        if "groups" in curve:
+            axes.loglog(curve["x"], curve["groups"], "^-", label="groups of 4 channels")
+        axes.axvspan(*TRAINED, color="gray", alpha=0.2, label="payloads of trained networks")
         axes.set(title=name, xlabel="density of payloads")
         axes.grid(True, which="both", alpha=0.3)
     panels[0].set_ylabel("seconds a sample")

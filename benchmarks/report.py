@@ -239,9 +239,29 @@ def _extras(rows: Sequence[Row], extras: dict[str, Any]) -> list[str]:
         parts.append("## Cost as things grow")
         parts.append("![Time over depth, width, T and samples, log-log](scaling.png)")
     if extras.get("sparsity"):
-        parts.append("## Dense against event by event")
+        parts.append("## Dense against event by event and by groups")
         parts.append("![Time over the density of payloads, log-log](sparsity.png)")
+    for network, layers in extras.get("activity", {}).items():
+        parts.append(f"## Layers of {network}, on photographs")
+        cells = [
+            [
+                row["layer"],
+                *_density(row),
+                amount(row["dense"], "s"),
+                amount(row["groups"], "s"),
+            ]
+            for row in layers
+        ]
+        header = ("layer", "its convolution reads", "payloads not 0", "groups of 4 not 0")
+        parts.append(table((*header, "dense", "by groups"), cells))
     return parts
+
+
+def _density(row: dict[str, Any]) -> tuple[str, str, str]:
+    if row["groups"] is None:
+        return "-", "-", "-"
+    shape = f"{row['channels']} x {row['size']} x {row['size']}"
+    return shape, f"{row['density']:.2f}", f"{row['group_density']:.2f}"
 
 
 def profile_markdown(tables: dict[str, Any], context: dict[str, Any]) -> str:

@@ -1,10 +1,8 @@
-"""One layer event by event, in C compiled for this machine, beside the runner's dense one."""
+"""One layer event by event and by groups, in C, beside the runner's dense one."""
 
 from __future__ import annotations
 
 import ctypes
-import shutil
-import subprocess
 import tempfile
 from functools import partial
 from pathlib import Path
@@ -13,25 +11,13 @@ from typing import Any
 import numpy as np
 
 from benchmarks.errors import SideError
+from benchmarks.sides.groups import BLOCK, Groups
+from benchmarks.sides.native import compiled, pointer
 from benchmarks.sides.timing import timed
 
-__all__ = ["compiled", "curve", "layer"]
+__all__ = ["curve", "layer"]
 
-SOURCE = Path(__file__).with_name("events.c")
 LEVELS = 4
-
-
-def compiled(folder: Path) -> Any:
-    """The C function; SideError where there is no compiler."""
-    compiler = shutil.which("cc")
-    if compiler is None:
-        raise SideError("there is no C compiler (cc)")
-    library = folder / "events.so"
-    flags = ["-O3", "-march=native", "-shared", "-fPIC", "-o", str(library)]
-    done = subprocess.run([compiler, *flags, str(SOURCE)], capture_output=True, text=True)
-    if done.returncode != 0:
-        raise SideError(f"cc could not compile {SOURCE.name}: {done.stderr.strip()[:200]}")
-    return ctypes.CDLL(str(library)).layer
 
 
 def layer(channels: int, size: int) -> Any:
@@ -47,16 +33,13 @@ def layer(channels: int, size: int) -> Any:
     return NetworkSpec((Input(shape, LEVELS), Population("layer", shape, (conv,), neuron)))
 
 
-def _pointer(array: np.ndarray) -> ctypes.c_void_p:
-    return ctypes.c_void_p(array.ctypes.data)
-
-
 def curve(
     threads: int, channels: int, size: int, count: int, densities: list[float], repeats: int
 ) -> dict:
-    """Seconds a sample of both at each density, the same integers or SideError.
+    """Seconds a sample of each at each density, the same integers or SideError.
 
-    A payload is 0, or else 1..N evenly; zeros are anywhere.
+    A payload is 0, or else 1..N evenly; zeros are anywhere. ``groups`` is empty where that
+    form does not apply.
     """
     from benchmarks.sides.runner import runner_of
 
@@ -67,14 +50,15 @@ def curve(
     bias, vth = (np.ascontiguousarray(v, np.int32) for v in (neuron.v0, neuron.vth))
     sums = np.empty((size, size, channels), np.int32)
     rng = np.random.default_rng(1)
-    dense, events = [], []
+    dense, events, groups = [], [], []
     with tempfile.TemporaryDirectory() as folder:
-        function = compiled(Path(folder))
+        function = compiled("events.c", Path(folder)).layer
+        grouped = _grouped(spec, Path(folder))
         for density in densities:
             drawn = rng.integers(1, LEVELS + 1, (count, size, size, channels), np.uint8)
             x = drawn * (rng.random(drawn.shape) < density).astype(np.uint8)
             z = np.empty_like(x)
-            arrays = map(_pointer, (x, weight, bias, vth, z, sums))
+            arrays = map(pointer, (x, weight, bias, vth, z, sums))
             sizes = map(ctypes.c_int, (count, size, channels, channels, LEVELS))
             arguments = [*arrays, *sizes]
             samples = x.transpose(0, 3, 1, 2)
@@ -84,7 +68,27 @@ def curve(
                 raise SideError(f"event by event gives other integers at density {density}")
             dense.append(min(_dense(runner, samples, repeats)) / count)
             events.append(min(timed(partial(function, *arguments), repeats, 1)) / count)
-    return {"seconds": events, "x": densities, "dense": dense, "events": events}
+            if grouped is not None:
+                call = partial(grouped, x, None, z)
+                call()
+                if not np.array_equal(z.transpose(0, 3, 1, 2), expected):
+                    raise SideError(f"by groups gives other integers at density {density}")
+                groups.append(min(timed(call, repeats, 1)) / count)
+    times = {"dense": dense, "events": events, "groups": groups}
+    return {"seconds": events, "x": densities, **times}
+
+
+def _grouped(spec: Any, folder: Path) -> Groups | None:
+    """None where a layer's outputs do not fill that form's blocks, or the machine lacks it."""
+    population, source = spec.layers[1], spec.input.shape
+    if population.shape[0] % BLOCK:
+        return None
+    try:
+        form = Groups(population, source, folder)
+        form(np.zeros((1, *source[1:], source[0]), np.uint8), None, form.empty(1))
+    except SideError:
+        return None
+    return form
 
 
 def _dense(runner: Any, samples: np.ndarray, repeats: int) -> list[float]:

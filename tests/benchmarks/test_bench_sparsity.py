@@ -6,9 +6,9 @@ import shutil
 
 import pytest
 
-from benchmarks.cases.sparsity import crossover
+from benchmarks.cases.sparsity import TRAINED, crossover
 from benchmarks.errors import SideError
-from benchmarks.sides import sparsity
+from benchmarks.sides import activity, native, sparsity
 
 
 @pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
@@ -17,10 +17,27 @@ def test_event_by_event_gives_the_integers_of_the_runner():
     assert len(found["dense"]) == len(found["events"]) == 3  # else SideError: it compares
 
 
+@pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
+def test_by_groups_gives_the_integers_of_the_runner():
+    """On drawn payloads, of every density; a machine without that form gives no times."""
+    found = sparsity.curve(1, channels=64, size=5, count=2, densities=[0.0, 0.3, 1.0], repeats=1)
+    assert len(found["groups"]) in (0, 3)
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
+def test_layers_of_a_trained_network_by_groups_give_its_integers():
+    """On a network's own payloads, strides and shortcuts included; else SideError."""
+    network = str(TRAINED / "cifar10-blocks-integrating-priced.net")
+    rows = activity.layers(1, network, count=2, repeats=1)["layers"]
+    assert all(row["dense"] > 0 for row in rows)
+    grouped = [row for row in rows if row["groups"] is not None]
+    assert all(row["density"] <= row["group_density"] <= 4 * row["density"] for row in grouped)
+
+
 def test_without_a_compiler_it_says_so(monkeypatch, tmp_path):
-    monkeypatch.setattr(sparsity.shutil, "which", lambda name: None)
+    monkeypatch.setattr(native.shutil, "which", lambda name: None)
     with pytest.raises(SideError, match="no C compiler"):
-        sparsity.compiled(tmp_path)
+        native.compiled("events.c", tmp_path)
 
 
 @pytest.mark.parametrize(
