@@ -12,7 +12,6 @@ import numpy as np
 import torch
 
 from lava_mlsnn.engine.form import NOTHING
-from lava_mlsnn.engine.fused import Fused
 from lava_mlsnn.engine.general import General
 from lava_mlsnn.engine.payload import from_array, laid_out, plain, sample, to_array
 from lava_mlsnn.engine.plan import plan_layers
@@ -21,7 +20,7 @@ from lava_mlsnn.engine.session import session
 from lava_mlsnn.engine.trial import gives_way
 from lava_mlsnn.engine.whole import Call, Whole, traced
 from netx_export.exact_settings import exact_settings
-from netx_export.spec import Flatten, Layer, NetworkSpec
+from netx_export.spec import Flatten, Layer, NetworkSpec, Population
 from netx_export.spec.graph import order
 
 __all__ = ["Engine", "flattened"]
@@ -71,11 +70,11 @@ class Engine:
         with exact_settings(), torch.inference_mode():
             self.layers, self.byte = plan_layers(spec, kind, overflow)
         widest = max(
-            math.prod(form.shape) * (2 if isinstance(form, Fused) else 4)
-            for form in self.layers.values()
+            math.prod(form.shape) * form.bytes(spec.timesteps) for form in self.layers.values()
         )
-        self.samples = max(1, CACHE // (widest * spec.timesteps))
+        self.samples = max(1, CACHE // widest)
         places = order(spec.layers)
+        self._steady = _steady(spec, places)
         last_use = {s: i for i in places for s in spec.layers[i].sources}
         dead_after: dict[int, list[int]] = {}
         for source, user in last_use.items():
@@ -156,8 +155,8 @@ class Engine:
                 free = free if observe is None else ()
                 taken = [values[s] for s in sources]
                 try:
-                    if held and sources == (0,) and isinstance(form, General):
-                        z, counts = form.held([taken[0][: len(x)]], timesteps), NOTHING
+                    if held and self._steady.issuperset(sources) and isinstance(form, General):
+                        z, counts = form.held([s[: len(x)] for s in taken], timesteps), NOTHING
                     else:
                         z, counts = form.run(taken, timesteps, free)
                 except Exception as error:
@@ -231,6 +230,17 @@ class Engine:
         """(T * B, C, H, W) to (B, *shape, T), a view."""
         array = to_array(z, shape)
         return np.moveaxis(array.reshape(self.spec.timesteps, -1, *shape), 0, -1)
+
+
+def _steady(spec: NetworkSpec, places: list[int]) -> set[int]:
+    """Layers that send the same in every timestep where the input does."""
+    found: set[int] = set()
+    for index in places:
+        layer = spec.layers[index]
+        keeps = isinstance(layer, Population) and layer.keeps_state
+        if not keeps and found.issuperset(layer.sources):
+            found.add(index)
+    return found
 
 
 def flattened(z: torch.Tensor) -> torch.Tensor:

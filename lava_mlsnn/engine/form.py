@@ -56,6 +56,10 @@ class Form(ABC):
             Values that left 24 bits: in the neurons, in each synapse.
         """
 
+    def bytes(self, timesteps: int) -> int:
+        """Memory that :meth:`run` goes through again and again, a neuron and sample."""
+        return 8 * timesteps
+
     def owned(self) -> list[Any] | None:
         """What a graph that :meth:`run` is traced into has to own; None: it cannot be traced."""
         return None

@@ -72,6 +72,10 @@ class Fused(Form):
             return self._fire(x), NOTHING
         return self._fire(x, sources[self._shortcut], self._shortcut in free), NOTHING
 
+    def bytes(self, timesteps: int) -> int:
+        """Payloads in and out."""
+        return 2
+
     def owned(self) -> list[Any] | None:
         """See :class:`Form`."""
         packed = getattr(self._fire, "packed", None)

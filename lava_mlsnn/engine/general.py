@@ -7,14 +7,16 @@ where its division finds the right level (:mod:`netx_export.spec.neurons.step`),
 
 from __future__ import annotations
 
-from collections.abc import Container
+import itertools
+from collections.abc import Callable, Container
 from typing import Any
 
 import numpy as np
 import torch
 
 from lava_mlsnn.engine.form import NOTHING, Form, Payloads
-from lava_mlsnn.engine.sums import SUMS, Sum, Weighted
+from lava_mlsnn.engine.payload import empty, silent
+from lava_mlsnn.engine.sums import SUMS, Packed, Sum
 from netx_export.errors import UnsupportedLayerError
 from netx_export.spec import MultiLevel, Population, Readout
 from netx_export.spec.kinds import of_kind
@@ -73,6 +75,8 @@ class General(Form):
             make = of_kind(SUMS, synapse, "the engine")
             self.sums.append(make(synapse, shape, narrow, bound, self.dtype, whole))
         self.bias = None if layer.bias is None else self._channels(layer.bias)
+        self.zero = torch.zeros((1, 1, 1), dtype=self.dtype)
+        self.rest = self.zero if self.bias is None else self.bias  # what comes in in silence
         self.levels = layer.neuron.spike_levels
         self.integrate = False
         match layer.neuron:
@@ -86,69 +90,90 @@ class General(Form):
     def _channels(self, values: np.ndarray) -> torch.Tensor:
         return torch.from_numpy(values.astype(np.float64)).to(self.dtype).reshape(-1, 1, 1)
 
-    def total(self, sources: Payloads) -> torch.Tensor:
-        """All synapses and the bias, a fresh tensor."""
-        a = self.sums[0](sources[0])
-        for add, source in zip(self.sums[1:], sources[1:], strict=True):
-            a += add(source)
-        if self.bias is not None:
-            a += self.bias
-        return a
+    def _begin(self, count: int, start: torch.Tensor) -> torch.Tensor:
+        """So many maps before anything arrives."""
+        c, h, w = self.shape if len(self.shape) == 3 else (*self.shape, 1, 1)
+        return empty((count, c, h, w), self.dtype).copy_(start)
+
+    def _add(self, sources: Payloads, total: torch.Tensor) -> torch.Tensor:
+        """All synapses; where nothing arrives there is nothing to add."""
+        for add, source in zip(self.sums, sources, strict=True):
+            if not silent(source):
+                add(source, total)
+        return total
 
     def run(
         self, sources: Payloads, timesteps: int, free: Container[int] = ()
     ) -> tuple[torch.Tensor, np.ndarray]:
         """See :class:`Form`."""
-        return self._fire(self.total(sources).unflatten(0, (timesteps, -1))), NOTHING
+        count = len(sources[0])
+        if not self.levels:
+            return self._read(self._add(sources, self._begin(count, self.rest)), timesteps), NOTHING
+        steps = [*map(list, zip(*(x.chunk(timesteps) for x in sources), strict=True))]
+        z = self._fire(lambda t, h: self._add(steps[t], h), timesteps, count // timesteps)
+        return z, NOTHING
 
     def held(self, sources: Payloads, timesteps: int) -> torch.Tensor:
         """As :meth:`run`, for payloads (B, C, H, W) that are the same in all timesteps."""
-        total = self.total(sources)
-        return self._fire(total.expand(timesteps, *total.shape))
-
-    def _fire(self, steps: torch.Tensor) -> torch.Tensor:
-        """Payloads (T * B, C, H, W) of sums (T, B, C, H, W), which are overwritten."""
+        count = len(sources[0])
         if not self.levels:
-            total = steps.cumsum(0) if self.integrate else steps
-            return self._leave(total.flatten(0, 1))
-        timesteps, own = len(steps), steps.stride(0) > 0 or len(steps) == 1
-        kind = torch.uint8 if self.byte else self.dtype
-        order = (steps[0].numel(), *steps[0].stride())  # the memory order of the sums
-        out = torch.empty_strided(steps.shape, order, dtype=kind)
-        v = self.v0
-        for t in range(timesteps):
-            h = steps[t].add_(v) if own else steps[t] + v
-            z = self._spikes(h)
-            out[t] = z
-            if t + 1 < timesteps:
-                v = h.addcmul_(z, self.vth, value=-1)
-        return out.flatten(0, 1)
+            total = self._add(sources, self._begin(count, self.rest))
+            return self._read(total.repeat(timesteps, 1, 1, 1), timesteps)
+        total = self._add(sources, self._begin(count, self.zero))
+        return self._fire(lambda t, h: h.add_(total), timesteps, count)
 
-    def _spikes(self, h: torch.Tensor) -> torch.Tensor:
-        return (h / self.vth).floor_().clamp_(0, self.levels)
+    def _read(self, total: torch.Tensor, timesteps: int) -> torch.Tensor:
+        """What a readout sends for sums (T * B, C, H, W), which are overwritten."""
+        if self.integrate and timesteps > 1:
+            steps = total.chunk(timesteps)
+            for before, now in itertools.pairwise(steps):
+                now.add_(before)
+        return self._leave(total)
+
+    def _fire(
+        self, arrive: Callable[[int, torch.Tensor], Any], timesteps: int, count: int
+    ) -> torch.Tensor:
+        """Payloads (T * B, C, H, W) of neurons to whose membranes ``arrive(t, v)`` adds sums."""
+        h = self._begin(count, self.v0 + self.rest)
+        z = torch.empty_like(h)
+        # as int8, the same bits, floats become bytes much faster
+        kind = self.dtype if not self.byte else torch.int8 if self.levels < 128 else torch.uint8
+        out = empty((timesteps * count, *h.shape[1:]), kind)
+        for t, sent in enumerate(out.chunk(timesteps)):
+            arrive(t, h)
+            sent.copy_(torch.div(h, self.vth, out=z).floor_().clamp_(0, self.levels))
+            if t + 1 < timesteps:
+                h.addcmul_(z, self.vth, value=-1)
+                if self.bias is not None:
+                    h.add_(self.bias)
+        return out.view(torch.uint8) if self.byte else out
 
     def _leave(self, z: torch.Tensor) -> torch.Tensor:
         return z.to(torch.uint8) if self.byte else z
 
+    def bytes(self, timesteps: int) -> int:
+        """Membrane and quotient, then the payloads of all timesteps; a readout's sums."""
+        return 8 + timesteps if self.levels else 4 * timesteps
+
     def owned(self) -> list[Any] | None:
         """See :class:`Form`."""
-        return None if any(isinstance(s, Weighted) and s.opaque for s in self.sums) else []
+        return None if any(isinstance(add, Packed) for add in self.sums) else []
 
     def start(self) -> torch.Tensor:
         """V0, or 0 for a readout; (1, C, 1, 1) broadcasts over the map."""
         if self.levels:
             return self.v0[None]
-        return torch.zeros((1, 1, 1, 1), dtype=self.dtype)
+        return self.zero[None]
 
     def step(self, sources: Payloads, state: Any) -> tuple[torch.Tensor, Any, np.ndarray]:
         """See :class:`Form`."""
-        total = self.total(sources)
         if not self.levels:
-            if self.integrate:
-                total = state = total + state
-            return self._leave(total), state, NOTHING
-        h = total.add_(state)
-        z = self._spikes(h)
+            before = state if self.integrate else self.zero
+            total = self._add(sources, self._begin(1, before + self.rest))
+            return self._leave(total), total if self.integrate else state, NOTHING
+        h = self._begin(1, state + self.rest)
+        self._add(sources, h)
+        z = (h / self.vth).floor_().clamp_(0, self.levels)
         sent = self._leave(z)
         if sent is z:
             sent = z.clone()

@@ -91,10 +91,10 @@ def pack_threshold(
     return BACKENDS[backend](arm, torch.from_numpy(s8), torch.from_numpy(scale), offset, levels)
 
 
-def pack_sum(arm: Arm, s8: np.ndarray, unit: int) -> Callable[[torch.Tensor], torch.Tensor]:
-    """A convolution of bytes that returns ``unit * sum`` in float32, exact below 2**24."""
+def pack_sum(arm: Arm, s8: np.ndarray, unit: int) -> Callable[..., torch.Tensor]:
+    """A convolution of bytes that adds ``unit * sum`` to a float32 tensor, exact below 2**24."""
     scale = torch.full((len(s8),), float(unit))
-    return _pointwise(arm, torch.from_numpy(s8), scale, None, torch.float32, "none", [])
+    return _adding(arm, torch.from_numpy(s8), scale, None, torch.float32)
 
 
 def _geometry(arm: Arm) -> tuple[list[int], list[int], list[int], int]:
@@ -139,32 +139,14 @@ class _Eager:
 # -- the operators of torch's compiler: plain bytes, a little more time per call ---------
 
 
-def _pointwise(
+def _adding(
     arm: Arm,
     s8: torch.Tensor,
     scale: torch.Tensor,
     offset: torch.Tensor | None,
     dtype: torch.dtype,
-    after: str,
-    numbers: list[float],
-) -> Callable[[torch.Tensor], torch.Tensor]:
-    geometry = _geometry(arm)
-    zero = torch.zeros(len(s8), dtype=torch.int32)
-    packed = ops.onednn.qconv_prepack(s8, scale, 1.0, 0, *geometry, None)
-    run = ops.onednn.qconv2d_pointwise.default
-    rest = (packed, scale, zero, offset, *geometry, 1.0, 0, dtype, after, numbers, "")
-
-    def convolve(x: torch.Tensor) -> torch.Tensor:
-        return run(plain(x), 1.0, 0, *rest)
-
-    return convolve
-
-
-def _compiler(
-    arm: Arm, s8: torch.Tensor, scale: torch.Tensor, offset: torch.Tensor, levels: int
-) -> Fire:
-    scale = scale.float()
-    alone = _pointwise(arm, s8, scale, offset, torch.uint8, "hardtanh", [0.0, float(levels)])
+) -> Callable[..., torch.Tensor]:
+    """``add(x, total)``, which adds into ``total`` and returns it."""
     binary = ops.onednn.qconv2d_pointwise.binary
     stride, padding, dilation, groups = _geometry(arm)
     rest: dict[str, Any] = {
@@ -181,7 +163,7 @@ def _compiler(
         "accum_scale": 1.0,
         "accum_zero_point": 0,
         "output_zero_point": 0,
-        "output_dtype": torch.uint8,
+        "output_dtype": dtype,
         "binary_attr": "sum",
         "alpha": 1.0,
         "unary_attr": "none",
@@ -192,12 +174,29 @@ def _compiler(
     names = {argument.name for argument in binary._schema.arguments}
     rest["output_scale" if "output_scale" in names else "inv_output_scale"] = 1.0
 
+    def add(x: torch.Tensor, total: torch.Tensor) -> torch.Tensor:
+        return binary(qx=plain(x), qaccum=total, **rest)
+
+    return add
+
+
+def _compiler(
+    arm: Arm, s8: torch.Tensor, scale: torch.Tensor, offset: torch.Tensor, levels: int
+) -> Fire:
+    scale = scale.float()
+    geometry = _geometry(arm)
+    zero = torch.zeros(len(s8), dtype=torch.int32)
+    packed = ops.onednn.qconv_prepack(s8, scale, 1.0, 0, *geometry, None)
+    ends: list[float] = [0.0, float(levels)]
+    rest = (packed, scale, zero, offset, *geometry, 1.0, 0, torch.uint8, "hardtanh", ends, "")
+    alone = ops.onednn.qconv2d_pointwise.default
+    adding = _adding(arm, s8, scale, offset, torch.uint8)
+
     def fire(x: torch.Tensor, s: torch.Tensor | None = None, free: bool = False) -> torch.Tensor:
         if s is None:
-            return alone(x)
+            return alone(plain(x), 1.0, 0, *rest)
         # the operator adds into its argument, and other layers may still read s
-        total = plain(s) if free else plain(s).clone()
-        return binary(qx=plain(x), qaccum=total, **rest).clamp_(max=levels)
+        return adding(x, plain(s) if free else plain(s).clone()).clamp_(max=levels)
 
     return fire
 

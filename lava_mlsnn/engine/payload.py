@@ -14,12 +14,14 @@ import torch
 
 __all__ = [
     "BYTE_MAX",
+    "empty",
     "from_array",
     "is_bytes",
     "laid_out",
     "plain",
     "quantised",
     "sample",
+    "silent",
     "to_array",
 ]
 
@@ -54,6 +56,12 @@ def plain(z: torch.Tensor) -> torch.Tensor:
     return u8.set_(z.untyped_storage(), z.storage_offset(), z.size(), z.stride())
 
 
+def empty(shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
+    """Memory for (B, C, H, W) payloads or sums, to be written."""
+    b, c, h, w = shape
+    return torch.empty((b, h, w, c), dtype=dtype).permute(0, 3, 1, 2)
+
+
 def laid_out(z: torch.Tensor) -> torch.Tensor:
     """The same payloads in (B, H, W, C) memory; copied only where they are in another."""
     _, c, h, w = z.shape
@@ -63,7 +71,13 @@ def laid_out(z: torch.Tensor) -> torch.Tensor:
     z = plain(z)
     if z.is_contiguous(memory_format=torch.channels_last):  # only axes of length 1 differ
         return z.as_strided(z.shape, strides)
-    return torch.empty_strided(z.shape, strides, dtype=z.dtype).copy_(z)
+    return empty(z.shape, z.dtype).copy_(z)
+
+
+def silent(z: torch.Tensor) -> bool:
+    """Whether nothing but zeros is sent; False in a trace, which knows no values."""
+    z = plain(z)
+    return not (torch._C._is_tracing() or z[:1].any() or z.any())  # one map mostly tells
 
 
 def from_array(x: np.ndarray, byte: bool, dtype: torch.dtype = torch.float32) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""The exact sum of one synapse, in floats that hold it."""
+"""The exact sum of one synapse, added to floats that hold it."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ import torch
 import torch.nn.functional as F
 
 from lava_mlsnn.engine.int8 import EXACT, pack_sum
-from lava_mlsnn.engine.payload import plain
+from lava_mlsnn.engine.payload import empty, plain
 from lava_mlsnn.engine.probe import sums_exact
 from lava_mlsnn.engine.weights import Arm, arm_of, halved, inside, ordinary
 from netx_export.exact_settings import written_whole
 from netx_export.spec import Conv, ConvTranspose, Dense, Identity, Synapse
 from netx_export.spec.kernels import conv_output_size
 
-__all__ = ["SUMS", "Sum", "Weighted", "weighted_sum"]
+__all__ = ["SUMS", "Packed", "Sum", "silence", "weighted_sum"]
 
-Sum = Callable[[torch.Tensor], torch.Tensor]
+Sum = Callable[[torch.Tensor, torch.Tensor], Any]  # adds that of payloads to its second argument
+Fresh = Callable[[torch.Tensor], torch.Tensor]  # that of payloads alone
 
 LARGE = 1 << 18  # products of a map from which an 8-bit operator is worth its call
 
@@ -33,7 +34,7 @@ def weighted_sum(
     dtype: torch.dtype,
     whole: bool = True,
 ) -> Sum:
-    """A function from payloads to ``floor(W x * 2**exponent)``, a fresh tensor.
+    """A function that adds ``floor(W x * 2**exponent)`` of payloads x to a total.
 
     Parameters
     ----------
@@ -46,52 +47,63 @@ def weighted_sum(
     bound : int
         Largest magnitude of a sum, before and after its exponent.
     dtype : torch.dtype
-        Float type of the result; must hold ``bound``.
+        Float type of the total; must hold ``bound``.
     whole : bool
         Round a negative exponent down, as integers do.
     """
     up, down = max(arm.exponent, 0), min(arm.exponent, 0)
     worth = byte and bound < EXACT and _products(arm, shape) >= LARGE and ordinary(arm)
     small = halved(arm.weight) if worth else None
-    packed = pack_sum(arm, small[0], small[1] << up) if small and sums_exact() else None
-    inner = packed or _window_sum(arm, shape, bound, up) or _float_sum(arm, bound, up)
-
-    return Weighted(inner, dtype, down, whole, inner is packed)
+    if small and sums_exact():
+        packed = pack_sum(arm, small[0], small[1] << up)
+        if dtype == torch.float32 and not down:
+            return Packed(packed)
+        return Packed(
+            lambda x, total: _add(packed(x, silence(arm, shape, len(x))), total, down, whole)
+        )
+    inner = _window_sum(arm, shape, bound, up) or _float_sum(arm, bound, up)
+    return lambda x, total: _add(inner(x), total, down, whole)
 
 
 @dataclass(frozen=True)
-class Weighted:
-    """A sum in its type, with its exponent; ``opaque``: by an operator that no graph can hold."""
+class Packed:
+    """A sum by an operator that no graph can hold."""
 
-    inner: Sum
-    dtype: torch.dtype
-    down: int
-    whole: bool
-    opaque: bool
+    add: Sum
 
-    def __call__(self, x: torch.Tensor) -> torch.Tensor:
-        """Of payloads, a fresh tensor."""
-        return _lowered(self.inner(x).to(self.dtype), self.down, self.whole)
+    def __call__(self, x: torch.Tensor, total: torch.Tensor) -> None:
+        """Add it to a total."""
+        self.add(x, total)
 
 
-def _lowered(a: torch.Tensor, down: int, whole: bool) -> torch.Tensor:
+def _add(a: torch.Tensor, total: torch.Tensor, down: int, whole: bool) -> None:
+    """Add sums, which are overwritten, with their exponent below 0."""
     if down:
-        a = a.mul_(2.0**down)
+        a = a.to(total.dtype).mul_(2.0**down)
         if whole:
             a = a.floor_()
-    return a
+    total.add_(a)
+
+
+def silence(arm: Arm, shape: tuple[int, ...], count: int) -> torch.Tensor:
+    """Sums of so many maps in which nothing arrives, float32, to add to."""
+    return empty((count, len(arm.weight), *_size(arm, shape)), torch.float32).zero_()
+
+
+def _size(arm: Arm, shape: tuple[int, ...]) -> tuple[int, int]:
+    """Height and width of the sums of one map."""
+    kernel = (arm.weight.shape[2], arm.weight.shape[3])
+    h, w = shape[1:] if len(shape) == 3 else (1, 1)
+    return conv_output_size((h, w), kernel, arm.stride, arm.padding, arm.dilation)
 
 
 def _products(arm: Arm, shape: tuple[int, ...]) -> int:
     """Multiplications for one map."""
-    if len(shape) == 1:
-        return arm.weight.size
-    kernel = (arm.weight.shape[2], arm.weight.shape[3])
-    h, w = conv_output_size(shape[1:], kernel, arm.stride, arm.padding, arm.dilation)  # type: ignore[arg-type]
+    h, w = _size(arm, shape)
     return arm.weight.size * h * w
 
 
-def _window_sum(arm: Arm, shape: tuple[int, ...], bound: int, up: int) -> Sum | None:
+def _window_sum(arm: Arm, shape: tuple[int, ...], bound: int, up: int) -> Fresh | None:
     """Sum over the whole map, one channel to one channel: a global pool."""
     weight = arm.weight
     whole = weight.shape[2:] == tuple(shape[1:]) and arm.padding == (0, 0)
@@ -106,7 +118,7 @@ def _window_sum(arm: Arm, shape: tuple[int, ...], bound: int, up: int) -> Sum | 
     return total
 
 
-def _float_sum(arm: Arm, bound: int, up: int) -> Sum:
+def _float_sum(arm: Arm, bound: int, up: int) -> Fresh:
     # float64 does not run through oneDNN
     wide = torch.float32 if bound < EXACT and inside(arm) else torch.float64
     weight = torch.from_numpy(arm.weight).to(wide).mul_(2.0**up)
@@ -132,7 +144,7 @@ def _weighted(synapse: Synapse, *where: Any) -> Sum:
 
 
 def _transposed(synapse: ConvTranspose, *where: Any) -> Sum:
-    *_, bound, dtype, whole = where
+    *_, bound, _, whole = where
     up, down = max(synapse.weight_exp, 0), min(synapse.weight_exp, 0)
     form = synapse.geometry
     within = all(
@@ -143,11 +155,11 @@ def _transposed(synapse: ConvTranspose, *where: Any) -> Sum:
     pairs = list(form.stride), list(form.padding), list(form.output_padding)
     geometry = (*pairs, form.groups, list(form.dilation))
 
-    def total(x: torch.Tensor) -> torch.Tensor:
+    def add(x: torch.Tensor, total: torch.Tensor) -> None:
         a = F.conv_transpose2d(plain(x).to(wide), weight, None, *geometry)
-        return _lowered(a.to(dtype), down, whole)
+        _add(a, total, down, whole)
 
-    return total
+    return add
 
 
 def _gain(synapse: Identity, *where: Any) -> Sum:
@@ -156,10 +168,14 @@ def _gain(synapse: Identity, *where: Any) -> Sum:
     up, down = max(synapse.weight_exp, 0), min(synapse.weight_exp, 0)
     gain = gain.mul_(float(1 << up)).to(dtype)
 
-    def scaled(x: torch.Tensor) -> torch.Tensor:
-        return _lowered(plain(x).to(dtype) * gain, down, whole)
+    def add(x: torch.Tensor, total: torch.Tensor) -> None:
+        a = plain(x).to(dtype)
+        if down:
+            _add(a * gain, total, down, whole)
+        else:
+            total.addcmul_(a, gain)
 
-    return scaled
+    return add
 
 
 # shape of the source, whether it sends bytes, bound of the sum, float type, whole numbers

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from lava_mlsnn.engine.probe import sums_exact
-from lava_mlsnn.engine.sums import weighted_sum
+from lava_mlsnn.engine.sums import silence, weighted_sum
 from lava_mlsnn.engine.weights import Arm, halved
 from netx_export.exact_settings import exact_settings
 
@@ -46,12 +46,14 @@ def torch_sums(proc_params: Any, weight: np.ndarray, large: bool) -> tuple[Sum |
 
     def on_maps(byte: bool) -> Sum:
         kind = np.uint8 if byte else np.float32
-        total = weighted_sum(arm, shape, byte, SMALL, torch.float32)
+        add = weighted_sum(arm, shape, byte, SMALL, torch.float32)
 
         def apply(s: np.ndarray) -> np.ndarray:
             x = torch.from_numpy(s.astype(kind))[None].permute(0, 3, 1, 2)
             with exact_settings(), torch.inference_mode():
-                out: np.ndarray = total(x).permute(0, 2, 3, 1)[0].numpy()
+                total = silence(arm, shape, 1)
+                add(x, total)
+                out: np.ndarray = total.permute(0, 2, 3, 1)[0].numpy()
             return out
 
         return apply

@@ -103,11 +103,13 @@ def test_8_bit_sums_are_exact(seed, unit, groups):
     geometry = [tuple(int(n) for n in pair) for pair in (stride, padding, dilation)]
     arm = Arm(0, w, 0, *geometry, groups)
     assume(ordinary(arm))
-    got = pack_sum(arm, w.astype(np.int8), unit)(maps(x))
     wide = torch.nn.functional.conv2d(
         torch.from_numpy(x).double(), torch.from_numpy(w).double(), None, *geometry, groups
     )
-    np.testing.assert_array_equal(got.numpy(), unit * wide.numpy())
+    before = unit * rng.integers(-(1 << 16), 1 << 16, wide.shape)
+    total = torch.from_numpy(before).float().contiguous(memory_format=torch.channels_last)
+    pack_sum(arm, w.astype(np.int8), unit)(maps(x), total)
+    np.testing.assert_array_equal(total.numpy(), before + unit * wide.numpy())
 
 
 @given(st.lists(st.integers(-300, 300), min_size=1, max_size=12))

@@ -70,16 +70,60 @@ def test_a_sample_that_is_held_gives_the_integers_of_one_that_is_sent_anew(spec,
                 np.testing.assert_array_equal(found[name], values, err_msg=f"{kind}, {name}")
 
 
-def test_the_sums_of_a_held_sample_are_computed_once(monkeypatch):
-    spec, seen = one_layer(3, 20, timesteps=4), []
-    runner = IntegerRunner(spec)
-    form = runner._engine.layers[1]
-    total = form.total
-    monkeypatch.setattr(form, "total", lambda s: seen.append(len(s[0])) or total(s))
-    x = payloads(spec, 2)
+def counted(runner, index=1):
+    """Batches that a layer's first synapse sums from now on."""
+    seen, form = [], runner._engine.layers[index]
+    add = form.sums[0]
+    form.sums[0] = lambda x, total: seen.append(len(x)) or add(x, total)
+    return seen
+
+
+def test_the_sums_of_a_held_sample_are_computed_once():
+    runner = IntegerRunner(one_layer(3, 20, timesteps=4))
+    seen, x = counted(runner), payloads(runner.spec, 2)
     held = runner.run(x).output
     np.testing.assert_array_equal(runner.run(np.repeat(x[..., None], 4, -1)).output, held)
-    assert seen == [2, 8]
+    assert seen == [2, 2, 2, 2, 2]
+
+
+def test_so_are_those_behind_a_relay_and_a_flatten():
+    ones = np.ones((2, 1, 1, 1), int)
+    dense = Dense(2, np.arange(36).reshape(2, 18) % 7 - 3)
+    layers = (
+        Input((2, 3, 3), 4),
+        Population("relay", (2, 3, 3), (Conv(0, ones, groups=2),), Readout(False)),
+        Flatten(1, (18,)),
+        Population("dense", (2,), (dense,), MultiLevel(4, np.full(2, 9), np.zeros(2, int))),
+        Population("out", (1,), (Dense(3, np.ones((1, 2), int)),), Readout()),
+    )
+    runner = IntegerRunner(NetworkSpec(layers, 4))
+    expected = IntegerRunner(runner.spec, kind="reference")
+    seen, x = counted(runner, 3), payloads(runner.spec, 2)
+    np.testing.assert_array_equal(runner.run(x).output, expected.run(x).output)
+    assert seen == [2]
+
+
+@given(network_specs(timesteps=4), st.integers(0, 100), st.data())
+@SLOW
+def test_timesteps_in_which_nothing_arrives_give_the_integers_of_all_others(spec, seed, data):
+    """Bias and membrane go on: of all samples at once, of one alone, from the first or the last."""
+    x = np.repeat(payloads(spec, 2, seed)[..., None], 4, -1)
+    for sample in range(2):
+        for t in data.draw(st.sets(st.integers(0, 3), min_size=1), label=f"silent in {sample}"):
+            x[sample, ..., t] = 0
+    assert_forms_agree(spec, x)
+
+
+def test_where_nothing_arrives_nothing_is_summed():
+    runner = IntegerRunner(one_layer(3, 20, bias=7, timesteps=4))
+    x = np.repeat(np.maximum(payloads(runner.spec, 2), 1)[..., None], 4, -1)
+    x[..., 1:3] = 0
+    expected = IntegerRunner(runner.spec, kind="reference").trace(x)
+    seen = counted(runner)
+    found = runner.trace(x)
+    assert seen == [2, 2]
+    np.testing.assert_array_equal(found.layers["layer"], expected.layers["layer"])
+    assert found.layers["layer"][..., 1:3].any(), "the bias alone makes them fire"
 
 
 @has_8_bit
