@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.history import KEPT, load_runs, run_of, together, value_of
+from benchmarks.pages import profile_markdown, roofline_markdown
 from benchmarks.plots import scaling_plot, sparsity_plot
-from benchmarks.rows import AT_LEAST, MEASURED, Row
+from benchmarks.rows import MEASURED, Row
+from benchmarks.words import amount, goal, head, in_words, reached, spread, table, with_spread
 from netx_export.file.atomic import write_atomic
 
-__all__ = ["load_latest", "markdown", "profile_markdown", "write_report"]
+__all__ = ["load_latest", "markdown", "write_report"]
 
 RESULTS = Path(__file__).resolve().parent / "results"
-BUSY = 0.2  # cores of others from which on the numbers are doubted
 
 
 def load_latest(folder: Path = RESULTS) -> list[dict[str, Any]]:
@@ -49,6 +50,8 @@ def write_report(folder: Path, rows: Sequence[Row], context: dict[str, Any]) -> 
         write_atomic(folder / "sparsity.png", sparsity_plot(measured["sparsity"]))
     if measured.get("profile"):
         put("profile.md", profile_markdown(measured["profile"], context))
+    if measured.get("roofline"):
+        put("roofline.md", roofline_markdown(rows, context))
     if not context["quick"]:
         put("runs.json", json.dumps(runs, indent=1) + "\n")
     put("context.json", json.dumps(context, indent=1) + "\n")
@@ -56,79 +59,12 @@ def write_report(folder: Path, rows: Sequence[Row], context: dict[str, Any]) -> 
     put("latest.json", json.dumps([row.to_dict() for row in rows], indent=1) + "\n")
 
 
-# -- numbers in words -----------------------------------------------------------------
-def amount(value: float | None, unit: str) -> str:
-    """A time or a size with three digits."""
-    if value is None:
-        return "-"
-    if unit == "B":
-        return f"{value / 2**20:,.0f} MiB"
-    for factor, name in ((1.0, "s"), (1e3, "ms"), (1e6, "µs")):
-        if value * factor >= 1 or name == "µs":
-            return f"{value * factor:,.3g} {name}"
-    return ""
-
-
-def times(value: float) -> str:
-    """A ratio with three digits."""
-    return f"{value:,.0f}x" if value >= 100 else f"{value:.3g}x"
-
-
-def goal(row: Row) -> str:
-    """The bar in words."""
-    if row.goal is None:
-        return "information"
-    words = "at least" if row.direction == AT_LEAST else "at most"
-    if row.name.startswith("scaling"):
-        return f"{words} {row.goal:g}"
-    # without another side the bar is for the time itself
-    single = row.theirs_s is None and row.against == "-"
-    return f"{words} {row.goal:g} s" if single else f"{words} {row.goal:g}x"
-
-
-def reached(row: Row) -> str:
-    """The worst run and whether it is enough, or why there is none."""
-    if row.status != MEASURED:
-        return row.status
-    mark = {True: "yes, ", False: "**no**, ", None: ""}[row.met]
-    return mark + in_words(row, value_of(row) if row.worst is None else row.worst)
-
-
-def in_words(row: Row, value: float | None) -> str:
-    """A ratio, or the value itself where there is no other side."""
-    if row.name.startswith(("scaling", "crossover")) and value is not None:
-        return f"{value:.3g}" if row.name.startswith("crossover") else f"{value:.2f}"
-    return amount(value, row.unit) if row.ratio is None or value is None else times(value)
-
-
-def spread(row: Row) -> str:
-    """Quartiles of the ratio over the rounds."""
-    if row.ratio_quartiles is None:
-        return "-"
-    low, high = row.ratio_quartiles
-    return f"{times(low)} .. {times(high)}"
-
-
-def table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    """A Markdown table."""
-    rows = [header, ["---"] * len(header), *lines]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in r) + " |" for r in rows)
-
-
-def with_spread(value: float | None, quartiles: list[float] | None, row: Row) -> str:
-    """A median with its quartiles."""
-    text = amount(value, row.unit)
-    if quartiles is None:
-        return text
-    return f"{text} ({amount(quartiles[0], row.unit)} .. {amount(quartiles[1], row.unit)})"
-
-
 # -- the pages ------------------------------------------------------------------------
 def markdown(
     rows: Sequence[Row], context: dict[str, Any], runs: Sequence[dict[str, Any]] = ()
 ) -> str:
     """The page with the table."""
-    parts = ["# Speed and memory", _head(context)]
+    parts = ["# Speed and memory", head(context)]
     lines = [
         [
             row.work,
@@ -152,7 +88,8 @@ def markdown(
     parts.append(
         "A bar is reached if the worst run reaches it. The last columns are the newest run's: "
         "medians with quartiles over all rounds; of the other side the fastest variant counts. "
-        "How it is measured, and what limits: docs/speed.md. Where the time goes: profile.md."
+        "How it is measured, and what limits: docs/speed.md. Where the time goes: profile.md; how far the limit is: "
+        "roofline.md."
     )
     parts += _runs(runs)
     silent = [row for row in rows if row.status != MEASURED]
@@ -178,27 +115,6 @@ def markdown(
     ]
     parts.append(table(("environment", "versions"), versions))
     return "\n\n".join(parts) + "\n"
-
-
-def _head(context: dict[str, Any]) -> str:
-    m = context["machine"]
-    lines = [
-        f"- Machine: {m['cpu']} ({', '.join(m['instructions'])}), {m['cores']} cores of which "
-        f"{context['cores']} are used, {m['memory_gib']} GiB, {m['system']}",
-        f"- Commit: {context['commit']}",
-        f"- Date: {context['date']}",
-        f"- Command: `{context['command']}`",
-    ]
-    if context["quick"]:
-        lines.append("- **A quick run**: small sizes, few rounds; not to be quoted.")
-    if context["busy"] > BUSY:
-        lines.append(
-            f"- **Other processes kept up to {context['busy']:g} cores busy** while this was "
-            "measured: repeat it on a quiet machine before quoting it."
-        )
-    if context["code_changed"]:
-        lines.append("- **The code changed while this was measured**: repeat it.")
-    return "\n".join(lines)
 
 
 def _runs(runs: Sequence[dict[str, Any]]) -> list[str]:
@@ -262,24 +178,3 @@ def _density(row: dict[str, Any]) -> tuple[str, str, str]:
         return "-", "-", "-"
     shape = f"{row['channels']} x {row['size']} x {row['size']}"
     return shape, f"{row['density']:.2f}", f"{row['group_density']:.2f}"
-
-
-def profile_markdown(tables: dict[str, Any], context: dict[str, Any]) -> str:
-    """The page that says where the time goes."""
-    parts = ["# Where the time goes", _head(context)]
-    for name, found in tables.items():
-        parts.append(f"## {name}")
-        if "failed" in found:
-            parts.append(f"Not measured: {found['failed']}.")
-            continue
-        parts.append(f"{amount(found['seconds'][0], 's')} without the profiler.")
-        if found.get("layers"):
-            whole = sum(found["layers"].values())
-            cells = [
-                [layer, amount(value, "s"), f"{value / whole:.1%}"]
-                for layer, value in found["layers"].items()
-            ]
-            parts.append(table(("layer", "time", "share"), cells))
-        if found.get("functions"):
-            parts.append(f"```\n{found['functions']}\n```")
-    return "\n\n".join(parts) + "\n"

@@ -17,8 +17,9 @@ from benchmarks import machine
 from benchmarks.bench import Bench
 from benchmarks.cache import Cache, fingerprint
 from benchmarks.errors import SideError
-from benchmarks.report import RESULTS, reached, write_report
+from benchmarks.report import RESULTS, write_report
 from benchmarks.rows import DIFFERENT, Row, today
+from benchmarks.words import reached
 
 __all__ = ["CASES", "main"]
 
@@ -34,6 +35,7 @@ CASES = (
     "sparsity",
     "gpu",
     "profile",
+    "roofline",
 )
 
 
