@@ -88,8 +88,8 @@ def markdown(
     parts.append(
         "A bar is reached if the worst run reaches it. The last columns are the newest run's: "
         "medians with quartiles over all rounds; of the other side the fastest variant counts. "
-        "How it is measured, and what limits: docs/speed.md. Where the time goes: profile.md; how far the limit is: "
-        "roofline.md."
+        "How it is measured, and what limits: docs/speed.md. Where the time goes: profile.md; "
+        "how far the limit is: roofline.md."
     )
     parts += _runs(runs)
     silent = [row for row in rows if row.status != MEASURED]
@@ -151,6 +151,15 @@ def _extras(rows: Sequence[Row], extras: dict[str, Any]) -> list[str]:
             f"{amount(stock['seconds_a_step'], 's')} a timestep in a real stock run "
             f"({'the same' if stock['equal'] else '**other**'} integers)."
         )
+    if extras.get("throughput"):
+        found = extras["throughput"]
+        threads = list(next(iter(found.values())))
+        titles = ["batch", *(f"{n} thread{'s' * (n != '1')}" for n in threads)]
+        parts.append("## Samples a second through Sparse-ResNet-18")
+        cells = [
+            [b, *(f"{at[n]:,.0f}" if n in at else "-" for n in threads)] for b, at in found.items()
+        ]
+        parts.append(table(titles, cells))
     if extras.get("scaling"):
         parts.append("## Cost as things grow")
         parts.append("![Time over depth, width, T and samples, log-log](scaling.png)")

@@ -32,6 +32,7 @@ CASES = (
     "memory",
     "start",
     "scaling",
+    "growth",
     "sparsity",
     "gpu",
     "profile",

@@ -29,8 +29,8 @@ def amount(value: float | None, unit: str) -> str:
         return "-"
     if unit == "B":
         return f"{value / 2**20:,.0f} MiB"
-    for factor, name in ((1.0, "s"), (1e3, "ms"), (1e6, "µs")):
-        if value * factor >= 1 or name == "µs":
+    for factor, name in ((1.0, unit), (1e3, f"m{unit}"), (1e6, f"µ{unit}")):
+        if value * factor >= 1 or factor == 1e6:
             return f"{value * factor:,.3g} {name}"
     return ""
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from benchmarks.sides.timing import batches, timed, timed_batches
 
-__all__ = ["leaf", "memory", "run", "runner_of"]
+__all__ = ["leaf", "memory", "run", "runner_of", "stream_memory"]
 
 
 def runner_of(spec: Any, threads: int) -> Any:
@@ -82,3 +82,17 @@ def memory(threads: int, spec: str, samples: str, count: int, batch: int) -> dic
     with Peak() as peak:
         scores = runner_of(read(Path(spec)), threads).run(x, batch_size=batch).output
     return {"seconds": [peak.added], "total": peak.total, "arrays": {"output": scores[..., -1]}}
+
+
+def stream_memory(threads: int, spec: str, samples: str, count: int) -> dict:
+    """Bytes of the whole process at its peak while it runs so many samples, batch by batch."""
+    from benchmarks.sides.memory import Peak
+    from netx_export import read
+
+    x = np.load(samples)
+    runner = runner_of(read(Path(spec)), threads)
+    with Peak() as peak:
+        for _ in range(count // len(x)):
+            for _trace in runner.iter_traces(x, ()):
+                pass
+    return {"seconds": [peak.total]}
