@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-__all__ = ["NOTHING", "Form", "Payloads"]
+__all__ = ["NOTHING", "Form", "Momentary", "Payloads"]
 
 Payloads = list[torch.Tensor]
 NOTHING = np.zeros(1, np.int64)  # no value left 24 bits, and none can
@@ -79,3 +79,39 @@ class Form(ABC):
     @abstractmethod
     def state_from(self, v: np.ndarray) -> Any:
         """The state that such an array describes."""
+
+
+class Momentary(Form):
+    """A form at T = 1 that keeps nothing: every timestep starts at V0.
+
+    Parameters
+    ----------
+    name, shape
+        See :class:`Form`.
+    general : callable
+        Makes the same population as a form with a state, for those who ask for it.
+    """
+
+    def __init__(self, name: str, shape: tuple[int, ...], general: Callable[[], Form]) -> None:
+        super().__init__(name, shape)
+        self._make_general = general
+        self._general: Form | None = None
+
+    def start(self) -> None:
+        """Nothing is kept: the state after a timestep follows from its sources."""
+
+    def step(self, sources: Payloads, state: Any) -> tuple[torch.Tensor, Any, np.ndarray]:
+        """See :class:`Form`; the state is the sources that it would follow from."""
+        return self.run(sources, 1)[0], sources, NOTHING
+
+    def state_array(self, state: Any) -> np.ndarray:
+        """The membrane after the last timestep, computed now."""
+        if self._general is None:
+            self._general = self._make_general()
+        v = self._general.start()
+        if state is not None:
+            _, v, _ = self._general.step(state, v)
+        return self._general.state_array(v)
+
+    def state_from(self, v: np.ndarray) -> None:
+        """T = 1 starts every timestep at V0: what was is forgotten."""

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from lava_mlsnn.engine.form import NOTHING, Form, Payloads
+from lava_mlsnn.engine.form import NOTHING, Momentary, Payloads
 from lava_mlsnn.engine.general import General
 from lava_mlsnn.engine.int8 import pack_threshold, separates
 from lava_mlsnn.engine.payload import BYTE_MAX, laid_out, plain
@@ -28,7 +28,7 @@ from netx_export.spec import Identity, MultiLevel, Population
 __all__ = ["Fused", "fuse"]
 
 
-class Fused(Form):
+class Fused(Momentary):
     """See the module; made by :func:`fuse`.
 
     Parameters
@@ -52,13 +52,11 @@ class Fused(Form):
         beside: tuple[int, tuple[int, int]] | None,
         general: Callable[[], General],
     ) -> None:
-        super().__init__(layer.name, layer.shape)
+        super().__init__(layer.name, layer.shape, general)
         self._fire = fire
         self._conv = conv
         self._shortcut = shortcut
         self._beside = beside
-        self._make_general = general
-        self._general: General | None = None
 
     def run(
         self, sources: Payloads, timesteps: int = 1, free: Container[int] = ()
@@ -80,25 +78,6 @@ class Fused(Form):
         """See :class:`Form`."""
         packed = getattr(self._fire, "packed", None)
         return None if packed is None else [packed(self._shortcut is not None, True)]
-
-    def start(self) -> None:
-        """Nothing is kept: the state after a timestep follows from its sources."""
-
-    def step(self, sources: Payloads, state: Any) -> tuple[torch.Tensor, Any, np.ndarray]:
-        """See :class:`Form`; the state is the sources that it would follow from."""
-        return self.run(sources)[0], sources, NOTHING
-
-    def state_array(self, state: Any) -> np.ndarray:
-        """The membrane after the last timestep, computed now."""
-        if self._general is None:
-            self._general = self._make_general()
-        v = self._general.start()
-        if state is not None:
-            _, v, _ = self._general.step(state, v)
-        return self._general.state_array(v)
-
-    def state_from(self, v: np.ndarray) -> None:
-        """T = 1 starts every timestep at V0: what was is forgotten."""
 
 
 def fuse(

@@ -11,6 +11,7 @@ from lava_mlsnn.engine.fused import fuse
 from lava_mlsnn.engine.general import General, has_form
 from lava_mlsnn.engine.payload import BYTE_MAX, sample
 from lava_mlsnn.engine.reference import Reference
+from lava_mlsnn.engine.taps import tap
 from lava_mlsnn.engine.trial import tried
 from netx_export.errors import ConfigError
 from netx_export.spec import Flatten, Input, NetworkSpec
@@ -68,7 +69,8 @@ def plan_layers(
             forms.insert(0, eight_bit)
         if kind == "auto" and spec.timesteps == 1 and all(narrow) and out:
             largest = [payload[s][1] for s in layer.sources]
-            forms.insert(0, functools.partial(fuse, layer, largest, eight_bit))
+            for make in (fuse, tap):
+                forms.insert(0, functools.partial(make, layer, largest, eight_bit))
         maps = functools.partial(
             _maps, [(spec.layers[s].shape, *payload[s], byte[s]) for s in layer.sources]
         )
