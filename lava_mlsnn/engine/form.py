@@ -60,6 +60,9 @@ class Form(ABC):
         """Memory that :meth:`run` goes through again and again, a neuron and sample."""
         return 8 * timesteps
 
+    def begin_anew(self) -> None:  # noqa: B027 - most have nothing
+        """Drop what was prepared for its trial: the first batch is what it prepares for."""
+
     def owned(self) -> list[Any] | None:
         """What a graph that :meth:`run` is traced into has to own; None: it cannot be traced."""
         return None

@@ -74,6 +74,12 @@ class Fused(Momentary):
         """Payloads in and out."""
         return 2
 
+    def begin_anew(self) -> None:
+        """See :class:`Form`."""
+        packed = getattr(self._fire, "packed", None)
+        if packed is not None:
+            packed.cache_clear()
+
     def owned(self) -> list[Any] | None:
         """See :class:`Form`."""
         packed = getattr(self._fire, "packed", None)

@@ -127,13 +127,14 @@ class _Eager:
     def __call__(
         self, x: torch.Tensor, s: torch.Tensor | None = None, free: bool = False
     ) -> torch.Tensor:
-        x = quantised(x)
-        packed = self.packed(s is not None, x.shape[0] == 1)
+        x, single = quantised(x), x.shape[0] == 1
+        packed = self.packed(s is not None, single)
         if s is None:
-            return torch.clamp(self.convolve(x, packed, 1.0, 0), 0, self.levels)
-        # it adds into its argument, which other layers may still read
-        total = quantised(s if free else plain(s).clone())
-        return torch.clamp(self.add(x, total, packed, 1.0, 0), 0, self.levels)
+            z = self.convolve(x, packed, 1.0, 0)
+        else:  # it adds into its argument, which other layers may still read
+            z = self.add(x, quantised(s if free else plain(s).clone()), packed, 1.0, 0)
+        # where calls count more than memory, a copy that takes fewer of them
+        return torch.clamp(z, 0, self.levels) if single else plain(z).clamp_(max=self.levels)
 
 
 # -- the operators of torch's compiler: plain bytes, a little more time per call ---------
@@ -184,19 +185,23 @@ def _compiler(
     arm: Arm, s8: torch.Tensor, scale: torch.Tensor, offset: torch.Tensor, levels: int
 ) -> Fire:
     scale = scale.float()
-    geometry = _geometry(arm)
-    zero = torch.zeros(len(s8), dtype=torch.int32)
-    packed = ops.onednn.qconv_prepack(s8, scale, 1.0, 0, *geometry, None)
-    ends: list[float] = [0.0, float(levels)]
-    rest = (packed, scale, zero, offset, *geometry, 1.0, 0, torch.uint8, "hardtanh", ends, "")
-    alone = ops.onednn.qconv2d_pointwise.default
-    adding = _adding(arm, s8, scale, offset, torch.uint8)
+    run, ends = ops.onednn.qconv2d_pointwise.default, [0.0, float(levels)]
+
+    @functools.cache  # a layer needs one of the two
+    def alone() -> tuple[Any, ...]:
+        geometry, zero = _geometry(arm), torch.zeros(len(s8), dtype=torch.int32)
+        packed = ops.onednn.qconv_prepack(s8, scale, 1.0, 0, *geometry, None)
+        return packed, scale, zero, offset, *geometry, 1.0, 0, torch.uint8, "hardtanh", ends, ""
+
+    @functools.cache
+    def adding() -> Callable[..., torch.Tensor]:
+        return _adding(arm, s8, scale, offset, torch.uint8)
 
     def fire(x: torch.Tensor, s: torch.Tensor | None = None, free: bool = False) -> torch.Tensor:
         if s is None:
-            return alone(plain(x), 1.0, 0, *rest)
+            return run(plain(x), 1.0, 0, *alone())
         # the operator adds into its argument, and other layers may still read s
-        return adding(x, plain(s) if free else plain(s).clone()).clamp_(max=levels)
+        return adding()(x, plain(s) if free else plain(s).clone()).clamp_(max=levels)
 
     return fire
 

@@ -25,7 +25,11 @@ KINDS = ("auto", "general", "reference", "floating")
 
 
 def plan_layers(
-    spec: NetworkSpec, kind: str = "auto", overflow: str = "wrap", trusted: bool = True
+    spec: NetworkSpec,
+    kind: str = "auto",
+    overflow: str = "wrap",
+    trusted: bool = True,
+    batches: bool = True,
 ) -> tuple[dict[int, Form], list[bool]]:
     """One :class:`Form` per population, and which layers send bytes.
 
@@ -40,6 +44,8 @@ def plan_layers(
         For the layers whose worst case leaves 24 bits.
     trusted : bool
         Whether payloads that enter keep to the range that the file gives.
+    batches : bool
+        Whether several samples come at a time, or always one.
     """
     if kind not in KINDS:
         raise ConfigError(f"kind must be one of {', '.join(KINDS)}, got {kind!r}")
@@ -74,7 +80,7 @@ def plan_layers(
         maps = functools.partial(
             _maps, [(spec.layers[s].shape, *payload[s], byte[s]) for s in layer.sources]
         )
-        layers[index] = tried(layer.name, forms, plainly, maps, spec.timesteps)
+        layers[index] = tried(layer.name, forms, plainly, maps, spec.timesteps, batches)
     return layers, byte
 
 

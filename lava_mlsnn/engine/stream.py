@@ -76,7 +76,7 @@ class StreamEngine:
     def _plan(self, trusted: bool = True) -> tuple[dict[int, Form], list[bool]]:
         kind = "floating" if self.floating else "auto"
         with torch.inference_mode():
-            return plan_layers(self.spec, kind, trusted=trusted)
+            return plan_layers(self.spec, kind, trusted=trusted, batches=False)
 
     def _silent_past(self) -> dict[int, deque[torch.Tensor]]:
         reach = dict.fromkeys(self._order, 1)

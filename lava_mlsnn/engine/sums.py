@@ -118,10 +118,16 @@ def _window_sum(arm: Arm, shape: tuple[int, ...], bound: int, up: int) -> Fresh 
     return total
 
 
+def _floats(weight: np.ndarray, dtype: torch.dtype) -> torch.Tensor:
+    """A copy in C order: torch's operators do not all look at strides."""
+    kind = np.float32 if dtype == torch.float32 else np.float64
+    return torch.from_numpy(weight.astype(kind, order="C"))
+
+
 def _float_sum(arm: Arm, bound: int, up: int) -> Fresh:
     # float64 does not run through oneDNN
     wide = torch.float32 if bound < EXACT and inside(arm) else torch.float64
-    weight = torch.from_numpy(arm.weight).to(wide).mul_(2.0**up)
+    weight = _floats(arm.weight, wide).mul_(2.0**up)
     matrix = weight.flatten(1)
     flat = weight.shape[2:] == (1, 1) and arm.padding == (0, 0) and arm.groups == 1
     weight = weight.contiguous(memory_format=torch.channels_last)
@@ -151,7 +157,7 @@ def _transposed(synapse: ConvTranspose, *where: Any) -> Sum:
         p <= d * (k - 1) for p, d, k in zip(form.padding, form.dilation, form.kernel, strict=True)
     )
     wide = torch.float32 if bound < EXACT and within else torch.float64
-    weight = torch.from_numpy(synapse.weight.copy()).to(wide).mul_(2.0**up)
+    weight = _floats(synapse.weight, wide).mul_(2.0**up)
     pairs = list(form.stride), list(form.padding), list(form.output_padding)
     geometry = (*pairs, form.groups, list(form.dilation))
 

@@ -32,6 +32,7 @@ def tried(
     plainly: Callable[[], Form],
     maps: Maps,
     timesteps: int,
+    batches: bool = True,
 ) -> Form:
     """The first form that is right.
 
@@ -47,8 +48,11 @@ def tried(
         ``maps(n)``: fresh sources of n maps each, the first ones always the same.
     timesteps : int
         T.
+    batches : bool
+        Whether it will meet several maps, or only one.
     """
-    steps = min(timesteps, MAPS)
+    count = MAPS if batches else 1
+    steps = min(timesteps, count)
     expected: torch.Tensor | None = None
     for k, make in enumerate(forms):
         try:
@@ -56,10 +60,12 @@ def tried(
             if form is None:
                 continue
             if expected is None:
-                expected = plainly().run(maps(MAPS), steps)[0].double()
-            if _right(form, maps, steps, expected):
-                later = forms[k + 1 :]
-                form.slower = functools.partial(tried, name, later, plainly, maps, timesteps)
+                expected = plainly().run(maps(count), steps)[0].double()
+            if _right(form, maps, count, steps, expected):
+                later = (name, forms[k + 1 :], plainly, maps, timesteps, batches)
+                form.slower = functools.partial(tried, *later)
+                if batches:
+                    form.begin_anew()
                 return form
             say(f"layer {name}", "it gives other integers")
         except Exception as error:  # whatever another torch says
@@ -67,10 +73,14 @@ def tried(
     return plainly()
 
 
-def _right(form: Form, maps: Maps, steps: int, expected: torch.Tensor) -> bool:
-    sources = maps(MAPS)
-    found = form.run(maps(1), 1)[0], form.run(sources, steps, range(len(sources)))[0]
-    return all(torch.equal(laid_out(plain(z)).double(), expected[: len(z)]) for z in found)
+def _right(form: Form, maps: Maps, count: int, steps: int, expected: torch.Tensor) -> bool:
+    for number, times in {(1, 1), (count, steps)}:
+        sources = maps(number)
+        free = range(len(sources)) if number > 1 else ()
+        found = form.run(sources, times, free)[0]
+        if not torch.equal(laid_out(plain(found)).double(), expected[:number]):
+            return False
+    return True
 
 
 def gives_way(form: Form, error: Exception) -> Form:

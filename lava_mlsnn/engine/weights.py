@@ -32,14 +32,14 @@ def arm_of(synapse: Synapse) -> Arm:
 
 
 def _dense(synapse: Dense) -> Arm:
-    weight = synapse.weight[:, :, None, None].copy()
+    weight = synapse.weight[:, :, None, None]
     return Arm(synapse.source, weight, synapse.weight_exp, (1, 1), (0, 0), (1, 1), 1)
 
 
 def _conv(synapse: Conv) -> Arm:
     return Arm(
         synapse.source,
-        synapse.weight.copy(),  # torch's operators do not all look at strides
+        synapse.weight,
         synapse.weight_exp,
         synapse.stride,
         synapse.padding,
@@ -79,11 +79,16 @@ def halved(weight: np.ndarray) -> tuple[np.ndarray, int] | None:
     so their halves fit.
     """
     low, high = int(weight.min()), int(weight.max())
+    if low < -256 or high > 254:
+        return None
+    small = np.empty(weight.shape, np.int8)
     if low >= -128 and high <= 127:
-        return weight.astype(np.int8, order="C"), 1
-    if low >= -256 and high <= 254 and not np.any(weight & 1):
-        return (weight >> 1).astype(np.int8, order="C"), 2
-    return None
+        small[...] = weight
+        return small, 1
+    if np.bitwise_or.reduce(weight, axis=None) & 1:
+        return None
+    np.right_shift(weight, 1, out=small, casting="unsafe")
+    return small, 2
 
 
 def merged(first: Arm, other: Arm) -> np.ndarray | None:

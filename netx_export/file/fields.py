@@ -66,10 +66,11 @@ def attribute(file: h5py.File, name: str) -> int | str:
 
 
 class Budget:
-    """Values that a file may still declare, all its datasets together."""
+    """Values that a file may still declare, all its datasets together, and its bytes."""
 
-    def __init__(self) -> None:
+    def __init__(self, group: h5py.Group) -> None:
         self.left = MOST_VALUES
+        self.bytes = int(group.file.id.get_filesize())
 
 
 class Node:
@@ -78,7 +79,8 @@ class Node:
     def __init__(self, group: h5py.Group, path: str = "", budget: Budget | None = None) -> None:
         self._group = group
         self._path = path
-        self._budget = budget or Budget()
+        self._budget = budget or Budget(group)
+        self._opened: dict[str, Any] = {}
 
     def place(self, name: str) -> str:
         """The field's path for messages."""
@@ -97,25 +99,31 @@ class Node:
 
     def __contains__(self, name: str) -> bool:
         with readable(self.place(name)):
-            return self._group.get(name, getlink=True) is not None
+            return bool(self._group.id.links.exists(name.encode()))
 
     def _open(self, name: str) -> Any:
+        if name not in self._opened:
+            self._opened[name] = self._found(name)
+        return self._opened[name]
+
+    def _found(self, name: str) -> Any:
         import h5py
 
         place = self.place(name)
         with readable(place):
-            link = self._group.get(name, getlink=True)
-            if link is None:
+            held, key = self._group.id, name.encode()  # h5py's own way asks for far more
+            if not held.links.exists(key):
                 raise FormatError("the file lacks it; export the network again", place)
-            if not isinstance(link, h5py.HardLink):
-                raise FormatError(
-                    f"it must be in the file itself, got a {type(link).__name__}", place
-                )
-            found = self._group[name]
-            names = h5py.h5o.get_info(found.id).rc
+            link = held.links.get_info(key).type
+            if link != h5py.h5l.TYPE_HARD:
+                kind = "SoftLink" if link == h5py.h5l.TYPE_SOFT else "ExternalLink"
+                raise FormatError(f"it must be in the file itself, got a {kind}", place)
+            found = h5py.h5o.open(held, key)
+            names = h5py.h5o.get_info(found).rc
             if names != 1:
                 raise FormatError(f"it must have one name, but {names} lead to it", place)
-            return found
+            kinds = {h5py.h5g.GroupID: h5py.Group, h5py.h5d.DatasetID: h5py.Dataset}
+            return kinds[type(found)](found) if type(found) in kinds else found
 
     def group(self, name: str, path: str | None = None) -> Node:
         """A subgroup, which messages call ``path``; default: its place in this one."""
@@ -140,25 +148,24 @@ class Node:
         if not isinstance(found, h5py.Dataset):
             raise FormatError("it must be a dataset, got a group", place)
         with readable(place):
-            if found.external or found.is_virtual:
+            made, shape = found.id.get_create_plist(), found.shape
+            if made.get_external_count() or made.get_layout() == h5py.h5d.VIRTUAL:
                 raise FormatError("its data must be in the file itself, not in another", place)
-            if found.shape is None:
+            if shape is None:
                 raise FormatError("it holds no data", place)
-            size = 1
-            for n in found.shape:
-                size *= int(n)
+            size = prod(shape)
             if size > most:
                 raise FormatError(
-                    f"it can have {most} values at most, but declares shape {found.shape}", place
+                    f"it can have {most} values at most, but declares shape {shape}", place
                 )
             need, have = size * found.dtype.itemsize, int(found.id.get_storage_size())
-            if have > found.file.id.get_filesize():
+            if have > self._budget.bytes:
                 raise FormatError(f"it claims {have} bytes, more than the file has", place)
             if size and not have:
                 raise FormatError("it declares a shape but holds no data", place)
             if need > SMALL and need > have * MOST_PACKED:
                 raise FormatError(
-                    f"it declares shape {found.shape}, which its {have} bytes cannot hold", place
+                    f"it declares shape {shape}, which its {have} bytes cannot hold", place
                 )
         return found
 
@@ -200,7 +207,7 @@ class Node:
     def whole(
         self, name: str, ndim: int, low: int, high: int, most: int = limits.MAX_WEIGHTS
     ) -> np.ndarray:
-        """Whole numbers in ``low..high`` as int32."""
+        """Whole numbers in ``low..high``, in the file's own integer type."""
         values = self.array(name, ndim, most)
         with at(self.place(name)):
             return whole_numbers(values, low, high)
@@ -254,15 +261,16 @@ class Node:
 
 
 def whole_numbers(
-    values: np.ndarray, low: int, high: int, dtype: type[np.integer] = np.int32
+    values: np.ndarray, low: int, high: int, dtype: type[np.integer] | None = None
 ) -> np.ndarray:
-    """Whole numbers of any type in ``low..high`` as integers, or RangeError."""
+    """Whole numbers of any type in ``low..high`` as integers, of their own type where they are."""
     if values.dtype.kind == "f" and np.any(values != np.rint(values)):
         bad = values[values != np.rint(values)].ravel()[0]
         raise RangeError(f"it must hold whole numbers, got {bad}")
     if values.size and (values.min() < low or values.max() > high):
         raise RangeError(f"it must lie in {low}..{high}, got {values.min()}..{values.max()}")
-    return values.astype(dtype)
+    own = values.dtype if values.dtype.kind in "iu" else np.dtype(np.int32)
+    return values.astype(dtype or own, copy=False)
 
 
 def _variable_length(dataset: h5py.Dataset, place: str) -> bytes:

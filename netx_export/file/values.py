@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["printable", "put_array", "put_fields", "put_text", "put_type"]
 
 COMPRESS_FROM = 1024  # elements; chunks cost more than they save below
+CHUNK = 1 << 18  # bytes: whole rows, which are read in one piece
 
 
 def put_fields(handle: h5py.Group, fields: dict[str, Any]) -> None:
@@ -34,9 +35,11 @@ def put_fields(handle: h5py.Group, fields: dict[str, Any]) -> None:
 def put_array(handle: h5py.Group, name: str, values: np.ndarray) -> None:
     """An array, compressed where that pays."""
     large = values.size >= COMPRESS_FROM
+    rows = CHUNK * len(values) // values.nbytes if large else 0
     handle.create_dataset(
         name,
         data=values,
+        chunks=(min(rows, len(values)), *values.shape[1:]) if rows else None,
         compression="gzip" if large else None,
         shuffle=large or None,
         track_times=False,

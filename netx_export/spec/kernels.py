@@ -25,7 +25,10 @@ def exact_dtype(weight: np.ndarray, largest_input: int) -> type[np.floating]:
     largest_input : int
         Largest magnitude of an input payload.
     """
-    bound = int(np.abs(weight.reshape(weight.shape[0], -1)).sum(axis=1).max()) * largest_input
+    rows = weight.reshape(weight.shape[0], -1)
+    bound = max(int(rows.max()), -int(rows.min())) * rows.shape[1] * largest_input
+    if bound >= 1 << 24:  # only then is it worth a closer look
+        bound = int(np.abs(rows).sum(axis=1).max()) * largest_input
     return np.float32 if bound < 1 << 24 else np.float64
 
 

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from strategies import network_specs, payloads, trained_like
 
-from lava_mlsnn.engine import Engine, probe, sums
+from lava_mlsnn.engine import Engine, StreamEngine, probe, sums
 from lava_mlsnn.engine.fused import Fused
 from lava_mlsnn.engine.general import General
 from lava_mlsnn.engine.reference import Reference
@@ -124,6 +124,22 @@ def test_where_nothing_arrives_nothing_is_summed():
     assert seen == [2, 2]
     np.testing.assert_array_equal(found.layers["layer"], expected.layers["layer"])
     assert found.layers["layer"][..., 1:3].any(), "the bias alone makes them fire"
+
+
+@pytest.mark.skipif(probe.backend() != "eager", reason="other operators pack at once")
+def test_weights_are_packed_only_for_what_runs():
+    """One sample and several are two packings; neither is left over from the trial."""
+    spec = one_layer(3, 20)
+    runner, stream = IntegerRunner(spec), StreamEngine(spec)
+    x = payloads(spec, 4)
+    cache = runner._engine.layers[1]._fire.packed.cache_info
+    held = [cache().currsize]
+    for count in (4, 2, 1):
+        runner.run(x[:count])
+        held.append(cache().currsize)
+    assert held == [0, 1, 1, 2]
+    stream.advance()
+    assert stream._forms[1]._fire.packed.cache_info().misses == 1
 
 
 @has_8_bit

@@ -63,6 +63,20 @@ def test_the_same_network_gives_the_same_bytes(spec):
     assert file_image(spec) == file_image(spec)
 
 
+@pytest.mark.parametrize("shape", [(7, 40_000), (3, 150_000), (1, 1024)])
+def test_weights_lie_in_whole_rows_unless_a_row_is_long(shape, tmp_path):
+    """Few chunks that are read in one piece each; 256 KiB are the end of that."""
+    weight = np.random.default_rng(0).integers(-127, 128, shape)
+    dense = Population("output", shape[:1], (Dense(0, weight),), Readout())
+    made = NetworkSpec((Input(shape[1:], 3), dense))
+    path = write(made, tmp_path / "a.net")
+    assert_same(read(path), made)
+    with h5py.File(path) as file:
+        rows, columns = file["layer/1/weight"].chunks
+    assert (columns == shape[1]) == (shape[1] <= 1 << 17)
+    assert rows * columns * 2 <= 1 << 20
+
+
 def test_the_bytes_do_not_depend_on_the_time():
     image = file_image(small())
     time.sleep(1.1)

@@ -175,17 +175,18 @@ def test_the_width_is_the_smallest_that_holds_both_ends(ends):
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.integers(1, 7), st.integers(1, 7), st.integers(1, 12), st.integers(0, 999))
-def test_bounds_are_the_same_in_any_number_of_parts(rows, columns, chunk, seed):
+@given(*[st.integers(1, 7)] * 3, st.integers(1, 60), st.sampled_from([9, 1 << 22]), st.integers(0))
+def test_bounds_are_the_same_in_any_number_of_parts(groups, rows, columns, chunk, top, seed):
+    """Also where float32 would not hold them."""
     rng = np.random.default_rng(seed)
-    weight = rng.integers(-9, 10, (rows, columns))
-    ends = np.sort(rng.integers(-9, 10, (2, columns)), axis=0)
-    corners = np.stack([weight * ends[0], weight * ends[1]])
+    weight = rng.integers(-9, 10, (groups, rows, columns))
+    ends = np.sort(rng.integers(-top, top, (2, groups, columns)), axis=0)
+    corners = np.stack([weight * end[:, None] for end in ends])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(intervals, "CHUNK", chunk)
         low, high = intervals.matrix_bounds(weight, *ends)
-    assert np.array_equal(low, corners.min(0).sum(1))
-    assert np.array_equal(high, corners.max(0).sum(1))
+    assert np.array_equal(low, corners.min(0).sum(2).ravel())
+    assert np.array_equal(high, corners.max(0).sum(2).ravel())
 
 
 @pytest.mark.parametrize("bias", [7, -30])

@@ -93,14 +93,10 @@ class Conv(Synapse):
 
     def product_bounds(self, source: Bounds) -> Bounds:
         """See :class:`Synapse`."""
-        low, high = with_zero(source)
-        inner, taps = self.weight.shape[1], self.geometry.area
-        parts = []
-        for g, kernels in enumerate(np.split(self.weight, self.groups)):
-            inputs = slice(g * inner, (g + 1) * inner)
-            ends = low[inputs].repeat(taps), high[inputs].repeat(taps)
-            parts.append(matrix_bounds(kernels.reshape(len(kernels), -1), *ends))
-        return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
+        taps = self.geometry.area
+        low, high = (end.reshape(self.groups, -1).repeat(taps, axis=1) for end in with_zero(source))
+        outer = self.weight.shape[0] // self.groups
+        return matrix_bounds(self.weight.reshape(self.groups, outer, -1), low, high)
 
     def _part(self, part: Part) -> Synapse:
         """See :class:`Synapse`."""

@@ -117,20 +117,10 @@ class ConvTranspose(Synapse):
         Only taps k of one residue ``k * dilation % stride`` meet in a target position: the
         widest over the residues, which a target as large as the kernel attains.
         """
-        low, high = with_zero(source)
+        low, high = (end.reshape(self.groups, -1) for end in with_zero(source))
         weight = swapped(self.weight, self.groups).transpose(0, 2, 3, 1)
-        inner = weight.shape[-1]
-        parts = [  # of every tap
-            matrix_bounds(part.reshape(-1, inner), low[inputs], high[inputs])
-            for part, inputs in zip(
-                np.split(weight, self.groups),
-                np.split(np.arange(len(low)), self.groups),
-                strict=True,
-            )
-        ]
-        down, up = (
-            np.concatenate(ends).reshape(weight.shape[:3]) for ends in zip(*parts, strict=True)
-        )
+        taps = weight.reshape(self.groups, -1, weight.shape[-1])  # of every tap
+        down, up = (ends.reshape(weight.shape[:3]) for ends in matrix_bounds(taps, low, high))
         return near(self._met(down).min((1, 2))), near(self._met(up).max((1, 2)))
 
     def _met(self, taps: np.ndarray) -> np.ndarray:

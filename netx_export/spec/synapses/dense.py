@@ -52,7 +52,8 @@ class Dense(Synapse):
 
     def product_bounds(self, source: Bounds) -> Bounds:
         """See :class:`Synapse`."""
-        return matrix_bounds(self.weight, *with_zero(source))
+        low, high = with_zero(source)
+        return matrix_bounds(self.weight[None], low[None], high[None])
 
     def _part(self, part: Part) -> Synapse:
         """See :class:`Synapse`."""
