@@ -138,7 +138,7 @@ def sum_cap(folded: Sequence[torch.Tensor | None], scaling: Scaling) -> torch.Te
     room = float(scaling.sum_limit - 2 * scaling.bias_limit)
     for w in folded:
         if w is not None:
-            flat = w.flatten(1)
+            flat = w.reshape(len(w), -1)  # (C,) where one channel goes to one
             up, down = flat.clamp_min(0).sum(1), (-flat).clamp_min(0).sum(1)
             worst = worst + torch.maximum(up * high - down * low, down * high - up * low)
             room -= flat.shape[1] * scaling.step / 2 * (high - low)

@@ -275,6 +275,12 @@ def test_the_largest_sum_fills_what_biases_and_rounding_leave(rows, source, limi
     assert float(sum_cap([folded[0], None, *folded[1:]], scaling)) * worst == pytest.approx(room)
 
 
+def test_a_gain_per_channel_has_the_largest_sum_of_a_kernel_of_one():
+    """One-to-one synapses have weights (C,)."""
+    gains, scaling = torch.tensor([0.5, -2.0], dtype=torch.float64), Scaling.stock(source=(0, 4))
+    assert torch.equal(sum_cap([gains], scaling), sum_cap([gains[:, None]], scaling))
+
+
 def test_a_fixed_scale_that_leaves_24_bits_is_refused():
     weight, scaling = torch.ones(2, 1), Scaling("fixed", fixed=1 << 20)
     with pytest.raises(RangeError, match="the bias must fit 24 bits after scaling"):
