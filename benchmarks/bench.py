@@ -29,6 +29,8 @@ class Bench:
         Networks, inputs and the cache.
     cache : Cache
         Finished rounds.
+    data : str
+        Folder of CIFAR-10's images, for the case that trains on them; "" for none.
     quick : bool
         Small sizes and two rounds: to try the benchmark, not to quote it.
     threads, cores : int
@@ -44,6 +46,7 @@ class Bench:
     quick: bool = False
     threads: int = 2
     cores: int = 2
+    data: str = ""
     say: Callable[[str], None] = lambda text: print(text, flush=True)
     extras: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, dict[str, str]] = field(default_factory=dict)

@@ -37,7 +37,9 @@ CASES = (
     "gpu",
     "profile",
     "roofline",
+    "accuracy",
 )
+LONG = ("accuracy",)  # hours, and images that are not ours: only where asked for
 
 
 def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -60,6 +62,9 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--fresh", action="store_true", help="reuse no finished round")
     parser.add_argument(
         "--work", type=Path, default=ROOT / ".bench", help="folder of networks and finished rounds"
+    )
+    parser.add_argument(
+        "--data", default="", help="accuracy: folder of CIFAR-10's images, train/<class>/"
     )
     parser.add_argument("--cores", type=int, default=2, help="cores and threads (default: 2)")
     return parser.parse_args(argv)
@@ -118,7 +123,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = arguments(argv)
     given = sys.argv[1:] if argv is None else list(argv)
     command = shlex.join(["python", "-m", "benchmarks", *given])
-    names = [name for name in CASES if options.only is None or name in options.only]
+    wanted = options.only or [name for name in CASES if name not in LONG]
+    names = [name for name in CASES if name in wanted]
     partial = options.only is not None or options.quick
     out = options.out or (options.work / "report" if partial else RESULTS)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the workers are ended
@@ -126,9 +132,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     base = {"code": code, "machine": described, "quick": options.quick, "cores": options.cores}
     work = options.work.resolve()
     threads = min(options.cores, os.cpu_count() or 1)
-    bench = Bench(
-        work, Cache(work / "cache", base, options.fresh), options.quick, threads, options.cores
-    )
+    cache = Cache(work / "cache", base, options.fresh)
+    bench = Bench(work, cache, options.quick, threads, options.cores, options.data)
     rows: list[Row] = []
     try:
         for number, name in enumerate(names, 1):
