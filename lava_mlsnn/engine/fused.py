@@ -22,7 +22,7 @@ from lava_mlsnn.engine.general import General
 from lava_mlsnn.engine.int8 import pack_threshold, separates
 from lava_mlsnn.engine.payload import BYTE_MAX, laid_out, plain
 from lava_mlsnn.engine.probe import backend
-from lava_mlsnn.engine.weights import ARMS, arm_of, halved, merged, ordinary
+from lava_mlsnn.engine.weights import ARMS, arm_of, halved, merged, ordinary, thresholds
 from netx_export.spec import Identity, MultiLevel, Population
 
 __all__ = ["Fused", "fuse"]
@@ -107,10 +107,7 @@ def fuse(
         return None
     if any(s.weight_exp < 0 for s in layer.synapses):  # rounds before the sum
         return None
-    vth = np.broadcast_to(neuron.vth, layer.shape[:1]).astype(np.int64)
-    bias = np.broadcast_to(neuron.v0, layer.shape[:1]).astype(np.int64)
-    if layer.bias is not None:
-        bias = bias + layer.bias
+    vth, bias = thresholds(layer, neuron)
     unit_arms, arms = [], []
     for index, synapse in enumerate(layer.synapses):
         if isinstance(synapse, Identity):

@@ -18,6 +18,7 @@ import torch
 from lava_mlsnn.engine.form import NOTHING, Momentary, Payloads
 from lava_mlsnn.engine.general import General
 from lava_mlsnn.engine.payload import BYTE_MAX, plain
+from lava_mlsnn.engine.weights import thresholds
 from netx_export.spec import Conv, Identity, MultiLevel, Population, Synapse
 
 __all__ = ["Taps", "tap"]
@@ -93,10 +94,7 @@ def tap(layer: Population, source_max: list[int], general: Callable[[], General]
     neuron = layer.neuron
     if not isinstance(neuron, MultiLevel) or neuron.levels > BYTE_MAX or len(layer.shape) != 3:
         return None
-    vth = np.broadcast_to(neuron.vth, layer.shape[:1]).astype(np.int64)
-    bias = np.broadcast_to(neuron.v0, layer.shape[:1]).astype(np.int64)
-    if layer.bias is not None:
-        bias = bias + layer.bias
+    vth, bias = thresholds(layer, neuron)
     if (bias < 0).any() or (bias >= vth).any():
         return None
     taps: list[Tap] = []

@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from netx_export.spec import Conv, Dense, Synapse
+from netx_export.spec import Conv, Dense, MultiLevel, Population, Synapse
 from netx_export.spec.kernels import Pair
 from netx_export.spec.kinds import of_kind
 
-__all__ = ["ARMS", "Arm", "arm_of", "halved", "inside", "merged", "ordinary"]
+__all__ = ["ARMS", "Arm", "arm_of", "halved", "inside", "merged", "ordinary", "thresholds"]
 
 
 class Arm(NamedTuple):
@@ -116,3 +116,11 @@ def merged(first: Arm, other: Arm) -> np.ndarray | None:
     wide[:, :, size[0] // 2, size[1] // 2] = raised
     whole = np.concatenate([first.weight, wide], axis=1)
     return whole if halved(whole) is not None else None
+
+
+def thresholds(layer: Population, neuron: MultiLevel) -> tuple[np.ndarray, np.ndarray]:
+    """vth, and the bias with V0, of every channel: (C,), int64."""
+    vth, v0 = (
+        np.broadcast_to(x, layer.shape[:1]).astype(np.int64) for x in (neuron.vth, neuron.v0)
+    )
+    return vth, v0 if layer.bias is None else v0 + layer.bias
