@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from benchmarks.bench import Bench
 from benchmarks.cases.common import resnet18
+from benchmarks.cases.step import NETWORKS
 from benchmarks.measure import Side
 from benchmarks.rows import Row
 
@@ -11,7 +12,7 @@ NAME = "profile"
 
 
 def run(bench: Bench) -> list[Row]:
-    """Profile the runner (batch 64 and 1), a Lava timestep, and the training block."""
+    """Profile the runner (batch 64 and 1), a Lava timestep, the training block, and steps."""
     net = resnet18(bench)
     paths = {"spec": net.spec, "samples": net.samples}
     many, few = bench.pick(512, 64), bench.pick(100, 10)
@@ -35,6 +36,12 @@ def run(bench: Bench) -> list[Row]:
             for t, n in ((1, 4), (4, 1))
         ),
     ]
+    for arch, width, _ in NETWORKS:
+        for kind, words in (("ours", "ours"), ("relu", "the same network with ReLU in torch")):
+            name = f"training step of {arch}, bfloat16, {words}"
+            arguments = {"kind": kind, "arch": arch, "width": width, "amp": True}
+            sizes = {"batch": bench.pick(128, 4), "repeats": bench.pick(8, 2)}
+            sides.append(side(name, "step", bench.threads, **arguments, **sizes))
     tables = {}
     for name, result in bench.measure(NAME, sides, 1).items():
         if result.failed:

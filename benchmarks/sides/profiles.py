@@ -1,4 +1,4 @@
-"""Where the time goes: the runner, a Lava timestep, and a training block."""
+"""Where the time goes: the runner, a Lava timestep, a training block, and training steps."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import cProfile
 import io
 import pstats
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 
 from benchmarks.sides.runner import runner_of
 
-__all__ = ["block", "lava", "runner"]
+__all__ = ["block", "lava", "runner", "step"]
 
 LINES = 15
 
@@ -95,12 +96,44 @@ def block(threads: int, timesteps: int, levels: int, repeats: int) -> dict:
     gradient = torch.ones_like(conv(x).detach())
     for _ in range(5):
         conv(x).backward(gradient)
+    return _profiled(lambda: conv(x).backward(gradient), repeats)
+
+
+def step(
+    threads: int, kind: str, arch: str, width: int, batch: int, amp: bool, repeats: int
+) -> dict:
+    """The torch profiler's table of a whole training step, ours or the same network's with ReLU."""
+    import torch
+
+    from benchmarks.networks import CIFAR
+    from benchmarks.sides.train_ours import build, random_batch, train_step
+    from lava_mlsnn.memory import keep_freed_memory
+
+    keep_freed_memory()
+    torch.set_num_threads(threads)
+    model = build(kind, arch, list(CIFAR), width=width).train()
+    x, y = random_batch(batch, list(CIFAR))
+    if kind == "relu":
+        model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        x = x.contiguous(memory_format=torch.channels_last)
+    call = train_step(model, torch.optim.SGD(model.parameters(), 0.05, 0.9, nesterov=True), amp)
+    for _ in range(3):
+        call(x, y)
+    return _profiled(lambda: call(x, y), repeats)
+
+
+def _profiled(call: Callable[[], Any], repeats: int) -> dict:
+    """Seconds of a call, and the operations that take them."""
+    import torch
+
+    start = time.perf_counter()
+    for _ in range(repeats):
+        call()
+    seconds = (time.perf_counter() - start) / repeats
     activities = [torch.profiler.ProfilerActivity.CPU]
     with torch.profiler.profile(activities=activities) as profile:
-        start = time.perf_counter()
         for _ in range(repeats):
-            conv(x).backward(gradient)
-        seconds = (time.perf_counter() - start) / repeats
+            call()
     events = sorted(profile.key_averages(), key=lambda e: -e.self_cpu_time_total)[:LINES]
     lines = [f"{'ms a pass':>10}  {'calls':>6}  operation"]
     for event in events:
