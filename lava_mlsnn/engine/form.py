@@ -100,6 +100,10 @@ class Momentary(Form):
         self._make_general = general
         self._general: Form | None = None
 
+    def bytes(self, timesteps: int) -> int:
+        """Payloads in and out."""
+        return 2
+
     def start(self) -> None:
         """Nothing is kept: the state after a timestep follows from its sources."""
 

@@ -70,10 +70,6 @@ class Fused(Momentary):
             return self._fire(x), NOTHING
         return self._fire(x, sources[self._shortcut], self._shortcut in free), NOTHING
 
-    def bytes(self, timesteps: int) -> int:
-        """Payloads in and out."""
-        return 2
-
     def begin_anew(self) -> None:
         """See :class:`Form`."""
         packed = getattr(self._fire, "packed", None)
