@@ -124,9 +124,9 @@ class Engine:
             Values that left 24 bits, per layer; only layers with any.
         """
         if self._whole is not None and len(x) == 1 and observe is None and seconds is None:
-            found = self._whole(x[..., 0])
-            if found is not None:
-                return found[0][..., None].astype(np.int64), {}
+            output = self._at_once(x)
+            if output is not None:
+                return output, {}
         with exact_settings(), torch.inference_mode():
             while True:
                 try:
@@ -134,6 +134,20 @@ class Engine:
                 except _FormError as failed:  # it may have overwritten a source: all anew
                     form = gives_way(self.layers[failed.index], failed.error)
                     self.layers[failed.index] = form
+
+    def at_once(self, x: np.ndarray, threads: int) -> np.ndarray | None:
+        """Output of one sample, (1, ..., T), where its one call is made for so many threads.
+
+        Nothing overflows in it. 0 threads are torch's own number.
+        """
+        if self._whole is None or not self._whole.ready:
+            return None
+        return self._at_once(x) if threads in (0, torch.get_num_threads()) else None
+
+    def _at_once(self, x: np.ndarray) -> np.ndarray | None:
+        assert self._whole is not None
+        found = self._whole(x[..., 0])
+        return None if found is None else found[0][..., None].astype(np.int64)
 
     def warm_up(self) -> None:
         """Make the one call for a sample now, where there is one."""

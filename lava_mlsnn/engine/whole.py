@@ -75,11 +75,15 @@ class Whole:
             self._makers, self._made = {}, None
             return None
 
+    @property
+    def ready(self) -> bool:
+        """Whether it is made, for the threads of now."""
+        return self._made is not None and self._place == _place()
+
     def _look(self) -> None:
         """Neither threads of a parent before a fork, nor more or fewer than asked for now."""
-        place = os.getpid(), torch.get_num_threads()
-        if place != self._place:
-            self._place, self._calls, self._made = place, 0, None
+        if self._place != _place():
+            self._place, self._calls, self._made = _place(), 0, None
 
     @exact_settings()
     @torch.inference_mode()
@@ -98,6 +102,10 @@ class Whole:
             except Exception as error:  # whatever another torch says
                 say(name, reason(error))
         self._made = min(seconds, key=seconds.__getitem__, default=None)
+
+
+def _place() -> tuple[int, int]:
+    return os.getpid(), torch.get_num_threads()
 
 
 class _DiffersError(Exception):
