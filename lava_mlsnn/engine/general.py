@@ -136,8 +136,9 @@ class General(Form):
         """Payloads (T * B, C, H, W) of neurons to whose membranes ``arrive(t, v)`` adds sums."""
         h = self._begin(count, self.v0 + self.rest)
         z = torch.empty_like(h)
-        # as int8, the same bits, floats become bytes much faster
-        kind = self.dtype if not self.byte else torch.int8 if self.levels < 128 else torch.uint8
+        kind = torch.uint8 if self.byte else self.dtype
+        if self.byte and self.levels < 128 and not torch._C._is_tracing():
+            kind = torch.int8  # the same bits, which floats become much faster; no graph holds it
         out = empty((timesteps * count, *h.shape[1:]), kind)
         for t, sent in enumerate(out.chunk(timesteps)):
             arrive(t, h)
@@ -146,7 +147,7 @@ class General(Form):
                 h.addcmul_(z, self.vth, value=-1)
                 if self.bias is not None:
                     h.add_(self.bias)
-        return out.view(torch.uint8) if self.byte else out
+        return out.view(torch.uint8) if kind == torch.int8 else out
 
     def _leave(self, z: torch.Tensor) -> torch.Tensor:
         return z.to(torch.uint8) if self.byte else z

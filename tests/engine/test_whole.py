@@ -14,8 +14,19 @@ from hypothesis import strategies as st
 from strategies import network_specs, payloads, trained_like
 
 from lava_mlsnn.engine import Engine, StreamEngine, probe, session, trial, whole
+from lava_mlsnn.engine.general import General
 from lava_mlsnn.runner import IntegerRunner
 from netx_export.exact_settings import exact_settings
+from netx_export.spec import (
+    Conv,
+    Dense,
+    Flatten,
+    Input,
+    MultiLevel,
+    NetworkSpec,
+    Population,
+    Readout,
+)
 from netx_export.spec.timing import latency
 
 GRAPH, ONNX = "one graph for a sample", "onnxruntime for one sample"
@@ -70,6 +81,20 @@ def test_the_graph_is_used_and_quiet(said):
     assert engine._whole._made is not None and not said.records
     engine._run = None  # layer by layer
     engine.run(x[:1])
+
+
+@has_graph
+def test_layers_in_floats_are_in_the_graph_too(said):
+    """The first one of grey images, of one channel, that no 8-bit operator is trusted with."""
+    neuron = MultiLevel(4, np.full(3, 5), np.full(3, 2))
+    conv = Conv(0, np.arange(27).reshape(3, 1, 3, 3) % 5 - 2)
+    out = Population("out", (2,), (Dense(2, np.ones((2, 27), int)),), Readout())
+    layers = (Input((1, 5, 5), 4), Population("conv", (3, 3, 3), (conv,), neuron))
+    spec = NetworkSpec((*layers, Flatten(1, (27,)), out))
+    engine = made(spec, GRAPH)
+    assert type(engine.layers[1]) is General
+    assert engine._whole._made is not None and not said.records
+    assert_same(engine, spec, payloads(spec, 3)[..., None])
 
 
 def test_the_session_is_used_and_quiet(said):
