@@ -197,18 +197,18 @@ def _depth() -> Experiment:
 
 
 def _barriers() -> Experiment:
-    base: dict[str, Any] = {"arch": "sparse-resnet-20"}
-    again = {**base, "barrier": "respiking"}
+    ours: dict[str, Any] = {"arch": "sparse-resnet-20", **START, "barrier": "integrating"}
+    again: dict[str, Any] = {**ours, "barrier": "respiking"}
     groups = (
-        _group("integrating", "integrating, plain shortcut, V0 = 0", DEEP, seeds=3, **base,
-               barrier="integrating"),
-        _group("shortcut-neuron", "integrating, neuron on the shortcut", DEEP, seeds=3, **base,
-               barrier="integrating", shortcut_neuron=True),
-        _group("round", "integrating, V0 = vth / 2", DEEP, seeds=3, **base, v0="round"),
+        _group("integrating", "integrating, plain shortcut, V0 by the rule", DEEP, seeds=3, **ours),
+        _group("shortcut-neuron", "integrating, neuron on the shortcut", DEEP, seeds=2, **ours,
+               shortcut_neuron=True),
+        _group("floor", "integrating, V0 = 0", DEEP, seeds=2, **{**ours, "v0": "floor"}),
+        _group("round", "integrating, V0 = vth / 2", DEEP, seeds=2, **{**ours, "v0": "round"}),
         _group("respiking-1", "re-spiking, threshold 1", DEEP, seeds=3, **again),
-        _group("respiking-2", "re-spiking, threshold 2", DEEP, seeds=3, **again,
+        _group("respiking-2", "re-spiking, threshold 2", DEEP, seeds=2, **again,
                barrier_threshold=2.0),
-        _group("respiking-trained", "re-spiking, trained thresholds", DEEP, seeds=3, **again,
+        _group("respiking-trained", "re-spiking, trained thresholds", DEEP, seeds=2, **again,
                train_threshold=True),
     )  # fmt: skip
 
@@ -461,9 +461,10 @@ def _cifar() -> Experiment:
 
 def _events() -> Experiment:
     groups = [
-        _group(f"n{n}-t{t}", f"N = {n}, T = {t}", EVENTS, "digits-events", 3, levels=n, timesteps=t)
+        _group(f"n{n}-t{t}", f"N = {n}, T = {t}", EVENTS, "digits-events", 2, **START,
+               levels=n, timesteps=t)
         for n, t in ((4, 1), (8, 1), (15, 1), (1, 10))
-    ]
+    ]  # fmt: skip
 
     def judge(r: Results) -> list[Claim]:
         return [

@@ -10,6 +10,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lava_mlsnn.cli import reproduce as cli
 from lava_mlsnn.cli.console import Console
@@ -221,6 +223,15 @@ def test_judgements_by_hand():
     assert fewer(r, "a", "b", "activity.all.events", 0.8, "").met
     assert not fewer(r, "a", "b", "activity.all.events", 0.79, "").met
     assert "0.800 times" in fewer(r, "a", "b", "activity.all.events", 0.8, "").measured
+
+
+@given(st.integers(1, 449), st.integers(1, 449), st.integers(1, 60))
+def test_a_difference_of_just_the_points_is_within_them(first, second, lost):
+    right = [max(lost, n) for n in (first, second)]
+    ours = records(*((n - lost) / 450 for n in right))
+    r = {"ours": ours, "theirs": records(*(n / 450 for n in right))}
+    assert within(r, "ours", "theirs", 100 * lost / 450, "").met
+    assert not within(r, "ours", "theirs", 100 * (lost - 0.5) / 450, "").met
 
 
 @pytest.mark.parametrize("name", sorted(EXPERIMENTS))
