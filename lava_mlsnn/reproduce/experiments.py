@@ -203,7 +203,7 @@ def _barriers() -> Experiment:
         _group("integrating", "integrating, plain shortcut, V0 by the rule", DEEP, seeds=3, **ours),
         _group("shortcut-neuron", "integrating, neuron on the shortcut", DEEP, seeds=2, **ours,
                shortcut_neuron=True),
-        _group("floor", "integrating, V0 = 0", DEEP, seeds=2, **{**ours, "v0": "floor"}),
+        _group("floor", "integrating, V0 = 0", DEEP, seeds=3, **{**ours, "v0": "floor"}),
         _group("round", "integrating, V0 = vth / 2", DEEP, seeds=2, **{**ours, "v0": "round"}),
         _group("respiking-1", "re-spiking, threshold 1", DEEP, seeds=3, **again),
         _group("respiking-2", "re-spiking, threshold 2", DEEP, seeds=2, **again,
@@ -237,8 +237,8 @@ def _start() -> Experiment:
         _group("integrating", f"20 layers, {ours}", DEEP, **twenty, **START,
                barrier="integrating"),
         _group("sew", "20 layers, SEW-ADD", DEEP, **twenty, **START, barrier="sew"),
-        _group("floor", f"20 layers, {ours}, V0 = 0", DEEP, seeds=2, **twenty,
-               **{**START, "v0": "floor"}, barrier="integrating"),
+        _group("floor", f"20 layers, {ours}, V0 = 0", DEEP, **twenty, **{**START, "v0": "floor"},
+               barrier="integrating"),
         _group("integrating-former", f"20 layers, {ours}, former start", DEEP, **twenty,
                barrier="integrating"),
         _group("sew-former", "20 layers, SEW-ADD, former start", DEEP, **twenty, barrier="sew"),
@@ -381,13 +381,10 @@ def _penalty() -> Experiment:
     }
     groups = [
         _group("sew-former", "SEW-ADD, former start, no price", DEEP, **twenty, barrier="sew"),
-        *(
-            _group(n, f"{label}, no price", DEEP, seeds=2 if n == "floor" else SEEDS, **m)
-            for n, (label, m) in models.items()
-        ),
+        *(_group(n, f"{label}, no price", DEEP, **m) for n, (label, m) in models.items()),
     ]
     # tried on held-out training images: 6 sends half of the former SEW-ADD's events
-    tried = (("sew", 6, 2), ("integrating", 6, 2), ("integrating", 10, 1), ("floor", 1, 2))
+    tried = (("sew", 6, 3), ("integrating", 6, 3), ("integrating", 10, 2), ("floor", 1, 2))
     for name, price, seeds in tried:
         label, model = models[name]
         priced = replace(DEEP, event_penalty=float(price))
