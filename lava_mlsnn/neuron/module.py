@@ -11,7 +11,8 @@ import torch
 
 from lava_mlsnn.choices import SURROGATES, check_choice
 from lava_mlsnn.errors import ConfigError
-from lava_mlsnn.neuron.surrogate import Affine, spikes_over_time
+from lava_mlsnn.neuron.currents import Affine
+from lava_mlsnn.neuron.surrogate import spikes_over_time
 from netx_export.spec.neurons.step import initial_state
 
 __all__ = ["MultiLevelNeuron"]

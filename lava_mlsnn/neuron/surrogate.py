@@ -23,20 +23,19 @@ itself, four bytes, is kept for ``sigmoid`` and for a trained threshold alone.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch._ops import ops
 
 from lava_mlsnn.choices import SURROGATES, check_choice
+from lava_mlsnn.neuron.currents import Affine, chunks, columns, current, in_rows
 
-__all__ = ["Affine", "spike", "spikes_over_time"]
+__all__ = ["spike", "spikes_over_time"]
 
-CHUNK = 1 << 18  # neurons at a time: what lies between two operators stays in the caches
 BITS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
 EXACT = 256  # payloads up to it are exact in bfloat16 and float16
-Affine = tuple[torch.Tensor | None, torch.Tensor]  # gain (None: 1) and shift, (C, 1, ...)
 
 
 def _window(levels: int, surrogate: str) -> tuple[float, float]:
@@ -56,9 +55,10 @@ def _slope(u: torch.Tensor, levels: int, alpha: float) -> torch.Tensor:
 
 
 class _Spikes(torch.autograd.Function):
-    """Parts (T, ...) that sum to the currents; ``start`` (V0) is None where it is 0.
+    """Parts (T, ...) that sum to the currents, then what they are scaled by.
 
-    A chunk of neurons goes through all its timesteps before the next one begins.
+    ``start`` (V0) is None where it is 0. A chunk of neurons goes through all its timesteps
+    before the next one begins.
     """
 
     @staticmethod
@@ -69,23 +69,27 @@ class _Spikes(torch.autograd.Function):
         options: tuple[int, str, float, bool],
         keeps: torch.dtype | None,
         affines: Sequence[Affine | None],
-        *parts: torch.Tensor,
+        *inputs: torch.Tensor,
     ) -> torch.Tensor:
         levels, surrogate, _, _ = options
         low, high = _window(levels, surrogate)
+        parts = inputs[: len(affines)]
+        scaled = [a and a.factors(_folded(p)) for p, a in zip(parts, affines, strict=True)]
         common = functools.reduce(torch.promote_types, [p.dtype for p in parts])
         dtype, one = _arithmetic(common), _is_one(vth)
         z = torch.empty_like(parts[0], dtype=common if levels <= EXACT else dtype)
         kept = None if keeps is None else torch.empty_like(z, dtype=keeps)
+        rows, width = in_rows([*parts, z, *(() if kept is None else (kept,))])
+        factors = [f and columns(f, z.dim() - 1, width) for f in scaled]
         buffers = [z]
-        for chunk in _chunks([*parts, z, *(() if kept is None else (kept,))], vth, start):
+        for chunk in chunks(rows, not _shared(vth, start)):
             if buffers[0].shape != chunk[0].shape[1:]:
                 buffers = [torch.empty_like(chunk[0][0], dtype=dtype) for _ in range(4)]
             h, u, carry, narrow = buffers
             v = start
             for t, now in enumerate(zip(*(x.unbind(0) for x in chunk), strict=True)):
-                sent = now[len(parts)]
-                a = _current(now, affines, h, u)
+                sent, last = now[len(parts)], t == len(z) - 1
+                a = current(now, factors, h, u)
                 a = a if v is None else torch.add(v, a, out=h)
                 ratio = a if one else torch.div(a, vth, out=u)
                 out = sent if sent.dtype == dtype else narrow
@@ -93,35 +97,55 @@ class _Spikes(torch.autograd.Function):
                 if keeps == torch.bool:
                     # a cast to bool is one fast pass, comparisons take several times as long
                     inside = out if (low, high) == (0, levels) else ratio.clamp(low, high)
-                    ratio = torch.sub(ratio, inside, out=u)
+                    ratio = torch.sub(ratio, inside, out=h if last and a is h else u)
                 if kept is not None:
                     now[-1].copy_(ratio)
                 out.floor_()
                 if out is narrow:
                     sent.copy_(out)
-                if t < len(z) - 1:  # nothing to carry at T = 1
+                if not last:  # nothing to carry behind it
                     v = torch.sub(a, out if one else torch.mul(out, vth, out=u), out=carry)
-        ctx.options, ctx.one, ctx.dtype = options, one, common
-        ctx.start_shape = None if start is None else start.shape
-        ctx.save_for_backward(*(() if kept is None else (vth, kept)))
+        if kept is not None:
+            ctx.options, ctx.one, ctx.dtype, ctx.affines = options, one, common, affines
+            ctx.start_shape = None if start is None else start.shape
+            pairs = zip(parts, affines, strict=True)
+            needed = [p if a and a.needs_part else None for p, a in pairs]
+            # what scales them is saved so that nobody changes it meanwhile
+            ctx.save_for_backward(vth, kept, *needed, *inputs[len(affines) :])
         return z
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        vth, kept = ctx.saved_tensors
+        vth, kept, *parts = ctx.saved_tensors
         grad_vth = grad_start = None
         if kept.dtype == torch.bool:
             grad = torch.empty_like(kept, dtype=ctx.dtype)
-            for g, into, outside in _chunks([grads[0].to(ctx.dtype), grad, kept], vth, None):
+            rows, _ = in_rows([grads[0].to(ctx.dtype), grad, kept])
+            for g, into, outside in chunks(rows, not _shared(vth, None)):
                 _through_window(g, into, outside, None if ctx.one else vth, ctx.options[3])
         else:
             grad = torch.div(grads[0].to(kept.dtype), vth, out=torch.empty_like(kept))
             grad_vth = _through_slope(grad, kept, vth, ctx.options)
             if ctx.start_shape is not None:
                 grad_start = grad[0].sum_to_size(ctx.start_shape)
-        parts = (grad.to(ctx.dtype),) * (len(ctx.needs_input_grad) - 5)
-        return grad_vth, grad_start, None, None, None, *parts
+            grad = grad.to(ctx.dtype)
+        towards: list[torch.Tensor | None] = []
+        scales: list[torch.Tensor | None] = []
+        for affine, part, wanted in zip(ctx.affines, parts, ctx.needs_input_grad[5:], strict=False):
+            if affine is None:
+                towards.append(grad)
+                continue
+            folded = None if part is None else _folded(part)
+            found, *others = affine.backward(_folded(grad), folded, wanted)
+            towards.append(None if found is None else found.view_as(grad))
+            scales += others
+        return grad_vth, grad_start, None, None, None, *towards, *scales
+
+
+def _folded(x: torch.Tensor) -> torch.Tensor:
+    """(T, N, ...) to (T*N, ...)."""
+    return x[0] if len(x) == 1 else x.flatten(0, 1)
 
 
 def _arithmetic(dtype: torch.dtype) -> torch.dtype:
@@ -134,38 +158,9 @@ def _is_one(vth: torch.Tensor) -> bool:
     return type(vth) is torch.Tensor and vth.is_cpu and vth.dim() == 0 and float(vth) == 1.0
 
 
-def _chunks(
-    tensors: Sequence[torch.Tensor], vth: torch.Tensor, start: torch.Tensor | None
-) -> Iterator[Sequence[torch.Tensor]]:
-    """All (T, N, ...), cut into samples of about ``CHUNK`` neurons together; on a CPU alone."""
-    like = tensors[0]
-    whole = like.dim() < 2 or not like.is_cpu or torch.compiler.is_compiling()
-    if whole or vth.dim() > 0 or (start is not None and start.dim() > 0):
-        return iter([tensors])
-    rows = max(1, CHUNK // max(1, like[0, :1].numel()))
-    return zip(*(x.split(rows, 1) for x in tensors), strict=True)
-
-
-def _current(
-    parts: Sequence[torch.Tensor],
-    affines: Sequence[Affine | None],
-    out: torch.Tensor,
-    spare: torch.Tensor,
-) -> torch.Tensor:
-    """The sum of ``gain * part + shift``, in ``out`` unless a part is all there is."""
-    total: torch.Tensor | None = None
-    for part, affine in zip(parts, affines, strict=False):  # behind the parts come results
-        place = out if total is None else spare
-        y = part if part.dtype == out.dtype else place.copy_(part)
-        if affine is not None:
-            gain, shift = affine
-            if gain is None:
-                y = torch.add(y, shift, out=place)
-            else:
-                y = torch.addcmul(shift, y, gain, out=place)
-        total = y if total is None else torch.add(total, y, out=out)
-    assert total is not None
-    return total
+def _shared(vth: torch.Tensor, start: torch.Tensor | None) -> bool:
+    """Whether all neurons have one threshold and one start."""
+    return vth.dim() == 0 and (start is None or start.dim() == 0)
 
 
 def _through_window(
@@ -250,9 +245,8 @@ def spikes_over_time(
         Steepness of ``sigmoid``.
     detach_reset : bool
         Keep the gradient out of ``vth z``, where z is concerned.
-    affines : sequence of (gain, shift) or None, optional
-        Makes ``gain * part + shift`` of a part. The gradient of that is what the part gets:
-        who scales it has to take it further, see :mod:`lava_mlsnn.population.affine`.
+    affines : sequence of Affine or None, optional
+        Makes ``gain * part + shift`` of a part.
 
     Returns
     -------
@@ -263,11 +257,12 @@ def spikes_over_time(
     affines = [None] * len(parts) if affines is None else affines
     trains = vth.requires_grad or (start is not None and start.requires_grad)
     keeps: torch.dtype | None = None
-    if torch.is_grad_enabled() and (trains or any(p.requires_grad for p in parts)):
+    inputs = [*parts, *(p for a in affines if a for p in a.parameters)]
+    if torch.is_grad_enabled() and (trains or any(x.requires_grad for x in inputs)):
         slopes = surrogate == "sigmoid" or trains
         keeps = _arithmetic(parts[0].dtype) if slopes else torch.bool
     options = levels, surrogate, alpha, detach_reset
-    return _Spikes.apply(vth, start, options, keeps, affines, *parts)
+    return _Spikes.apply(vth, start, options, keeps, affines, *inputs)
 
 
 def spike(

@@ -1,8 +1,7 @@
 """BatchNorm and bias in training as gain and shift of the neuron's currents.
 
-A neuron that applies them itself goes over its currents once where BatchNorm, sums and
-neuron would each read and write them all (:func:`lava_mlsnn.neuron.surrogate.spikes_over_time`).
-With batch statistics m and var, in the operations that torch's own BatchNorm rounds by::
+The neuron applies them itself (:mod:`lava_mlsnn.neuron.currents`). With batch statistics m
+and var, in the operations that torch's own BatchNorm rounds by::
 
     gain = gamma / sqrt(var + eps),   shift = beta - gain m
 
@@ -11,15 +10,13 @@ Backward is BatchNorm's own.
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 import torch.nn.functional as F
 from torch._ops import ops
 from torch.nn.modules import module as every_module
 
+from lava_mlsnn.neuron.currents import Affine, Factors
 from lava_mlsnn.neuron.module import MultiLevelNeuron
-from lava_mlsnn.neuron.surrogate import Affine
 from lava_mlsnn.population.synapse import Synapse
 
 __all__ = ["affine_current", "is_affine"]
@@ -27,48 +24,57 @@ __all__ = ["affine_current", "is_affine"]
 KINDS = ("forward_pre", "forward", "backward_pre", "backward")
 
 
-class _Normalised(torch.autograd.Function):
-    """Stands for BatchNorm's result, which its input turns into behind it."""
+class _Normalised(Affine):
+    """BatchNorm with the statistics of the batch; running ones move."""
 
-    @staticmethod
-    def forward(
-        ctx: Any,
-        y: torch.Tensor,
-        weight: torch.Tensor | None,
-        bias: torch.Tensor | None,
-        mean: torch.Tensor,
-        invstd: torch.Tensor,
-        eps: float,
-    ) -> torch.Tensor:
-        ctx.save_for_backward(y, weight, mean, invstd)
-        ctx.eps = eps
-        return y.view_as(y)
+    needs_part = True
 
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        y, weight, mean, invstd = ctx.saved_tensors
-        affine = weight is not None
-        needs = [ctx.needs_input_grad[0], affine, affine]
-        found = ops.aten.native_batch_norm_backward(
-            grads[0], y, weight, None, None, mean, invstd, True, ctx.eps, needs
+    def __init__(self, norm: torch.nn.BatchNorm1d | torch.nn.BatchNorm2d) -> None:
+        self.norm = norm
+        self.parameters = () if norm.weight is None else (norm.weight, norm.bias)
+
+    def factors(self, part: torch.Tensor) -> Factors:
+        norm = self.norm
+        assert norm.running_var is not None and norm.num_batches_tracked is not None
+        F._verify_batch_size(part.size())  # type: ignore[attr-defined]  # torch's own sentence
+        norm.num_batches_tracked.add_(1)
+        share = 1 / int(norm.num_batches_tracked) if norm.momentum is None else norm.momentum
+        found = ops.aten.batch_norm_update_stats(part, norm.running_mean, norm.running_var, share)
+        self.mean, var = found
+        self.invstd = (var.double() + norm.eps).sqrt_().reciprocal_().to(norm.running_var.dtype)
+        if not self.parameters:
+            return self.invstd, self.mean * self.invstd.neg()
+        gain = norm.weight * self.invstd
+        return gain, torch.addcmul(norm.bias, self.mean, gain, value=-1)
+
+    def backward(
+        self, grad: torch.Tensor, part: torch.Tensor | None, wanted: bool
+    ) -> tuple[torch.Tensor | None, ...]:
+        assert part is not None
+        affine = bool(self.parameters)
+        weight = self.parameters[0] if affine else None
+        given = weight, None, None, self.mean, self.invstd, True, self.norm.eps
+        found: tuple[torch.Tensor | None, ...] = ops.aten.native_batch_norm_backward(
+            grad.to(part.dtype), part, *given, [wanted, affine, affine]
         )
-        return *found, None, None, None
+        return found if affine else found[:1]
 
 
-class _Shifted(torch.autograd.Function):
-    """Stands for ``y + bias``."""
+class _Shifted(Affine):
+    """A bias."""
 
-    @staticmethod
-    def forward(ctx: Any, y: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
-        ctx.like = bias.shape, bias.dtype
-        return y.view_as(y)
+    def __init__(self, bias: torch.Tensor) -> None:
+        self.parameters = (bias,)
 
-    @staticmethod
-    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        shape, dtype = ctx.like
-        axes = [axis for axis in range(grads[0].dim()) if axis != 1]
-        return grads[0], grads[0].sum(axes, dtype=dtype).reshape(shape)
+    def factors(self, part: torch.Tensor) -> Factors:
+        return None, self.parameters[0]
+
+    def backward(
+        self, grad: torch.Tensor, part: torch.Tensor | None, wanted: bool
+    ) -> tuple[torch.Tensor | None, ...]:
+        bias = self.parameters[0]
+        axes = [axis for axis in range(grad.dim()) if axis != 1]
+        return grad, grad.sum(axes, dtype=bias.dtype).reshape(bias.shape)
 
 
 def is_affine(synapse: Synapse, neuron: MultiLevelNeuron) -> bool:
@@ -98,29 +104,12 @@ def is_affine(synapse: Synapse, neuron: MultiLevelNeuron) -> bool:
 
 
 def affine_current(synapse: Synapse, y: torch.Tensor) -> tuple[torch.Tensor, Affine | None]:
-    """What the linear map of a synapse sums to, and what the neuron makes of it.
-
-    In training: BatchNorm's running statistics move. The part is ``y`` in memory; its
-    gradient is taken for that of ``gain * y + shift``.
-    """
+    """What the linear map of a synapse sums to, and what the neuron makes of it."""
     norm = synapse.norm
-    column = (-1, *[1] * (len(synapse.shape) - 1))
     if norm is None:
-        if synapse.bias is None:
-            return y, None
-        return _Shifted.apply(y, synapse.bias), (None, synapse.bias.detach().reshape(column))
-    assert norm.running_var is not None and norm.num_batches_tracked is not None
+        return y, None if synapse.bias is None else _Shifted(synapse.bias)
+    assert norm.running_var is not None
     exact = norm.running_var.dtype
-    if y.dtype != torch.bfloat16 or exact != torch.float32:
+    if y.dtype != exact and (y.dtype != torch.bfloat16 or exact != torch.float32):
         y = y.to(exact)
-    F._verify_batch_size(y.size())  # type: ignore[attr-defined]  # torch's own sentence
-    norm.num_batches_tracked.add_(1)
-    share = 1 / int(norm.num_batches_tracked) if norm.momentum is None else norm.momentum
-    with torch.no_grad():
-        mean, var = ops.aten.batch_norm_update_stats(y, norm.running_mean, norm.running_var, share)
-        invstd = (var.double() + norm.eps).sqrt().reciprocal().to(exact)
-        gain = invstd if norm.weight is None else norm.weight * invstd
-        bias = torch.zeros_like(mean) if norm.bias is None else norm.bias
-        shift = torch.addcmul(bias, mean, gain, value=-1)
-    part = _Normalised.apply(y, norm.weight, norm.bias, mean, invstd, norm.eps)
-    return part, (gain.reshape(column), shift.reshape(column))
+    return y, _Normalised(norm)

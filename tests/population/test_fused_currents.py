@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lava_mlsnn.choices import SURROGATES
-from lava_mlsnn.neuron import surrogate
+from lava_mlsnn.neuron import currents
 from lava_mlsnn.population import population
 from lava_mlsnn.slayer import block
 from lava_mlsnn.slayer.block import BARRIERS
@@ -87,7 +87,7 @@ def trained(made, x, reduced=False):
 def test_one_pass_over_the_currents_gives_what_batchnorm_sum_and_neuron_give(case):
     made, x, chunk = case
     twin = apart(made)
-    with mock.patch.object(surrogate, "CHUNK", chunk):
+    with mock.patch.object(currents, "CHUNK", chunk):
         z, grads, buffers = trained(made, x)
     z_apart, grads_apart, buffers_apart = trained(twin, x)
     assert torch.equal(z, z_apart) and z.dtype == torch.float32
