@@ -16,8 +16,9 @@ and dz/dvth = -H/vth * dz/dH. With g_t the gradient of z_t and s_t = vth * dz/dH
 level too, where payload N lies with V0 > 0; ``sigmoid`` is the N-threshold form
 of the authors' surrogate.
 
-What backward keeps: one byte a neuron and timestep (outside the window or not). H/vth
-itself, four bytes, is kept for ``sigmoid`` and for a trained threshold alone.
+What backward keeps: one byte a neuron and timestep, the payload and whether H is outside
+the window (:mod:`lava_mlsnn.neuron.payloads`). H/vth itself, four bytes, is kept for
+``sigmoid`` and for a trained threshold alone.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from torch._ops import ops
 
 from lava_mlsnn.choices import SURROGATES, check_choice
 from lava_mlsnn.neuron.currents import Affine, chunks, columns, current, in_rows
+from lava_mlsnn.neuron.payloads import LARGEST, OUTSIDE, note_bytes
 
 __all__ = ["spike", "spikes_over_time"]
 
@@ -74,17 +76,23 @@ class _Spikes(torch.autograd.Function):
         levels, surrogate, _, _ = options
         low, high = _window(levels, surrogate)
         parts = inputs[: len(affines)]
-        scaled = [a and a.factors(_folded(p)) for p, a in zip(parts, affines, strict=True)]
+        pairs = list(zip(parts, affines, strict=True))
+        scaled = [None if a is None else a.factors(_folded(p)) for p, a in pairs]
         common = functools.reduce(torch.promote_types, [p.dtype for p in parts])
         dtype, one = _arithmetic(common), _is_one(vth)
         z = torch.empty_like(parts[0], dtype=common if levels <= EXACT else dtype)
-        kept = None if keeps is None else torch.empty_like(z, dtype=keeps)
-        rows, width = in_rows([*parts, z, *(() if kept is None else (kept,))])
-        factors = [f and columns(f, z.dim() - 1, width) for f in scaled]
+        kept = code = None
+        if keeps is not None and levels <= LARGEST and z.is_cpu:
+            code = None if torch.compiler.is_compiling() else torch.empty_like(z, dtype=torch.int8)
+        if keeps is not None and (code is None or keeps != torch.bool):
+            kept = torch.empty_like(z, dtype=keeps)
+        rows, width = in_rows([*parts, z, *(x for x in (code, kept) if x is not None)])
+        factors = [None if f is None else columns(f, z.dim() - 1, width) for f in scaled]
         buffers = [z]
         for chunk in chunks(rows, not _shared(vth, start)):
             if buffers[0].shape != chunk[0].shape[1:]:
                 buffers = [torch.empty_like(chunk[0][0], dtype=dtype) for _ in range(4)]
+                flag = torch.empty_like(buffers[0], dtype=torch.bool)
             h, u, carry, narrow = buffers
             v = start
             for t, now in enumerate(zip(*(x.unbind(0) for x in chunk), strict=True)):
@@ -98,20 +106,27 @@ class _Spikes(torch.autograd.Function):
                     # a cast to bool is one fast pass, comparisons take several times as long
                     inside = out if (low, high) == (0, levels) else ratio.clamp(low, high)
                     ratio = torch.sub(ratio, inside, out=h if last and a is h else u)
-                if kept is not None:
-                    now[-1].copy_(ratio)
+                if keeps is not None:
+                    (flag if kept is None else now[-1]).copy_(ratio)
                 out.floor_()
+                if code is not None:
+                    now[len(parts) + 1].copy_(out)
+                    if kept is None:
+                        now[-1].add_(flag.view(torch.int8), alpha=OUTSIDE)
                 if out is narrow:
                     sent.copy_(out)
                 if not last:  # nothing to carry behind it
                     v = torch.sub(a, out if one else torch.mul(out, vth, out=u), out=carry)
-        if kept is not None:
+        if keeps is not None:
             ctx.options, ctx.one, ctx.dtype, ctx.affines = options, one, common, affines
             ctx.start_shape = None if start is None else start.shape
-            pairs = zip(parts, affines, strict=True)
             needed = [p if a and a.needs_part else None for p, a in pairs]
             # what scales them is saved so that nobody changes it meanwhile
-            ctx.save_for_backward(vth, kept, *needed, *inputs[len(affines) :])
+            ctx.save_for_backward(
+                vth, code if kept is None else kept, *needed, *inputs[len(affines) :]
+            )
+        if code is not None:
+            note_bytes(z, code)
         return z
 
     @staticmethod
@@ -119,10 +134,11 @@ class _Spikes(torch.autograd.Function):
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         vth, kept, *parts = ctx.saved_tensors
         grad_vth = grad_start = None
-        if kept.dtype == torch.bool:
+        if kept.dtype in (torch.bool, torch.int8):
             grad = torch.empty_like(kept, dtype=ctx.dtype)
             rows, _ = in_rows([grads[0].to(ctx.dtype), grad, kept])
-            for g, into, outside in chunks(rows, not _shared(vth, None)):
+            for g, into, marks in chunks(rows, not _shared(vth, None)):
+                outside = -marks.view(torch.int8) if marks.dtype == torch.bool else marks >> 7
                 _through_window(g, into, outside, None if ctx.one else vth, ctx.options[3])
         else:
             grad = torch.div(grads[0].to(kept.dtype), vth, out=torch.empty_like(kept))
@@ -170,19 +186,19 @@ def _through_window(
     vth: torch.Tensor | None,
     detached: bool,
 ) -> None:
-    """dL/dH of a fixed threshold (None: 1) from dL/dz."""
+    """dL/dH of a fixed threshold (None: 1) from dL/dz; ``outside`` the window -1, inside 0."""
     bits = BITS[into.element_size()]
     later: torch.Tensor | None = None  # dL/dH of the next timestep
-    for g, out, stop in reversed(list(zip(grads, into, outside.view(torch.int8), strict=True))):
+    for g, out, stop in reversed(list(zip(grads, into, outside, strict=True))):
         if vth is not None:
             g = torch.div(g, vth, out=out)
         if later is None or detached:
             # all bits of g, or none: a product would take twice as long, and make inf NaN
-            torch.bitwise_and(g.view(bits), (stop - 1).to(bits), out=out.view(bits))
+            torch.bitwise_and(g.view(bits), (~stop).to(bits), out=out.view(bits))
             if later is not None:
                 out += later
         else:
-            torch.lerp(g, later, stop.to(g.dtype), out=out)
+            torch.lerp(g, later, (-stop).to(g.dtype), out=out)
         later = out
 
 

@@ -16,6 +16,8 @@ import torch.nn.functional as F
 
 from lava_mlsnn.checks import check_whole, shown
 from lava_mlsnn.errors import CalibrationError, ConfigError, UnsupportedLayerError
+from lava_mlsnn.neuron.payloads import bytes_of
+from lava_mlsnn.population.convolved import convolved
 from lava_mlsnn.population.hooks import check_hooks, run_weight_hooks
 from lava_mlsnn.population.normed import NormedWeight
 from lava_mlsnn.population.sized import Sized
@@ -284,7 +286,11 @@ class ConvSynapse(Synapse):
         # as the activations, so that no pass has to reorder it
         weight = weight.contiguous(memory_format=torch.channels_last)
         x, weight = written_whole(x, weight, self._output_size((x.shape[2], x.shape[3]))[1])
-        return F.conv2d(x, weight, None, self.stride, self.padding, self.dilation, self.groups)
+        window = self.stride, self.padding, self.dilation, self.groups
+        code = bytes_of(x) if torch.is_grad_enabled() and weight.requires_grad else None
+        if code is None:
+            return F.conv2d(x, weight, None, *window)
+        return convolved(x, weight, code, *window)
 
     def exported(self, source: int, weight: np.ndarray, exponent: int) -> SynapseSpec:
         """See :class:`Synapse`."""

@@ -158,3 +158,40 @@ def test_a_single_value_a_channel_is_refused_in_torchs_words():
     made = block.Conv({"levels": 4}, 2, 3, 1, input_size=1).train()
     with pytest.raises(ValueError, match="more than 1 value per channel"):
         made(torch.rand(1, 2, 1, 1, 1))
+
+
+@given(st.sampled_from([1, 4]), st.booleans(), st.integers(0, 2**31))
+@settings(max_examples=15, deadline=None)
+def test_one_node_has_the_gradients_of_the_expression_it_stands_for(levels, changes, seed):
+    """Convolution, BatchNorm, shortcut and staircase in torch's own operators, T = 1."""
+    torch.manual_seed(seed)
+    made = block.Residual({"levels": levels}, IMAGE, 2 + 2 * changes, 1 + changes, payload_max=4)
+    made = made.double().train()
+    x = torch.randint(0, 5, (5, *IMAGE)).double().requires_grad_()
+
+    def staircase(u):
+        soft = u.where((u >= 0) & (u <= levels), u.detach())
+        return soft + (u.clamp(0, levels).floor() - soft).detach()
+
+    def synapse(part, index, x):
+        s = part.synapses[index]
+        if s.weight is None:
+            return x
+        grid = s.weight + (grids[part][index] - s.weight).detach()
+        y = torch.nn.functional.conv2d(x, grid, None, s.stride, s.padding)
+        norm = s.norm.weight, s.norm.bias, True, 0.1, s.norm.eps
+        return torch.nn.functional.batch_norm(y, None, None, *norm)
+
+    grids = {part: part._training_weights() for part in (made.conv1, made.conv2)}
+    hidden = staircase(synapse(made.conv1, 0, x))
+    plain = staircase(synapse(made.conv2, 0, hidden) + synapse(made.conv2, 1, x))
+    fused = made(x[..., None])
+    assert torch.equal(fused[..., 0], plain)
+    wanted = [x, *made.parameters()]
+    direction = torch.randn(plain.shape).double()
+    both = [
+        torch.autograd.grad(y, wanted, g, allow_unused=True)
+        for y, g in ((fused, direction[..., None]), (plain, direction))
+    ]
+    for a, b in zip(*both, strict=True):
+        assert torch.allclose(a, b, rtol=1e-9, atol=1e-12)

@@ -114,8 +114,8 @@ def kept_bytes(forward):
 
 
 @pytest.mark.parametrize("timesteps", [1, 2])
-def test_backward_keeps_little_more_than_with_relu(timesteps):
-    """Two floats and a byte a neuron and timestep; with ReLU it is two floats."""
+def test_backward_keeps_less_than_with_relu(timesteps):
+    """A float and a byte a neuron and timestep; with ReLU it is two floats."""
     width, blocks, size = 8, 3, 32
     net = torch.nn.Sequential(
         block.Conv(P, 3, width, 3, padding=1, input_size=size),
@@ -126,7 +126,7 @@ def test_backward_keeps_little_more_than_with_relu(timesteps):
     folded = x.repeat(timesteps, 1, 1, 1)
     relu, z = kept_bytes(lambda: _ReLUTwin(width, blocks)(folded))
     assert y.numel() == z.numel()
-    assert ours < 1.2 * relu
+    assert ours < 0.75 * relu
 
 
 def test_training_reads_no_value():
