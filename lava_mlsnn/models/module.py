@@ -8,6 +8,7 @@ import torch
 
 from lava_mlsnn.errors import ConfigError
 from lava_mlsnn.models.config import ModelConfig
+from lava_mlsnn.population.rounding import rounded_together
 from lava_mlsnn.slayer.block import Block
 
 __all__ = ["MultiLevelNetwork"]
@@ -61,4 +62,5 @@ class MultiLevelNetwork(torch.nn.Module):
             raise ConfigError(
                 f"input must be (N, C, H, W) or (N, C, H, W, T), got {tuple(x.shape)}"
             )
-        return self.blocks(x)[..., -1] / x.shape[-1]
+        with rounded_together(self):
+            return self.blocks(x)[..., -1] / x.shape[-1]

@@ -27,7 +27,7 @@ from lava_mlsnn.population.exported import Exported
 from lava_mlsnn.population.hooks import call_with_weight, check_hooks, evaluating
 from lava_mlsnn.population.layout import fold_time, unfold_time
 from lava_mlsnn.population.memo import Memo
-from lava_mlsnn.population.quantise import Integers, Scaling, grid_weights, quantise
+from lava_mlsnn.population.quantise import Integers, Scaling, Sums, grid_weights, quantise
 from lava_mlsnn.population.sample_length import SampleLength
 from lava_mlsnn.population.synapse import Statistics, Synapse
 from netx_export.builder import Builder
@@ -107,11 +107,14 @@ class Population(Exported):
         self._cache: Memo[_Held] | None = None
         self._grid: Memo[list[torch.Tensor | None]] | None = None
         self._held: tuple[object, list[Statistics | None]] | None = None
+        # weights for the next forward, where they were rounded with those of others
+        self.ready: list[torch.Tensor | None] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """Copies and files hold no remembered results."""
         state = self.__dict__.copy()
-        return {**state, "_cache": None, "_grid": None, "_held": None}
+        forgotten = dict.fromkeys(("_cache", "_grid", "_held", "ready"))
+        return {**state, **forgotten}
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -286,40 +289,42 @@ class Population(Exported):
 
     def _training_weights(self) -> list[torch.Tensor | None]:
         """Weights on the exported grid, gradient straight through."""
+        if self.ready is not None:
+            ready, self.ready = self.ready, None
+            return ready
         weights = [s.hooked_weight() for s in self._synapses()]
         if all(w is None for w in weights):
             return weights
-        holds = torch.is_grad_enabled()
-        return [
-            None if w is None or grid is None else _StraightThrough.apply(w, grid)
-            for w, grid in zip(weights, self._grids(weights, holds), strict=True)
-        ]
+        return straight_through(weights, self._grids(weights, torch.is_grad_enabled()))
 
     @torch.no_grad()
     def _grids(self, weights: list[torch.Tensor | None], holds: bool) -> list[torch.Tensor | None]:
         """:func:`grid_weights` of the present parameters."""
-        synapses = list(self._synapses())
         compiling = torch.compiler.is_compiling()
         with _outside_inference():
-            statistics = self._held_statistics(holds)
             remembers = not compiling and all(
                 # statistics move with the batches, a computed weight with anything
                 (s.norm is None or not s.norm.training)
                 and (w is None or (w.is_cpu and w is s._parameters.get("weight")))
-                for s, w in zip(synapses, weights, strict=True)
+                for s, w in zip(self._synapses(), weights, strict=True)
             )
             tensors = self._tensors() if remembers else []
             if remembers and self._grid is not None and self._grid.holds(tensors, self._options()):
                 return self._grid.value
-            gains = [s.norm_gain(m) for s, m in zip(synapses, statistics, strict=True)]
-            parts = zip(synapses, gains, statistics, strict=True)
-            bias = self._bias([s.norm_bias(g, m) for s, g, m in parts])
-            theta, levels = None, 1
-            if self.neuron is not None:
-                theta, levels = self.neuron.threshold, self.neuron.levels
-            grids = grid_weights(weights, gains, bias, theta, levels, self._scaling())
+            (grids,) = grid_weights([self.sums(weights, holds)], self._scaling())
             self._grid = Memo(tensors, self._options(), grids) if remembers else None
             return grids
+
+    def sums(self, weights: Sequence[torch.Tensor | None], holds: bool) -> Sums:
+        """What the grid of these weights follows from; ``holds``: see _held_statistics."""
+        synapses, statistics = list(self._synapses()), self._held_statistics(holds)
+        gains = [s.norm_gain(m) for s, m in zip(synapses, statistics, strict=True)]
+        parts = zip(synapses, gains, statistics, strict=True)
+        bias = self._bias([s.norm_bias(g, m) for s, g, m in parts])
+        neuron = self.neuron
+        if neuron is None:
+            return Sums(weights, gains, bias, None, 1)
+        return Sums(weights, gains, bias, neuron.threshold, neuron.levels)
 
     def _held_statistics(self, holds: bool) -> list[Statistics | None]:
         """BatchNorm's running statistics as the grid takes them.
@@ -330,7 +335,7 @@ class Population(Exported):
         present = [s.statistics() for s in self._synapses()]
         if torch.compiler.is_compiling() or not self.training:
             return present
-        key = [(id(p), 0 if p.is_inference() else p._version) for p in self.parameters()]
+        key = [(id(p), 0 if p.is_inference() else p._version) for p in _parameters(self)]
         if self._held is None or self._held[0] != key or not holds:
             copies = [None if m is None else (m[0].clone(), m[1].clone()) for m in present]
             self._held = key, copies
@@ -394,6 +399,24 @@ class Population(Exported):
         for tensor in chain(self.parameters(), self.buffers()):
             return tensor.device
         return None
+
+
+def straight_through(
+    weights: Sequence[torch.Tensor | None], grids: Sequence[torch.Tensor | None]
+) -> list[torch.Tensor | None]:
+    """The grids, whose gradients reach the weights."""
+    return [
+        None if w is None or grid is None else _StraightThrough.apply(w, grid)
+        for w, grid in zip(weights, grids, strict=True)
+    ]
+
+
+def _parameters(module: torch.nn.Module) -> Iterator[torch.nn.Parameter]:
+    """As ``module.parameters()``, in a fraction of its time; shared ones come several times."""
+    yield from (p for p in module._parameters.values() if p is not None)
+    for child in module._modules.values():
+        if child is not None:
+            yield from _parameters(child)
 
 
 def _outside_inference() -> AbstractContextManager[Any]:

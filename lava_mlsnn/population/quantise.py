@@ -14,6 +14,7 @@ with; both round by the same lines. Ours.
 
 from __future__ import annotations
 
+import functools
 import math
 import sys
 from collections.abc import Sequence
@@ -23,10 +24,13 @@ import torch
 
 from lava_mlsnn.errors import RangeError
 from lava_mlsnn.population.scaling import (
+    POWER_MAX,
     UNIT_MAX,
+    Group,
     Scalar,
     Scaling,
     choose_scale,
+    joined,
     known,
     nowhere,
     power_of_two,
@@ -35,7 +39,7 @@ from lava_mlsnn.population.scaling import (
 )
 from netx_export.spec.widths import STATE_MAX
 
-__all__ = ["Integers", "Scaling", "grid_weights", "quantise"]
+__all__ = ["Integers", "Scaling", "Sums", "grid_weights", "quantise"]
 
 
 @dataclass(frozen=True)
@@ -53,44 +57,81 @@ class Integers:
 Rounded = tuple[torch.Tensor, Scalar]  # w_int / step, and 2**e; float64
 
 
+@dataclass(frozen=True)
+class Sums:
+    """What the grid of one population follows from.
+
+    Attributes
+    ----------
+    weights : sequence of Tensor or None
+        Float weights per synapse before folding, first axis the output channel; None for a
+        one-to-one (or pooling) synapse.
+    norm_gains : sequence of Tensor or None, (C,)
+        g_c of the synapse's BatchNorm; None without one.
+    bias : Tensor, (C,)
+        Folded bias, all synapses together.
+    theta : Tensor or None
+        Threshold in units of training; None for a population without spikes.
+    levels : int
+        N.
+    """
+
+    weights: Sequence[torch.Tensor | None]
+    norm_gains: Sequence[torch.Tensor | None]
+    bias: torch.Tensor
+    theta: torch.Tensor | None
+    levels: int
+
+
 def _round_weights(
-    weights: Sequence[torch.Tensor | None],
-    bias: torch.Tensor,
-    theta: Scalar | None,
-    levels: int,
+    weights: Sequence[Sequence[torch.Tensor | None]],
+    biases: Sequence[torch.Tensor],
+    thetas: Sequence[Scalar | None],
+    levels: Sequence[int],
     scaling: Scaling,
     ceiling: torch.Tensor | None = None,
-) -> tuple[list[Rounded | None], torch.Tensor]:
+) -> tuple[list[list[Rounded | None]], Sequence[torch.Tensor]]:
     """Integer weights in steps of the grid, with their powers of two, and S_c; float64.
 
-    Arguments as for :func:`quantise`; without a look at a value that is not :func:`known`.
+    Arguments as for :func:`quantise`, one of each a population; without a look at a value
+    that is not :func:`known`.
     """
-    tops = [None if w is None else _largest(w) for w in weights]
-    largest: torch.Tensor | None = None
-    for top in tops:
-        if top is not None:
-            largest = top if largest is None else torch.maximum(largest, top)
-    if largest is None:
-        largest = torch.zeros_like(bias)
-    units = any(w is None for w in weights)
+    tops = [[None if w is None else _largest(w) for w in own] for own in weights]
+    largest, groups = [], []
+    for own, bias, theta, n in zip(tops, biases, thetas, levels, strict=True):
+        there = [top for top in own if top is not None]
+        largest.append(functools.reduce(torch.maximum, there) if there else torch.zeros_like(bias))
+        groups.append(Group(len(bias), theta, n, len(there) < len(own)))
     cap = None
     if scaling.sum_limit:
-        cap = sum_cap([w if w is None else w.double() for w in weights], scaling)
-    scale = choose_scale(largest, bias, theta, levels, units, scaling, cap, ceiling)
+        doubles = [[w if w is None else w.double() for w in own] for own in weights]
+        cap = torch.cat(
+            [sum_cap(own, scaling).expand(len(b)) for own, b in zip(doubles, biases, strict=True)]
+        )
+    counts = [g.channels for g in groups]
+    scales = choose_scale(joined(largest), joined(biases), groups, scaling, cap, ceiling).split(
+        counts
+    )
     limit = scaling.weight_max // scaling.step
-    out: list[Rounded | None] = []
-    for w, top in zip(weights, tops, strict=True):
-        if w is None or top is None:
-            out.append(None)
-            continue
-        # half a grid step above the limit still rounds onto it
-        power: Scalar = 1.0
-        if scaling.exponents:
-            power = power_of_two(known((top * scale).amax() / (scaling.weight_max + 0.5)))
-        # dividing by a power of two is exact, so it may come before the product
-        scaled = w.double() * _column(scale / (scaling.step * power), w)
-        out.append((scaled.round_().clamp_(-limit, limit), power))
-    return out, scale
+    out: list[list[Rounded | None]] = []
+    for present, maxima, one in zip(weights, tops, scales, strict=True):
+        rounded: list[Rounded | None] = []
+        for w, top in zip(present, maxima, strict=True):
+            if w is None or top is None:
+                rounded.append(None)
+                continue
+            # half a grid step above the limit still rounds onto it
+            power: Scalar = 1.0
+            if scaling.exponents:
+                power = power_of_two(known((top * one).amax() / (scaling.weight_max + 0.5)))
+            # dividing by a power of two is exact, so it may come before the product
+            factor = _column(one / (scaling.step * power), w)
+            units = (w * factor if w.dtype == torch.float64 else w.double().mul_(factor)).round_()
+            if not (scaling.exponents and isinstance(power, float) and power < POWER_MAX):
+                units.clamp_(-limit, limit)  # else the power has seen to it
+            rounded.append((units, power))
+        out.append(rounded)
+    return out, scales
 
 
 def quantise(
@@ -142,7 +183,7 @@ def quantise(
             raise RangeError("weights and biases must be finite, got NaN or infinity")
     if theta is not None and not 0 < theta < math.inf:
         raise RangeError(f"the threshold must be positive and finite, got {theta}")
-    rounded, scale = _round_weights(folded, bias, theta, levels, scaling, ceiling)
+    (rounded,), (scale,) = _round_weights([folded], [bias], [theta], [levels], scaling, ceiling)
     fallen = steep(bias) if ceiling is None else steep(bias) | ceiling.isfinite()
     ints, exponents = [], []
     for pair, gain in zip(rounded, gains, strict=True):
@@ -171,62 +212,64 @@ def quantise(
 
 
 @torch.no_grad()
-def grid_weights(
-    weights: Sequence[torch.Tensor | None],
-    norm_gains: Sequence[torch.Tensor | None],
-    bias: torch.Tensor,
-    theta: torch.Tensor | None,
-    levels: int,
-    scaling: Scaling,
-) -> list[torch.Tensor | None]:
+def grid_weights(populations: Sequence[Sums], scaling: Scaling) -> list[list[torch.Tensor | None]]:
     """Float weights moved onto the grid of the exported integers, before BatchNorm.
 
     ``w_grid = w_int * 2**e / (S_c * g_c)``, so that BatchNorm, whose gain is g_c, sees
     what the integer network computes. Nothing is checked and no value is looked at.
+    Populations that are scaled alike are rounded together: what is done a channel is done
+    for the channels of all of them at once.
 
     Parameters
     ----------
-    weights : sequence of Tensor or None
-        Float weights per synapse before folding; None as for :func:`quantise`.
-    norm_gains : sequence of Tensor or None, (C,)
-        g_c of the synapse's BatchNorm; None without one.
-    bias, levels, scaling
-        As for :func:`quantise`.
-    theta : Tensor or None
-        The threshold as a scalar.
+    populations : sequence of Sums
+        What is to be rounded.
+    scaling : Scaling
+        Of all of them.
 
     Returns
     -------
-    list of Tensor or None
-        In the types of ``weights``, kernels in channels_last as the activations. A
+    list of Tensor or None, a population
+        In the types of the weights, kernels in channels_last as the activations. A
         channel that BatchNorm has switched off (g_c close to 0) keeps its weights.
     """
-    folded: list[torch.Tensor | None] = []
-    for w, gain in zip(weights, norm_gains, strict=True):
-        if w is None:
-            folded.append(None)
-        else:  # in the weight's own type first, as Synapse.folded() does
-            folded.append(w if gain is None else w * _column(gain, w))
-    threshold = None if theta is None else known(theta.double())
-    if isinstance(threshold, float):
-        threshold = max(threshold, sys.float_info.min)  # a logarithm that fell without end
-    rounded, scale = _round_weights(folded, bias.double(), threshold, levels, scaling)
-    out: list[torch.Tensor | None] = []
-    for w, gain, pair in zip(weights, norm_gains, rounded, strict=True):
+    folded: list[Sequence[torch.Tensor | None]] = []
+    thetas: list[Scalar | None] = []
+    for p in populations:
+        # in the weight's own type first, as Synapse.folded() does
+        pairs = zip(p.weights, p.norm_gains, strict=True)
+        folded.append([w if w is None or g is None else w * _column(g, w) for w, g in pairs])
+        theta = None if p.theta is None else known(p.theta.double())
+        if isinstance(theta, float):
+            theta = max(theta, sys.float_info.min)  # a logarithm that fell without end
+        thetas.append(theta)
+    biases, levels = [p.bias.double() for p in populations], [p.levels for p in populations]
+    rounded, scales = _round_weights(folded, biases, thetas, levels, scaling)
+    places = [
+        (index, w, gain, pair, scale if gain is None else scale * gain)
+        for index, (p, scale, own) in enumerate(zip(populations, scales, rounded, strict=True))
+        for w, gain, pair in zip(p.weights, p.norm_gains, own, strict=True)
+    ]
+    unknown = [unit for _, _, gain, pair, unit in places if pair is not None and gain is not None]
+    all_on = not unknown or nowhere(_off(torch.cat(unknown)))
+    out: list[list[torch.Tensor | None]] = [[] for _ in populations]
+    for index, w, gain, pair, unit in places:
         if w is None or pair is None:
-            out.append(None)
+            out[index].append(None)
             continue
         units, power = pair
-        unit = scale if gain is None else scale * gain
         layout = torch.channels_last if w.dim() == 4 else torch.contiguous_format
         grid = units.mul_(_column(scaling.step * power / unit, w))
         grid = grid.to(w.dtype, memory_format=layout)
-        if gain is not None:
-            off = ~(unit.abs() > 1e-6)
-            if not nowhere(off):
-                grid = torch.where(_column(off, w), w, grid)
-        out.append(grid.contiguous(memory_format=layout))
+        if gain is not None and not all_on:
+            grid = torch.where(_column(_off(unit), w), w, grid)
+        out[index].append(grid.contiguous(memory_format=layout))
     return out
+
+
+def _off(unit: torch.Tensor) -> torch.Tensor:
+    """Channels that BatchNorm has switched off."""
+    return ~(unit.abs() > 1e-6)
 
 
 def _largest(weight: torch.Tensor) -> torch.Tensor:

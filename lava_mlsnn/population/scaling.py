@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 
@@ -18,10 +19,13 @@ from lava_mlsnn.errors import ConfigError
 from netx_export.spec.widths import STATE_MAX
 
 __all__ = [
+    "POWER_MAX",
     "UNIT_MAX",
+    "Group",
     "Scalar",
     "Scaling",
     "choose_scale",
+    "joined",
     "known",
     "nowhere",
     "power_of_two",
@@ -33,6 +37,7 @@ UNIT_MAX = 255  # one-sign 8-bit weight
 EXPONENT_MAX = 16
 THETA_MIN = 256.0  # finer than this, rounding vth stays below 0.2 %
 STATE_SHARE = 1 << 20  # vth * (levels + 1) stays an eighth of the state at most
+POWER_MAX = 2.0**EXPONENT_MAX
 TINY = 1e-12
 MANTISSA = (1 << 52) - 1  # of a float64
 Scalar = torch.Tensor | float  # float64
@@ -121,10 +126,10 @@ def nowhere(condition: torch.Tensor) -> bool:
 def power_of_two(x: Scalar) -> Scalar:
     """The smallest of 1, 2, ..., 2**16 that is at least ``x``; 2**16 above it."""
     if isinstance(x, float):
-        mantissa, exponent = math.frexp(min(max(1.0, x), 2.0**EXPONENT_MAX))
+        mantissa, exponent = math.frexp(min(max(1.0, x), POWER_MAX))
         return math.ldexp(1.0, exponent - (mantissa == 0.5))
     bits = (x.view(torch.int64) + MANTISSA) & ~MANTISSA  # mantissa to 0, rounding up
-    return bits.view(torch.float64).clamp(1.0, 2.0**EXPONENT_MAX)
+    return bits.view(torch.float64).clamp(1.0, POWER_MAX)
 
 
 def sum_cap(folded: Sequence[torch.Tensor | None], scaling: Scaling) -> torch.Tensor:
@@ -145,17 +150,24 @@ def sum_cap(folded: Sequence[torch.Tensor | None], scaling: Scaling) -> torch.Te
     return max(room, scaling.sum_limit / 4) / torch.as_tensor(worst).clamp_min(TINY)
 
 
+class Group(NamedTuple):
+    """Neighbouring channels that are one population."""
+
+    channels: int
+    theta: Scalar | None  # threshold, float64; None without spikes
+    levels: int
+    units: bool  # whether a one-to-one synapse needs the weight S_c itself
+
+
 def choose_scale(
     largest: torch.Tensor,
     bias: torch.Tensor,
-    theta: Scalar | None,
-    levels: int,
-    units: bool,
+    groups: Sequence[Group],
     scaling: Scaling,
     cap: torch.Tensor | None = None,
     ceiling: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """S_c of every channel.
+    """S_c of every channel of some populations.
 
     Parameters
     ----------
@@ -163,12 +175,8 @@ def choose_scale(
         Largest folded weight magnitude (0: no weighted synapse).
     bias : Tensor, (C,), float64
         Folded bias.
-    theta : Tensor, float or None
-        Threshold, float64 scalar; None without spikes.
-    levels : int
-        N.
-    units : bool
-        Whether a one-to-one synapse needs the weight S_c itself: then S_c becomes
+    groups : sequence of Group
+        The populations, whose channels follow one another. With ``units`` S_c becomes
         ``m * 2**e`` with m <= 255.
     scaling : Scaling
         The rules.
@@ -181,33 +189,66 @@ def choose_scale(
     if scaling.mode == "fixed":
         return torch.full_like(largest, scaling.fixed)
     caps = scaling.bias_limit / bias.abs().clamp_min(TINY)
-    limit: Scalar = float(scaling.state_limit)
-    if theta is not None:
-        limit = scaling.state_limit * (1 / (theta * (levels + 1)))
-    caps = caps.clamp_max(limit)
+    limits: list[Scalar] = [
+        float(scaling.state_limit)
+        if g.theta is None
+        else scaling.state_limit * (1 / (g.theta * (g.levels + 1)))
+        for g in groups
+    ]
+    caps = caps.clamp_max(_spread(limits, groups))
     if cap is not None:
         caps = torch.minimum(caps, cap)
     scale = scaling.weight_max / largest.clamp_min(TINY)
+    counts = [g.channels for g in groups]
     if scaling.mode == "layer":
-        scale, caps = scale.min().expand_as(scale), caps.min().expand_as(caps)
+        scale, caps = (
+            torch.cat([x.min().expand_as(x) for x in y.split(counts)]) for y in (scale, caps)
+        )
     if scaling.exponents:
         # large weights make vth small and coarse: let them carry an exponent
-        needed = (THETA_MIN / (1.0 if theta is None else theta)) / _low(torch.minimum(scale, caps))
-        if units:
-            needed = torch.maximum(needed, scale.min().reciprocal())
-        scale = scale * power_of_two(known(needed))
+        powers = []
+        bounds = torch.minimum(scale, caps).split(counts)
+        for group, bound, present in zip(groups, bounds, scale.split(counts), strict=True):
+            needed = (THETA_MIN / (1.0 if group.theta is None else group.theta)) / _low(bound)
+            if group.units:
+                needed = torch.maximum(needed, present.min().reciprocal())
+            powers.append(power_of_two(known(needed)))
+        scale = scale * _spread(powers, groups)
     scale = torch.minimum(scale, caps)
-    if units:
+    room = None
+    if any(g.units for g in groups):
         beyond = steep(bias)
-        if ceiling is None and nowhere(beyond):
-            return _unit_scale(scale, None)
-        room = torch.where(beyond, caps, torch.inf)
-        return _unit_scale(scale, room if ceiling is None else torch.minimum(room, ceiling))
-    if ceiling is None:
-        return scale
-    if scaling.mode == "layer":
-        ceiling = ceiling.min().expand_as(ceiling)
-    return torch.minimum(scale, ceiling)
+        if not nowhere(beyond):
+            room = torch.where(beyond, caps, torch.inf)
+        if ceiling is not None:
+            room = ceiling if room is None else torch.minimum(room, ceiling)
+    if ceiling is not None and scaling.mode == "layer":
+        ceiling = torch.cat([x.min().expand_as(x) for x in ceiling.split(counts)])
+    found = [scale.split(counts)]
+    found += [[None] * len(groups) if x is None else x.split(counts) for x in (room, ceiling)]
+    return joined(
+        [
+            _unit_scale(one, rooms) if group.units else one if top is None else one.minimum(top)
+            for group, one, rooms, top in zip(groups, *found, strict=True)
+        ]
+    )
+
+
+def _spread(values: Sequence[Scalar], groups: Sequence[Group]) -> Scalar:
+    """One value a group as one a channel; of a single group its own."""
+    if len(values) == 1:
+        return values[0]
+    if all(isinstance(x, float) for x in values):
+        counts = torch.tensor([g.channels for g in groups])
+        return torch.tensor(values, dtype=torch.float64).repeat_interleave(counts)
+    return torch.cat(
+        [torch.as_tensor(x).expand(g.channels) for x, g in zip(values, groups, strict=True)]
+    )
+
+
+def joined(parts: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Channels of several populations, one after the other."""
+    return parts[0] if len(parts) == 1 else torch.cat(list(parts))
 
 
 def steep(bias: torch.Tensor) -> torch.Tensor:

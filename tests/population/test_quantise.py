@@ -11,7 +11,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from lava_mlsnn.errors import ConfigError, RangeError
-from lava_mlsnn.population.quantise import grid_weights, quantise
+from lava_mlsnn.population.quantise import Sums, grid_weights, quantise
 from lava_mlsnn.population.scaling import power_of_two, sum_cap
 from lava_mlsnn.slayer import Scaling
 from netx_export.spec.widths import STATE_MAX, check_weights
@@ -136,14 +136,8 @@ def test_training_computes_with_exactly_the_exported_integers(case, bits, gain, 
         )
     except RangeError:
         assume(False)
-    grids = grid_weights(
-        weights + ends,
-        gains + ends,
-        bias,
-        None if theta is None else torch.tensor(theta),
-        levels,
-        scaling,
-    )
+    threshold = None if theta is None else torch.tensor(theta)
+    (grids,) = grid_weights([Sums(weights + ends, gains + ends, bias, threshold, levels)], scaling)
     assert len(grids) == len(weights) + units and not (units and grids[-1] is not None)
     for i, (w, g) in enumerate(zip(weights, gains, strict=True)):
         grid, w_int, e = grids[i], ints.weights[i], ints.exponents[i]
@@ -171,8 +165,9 @@ def test_the_grid_needs_no_look_at_a_value():
     """On the meta device there are no values: item(), bool() and float() raise."""
     w, c = torch.empty(4, 3, 2, 2, device="meta"), torch.empty(4, device="meta")
     for scaling in (Scaling(), Scaling("layer"), Scaling.stock(), Scaling("fixed", fixed=8.0)):
-        first, second = grid_weights([w, None], [c, None], c, c[0], 4, scaling)
-        assert first.shape == w.shape and second is None
+        sums = Sums([w, None], [c, None], c, c[0], 4)
+        (first, second), (third, _) = grid_weights([sums, sums], scaling)
+        assert first.shape == third.shape == w.shape and second is None
 
 
 def test_a_dead_channel_keeps_its_bias_and_threshold():
