@@ -12,7 +12,7 @@ import torch
 
 __all__ = ["Affine", "chunks", "current", "in_rows"]
 
-CHUNK = 1 << 17  # neurons at a time: what lies between two operators stays in the caches
+CHUNK = 1 << 18  # neurons at a time: what lies between two operators stays in the caches
 Factors = tuple[torch.Tensor | None, torch.Tensor]  # gain (None: 1) and shift
 
 

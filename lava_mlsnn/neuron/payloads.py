@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import torch
 
+from lava_mlsnn.neuron.currents import chunks, in_rows
+
 __all__ = ["LARGEST", "OUTSIDE", "bytes_of", "note_bytes", "payloads"]
 
 LARGEST = 127
@@ -34,4 +36,8 @@ def bytes_of(x: torch.Tensor) -> torch.Tensor | None:
 
 def payloads(code: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     """What the bytes stand for."""
-    return (code & LARGEST).to(dtype)
+    z = torch.empty_like(code, dtype=dtype)
+    (bytes_, values), _ = in_rows([code[None], z[None]])
+    for some, into in chunks([bytes_, values], False):
+        into.copy_(some & LARGEST)
+    return z

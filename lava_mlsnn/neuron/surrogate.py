@@ -91,7 +91,8 @@ class _Spikes(torch.autograd.Function):
         buffers = [z]
         for chunk in chunks(rows, not _shared(vth, start)):
             if buffers[0].shape != chunk[0].shape[1:]:
-                buffers = [torch.empty_like(chunk[0][0], dtype=dtype) for _ in range(4)]
+                wanted = True, True, len(z) > 1, z.dtype != dtype
+                buffers = [torch.empty_like(chunk[0][0], dtype=dtype) if w else z for w in wanted]
                 flag = torch.empty_like(buffers[0], dtype=torch.bool)
             h, u, carry, narrow = buffers
             v = start

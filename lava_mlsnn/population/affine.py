@@ -10,6 +10,8 @@ Backward is BatchNorm's own.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 import torch.nn.functional as F
 from torch._ops import ops
@@ -19,9 +21,10 @@ from lava_mlsnn.neuron.currents import Affine, Factors
 from lava_mlsnn.neuron.module import MultiLevelNeuron
 from lava_mlsnn.population.synapse import Synapse
 
-__all__ = ["affine_current", "is_affine"]
+__all__ = ["affine_current", "all_affine"]
 
 KINDS = ("forward_pre", "forward", "backward_pre", "backward")
+GLOBAL_HOOKS = [f"_global_{kind}_hooks" for kind in KINDS]
 
 
 class _Normalised(Affine):
@@ -36,7 +39,8 @@ class _Normalised(Affine):
     def factors(self, part: torch.Tensor) -> Factors:
         norm = self.norm
         assert norm.running_var is not None and norm.num_batches_tracked is not None
-        F._verify_batch_size(part.size())  # type: ignore[attr-defined]  # torch's own sentence
+        if part.numel() <= part.shape[1]:
+            F._verify_batch_size(part.size())  # type: ignore[attr-defined]  # torch's own sentence
         norm.num_batches_tracked.add_(1)
         share = 1 / int(norm.num_batches_tracked) if norm.momentum is None else norm.momentum
         found = ops.aten.batch_norm_update_stats(part, norm.running_mean, norm.running_var, share)
@@ -77,29 +81,38 @@ class _Shifted(Affine):
         return grad, grad.sum(axes, dtype=bias.dtype).reshape(bias.shape)
 
 
-def is_affine(synapse: Synapse, neuron: MultiLevelNeuron) -> bool:
+def all_affine(synapses: Iterable[Synapse], neuron: MultiLevelNeuron) -> bool:
     """Whether :func:`affine_current` and the neuron's ``spikes`` are all that a call does.
 
     Not where a hook watches what lies between, or a method was replaced.
     """
-    norm = synapse.norm
-    if norm is None:
-        behind: tuple[torch.nn.Module, ...] = (neuron,)
-    else:
+    if any(getattr(every_module, name) for name in GLOBAL_HOOKS):
+        return False
+    if type(neuron).forward is not MultiLevelNeuron.forward or _is_watched(neuron):
+        return False
+    for synapse in synapses:
+        norm = synapse.norm
+        if type(synapse).forward is not Synapse.forward or _is_watched(synapse, False):
+            return False
+        if norm is None:
+            continue
         var = norm.running_var
         folds = type(norm) in (torch.nn.BatchNorm1d, torch.nn.BatchNorm2d) and norm.training
         if not folds or var is None or var.dtype not in (torch.float32, torch.float64):
             return False
-        behind = norm, neuron
-    return not (
-        any(getattr(every_module, f"_global_{kind}_hooks") for kind in KINDS)
-        or type(synapse).forward is not Synapse.forward
-        or type(neuron).forward is not MultiLevelNeuron.forward
-        or any(m._forward_pre_hooks for m in behind)  # the synapse's own run
-        or any(
-            m._forward_hooks or m._backward_hooks or m._backward_pre_hooks or "forward" in vars(m)
-            for m in (synapse, *behind)
-        )
+        if _is_watched(norm):
+            return False
+    return True
+
+
+def _is_watched(module: torch.nn.Module, before: bool = True) -> bool:
+    """Whether anything comes with a call; ``before``: forward pre-hooks too, else they run."""
+    return bool(
+        (before and module._forward_pre_hooks)
+        or module._forward_hooks
+        or module._backward_hooks
+        or module._backward_pre_hooks
+        or "forward" in module.__dict__
     )
 
 

@@ -37,6 +37,8 @@ def run_weight_hooks(module: torch.nn.Module) -> None:
 def call_with_weight(module: torch.nn.Module, *arguments: Any) -> Any:
     """``module(*arguments)`` without its weight hooks, which ran before."""
     hooks = module._forward_pre_hooks
+    if not hooks:
+        return module(*arguments)
     others = [(k, hook) for k, hook in hooks.items() if not isinstance(hook, WEIGHT_HOOKS)]
     if len(others) < len(hooks):
         module = copy.copy(module)  # the same parameters and children

@@ -22,7 +22,7 @@ import torch
 
 from lava_mlsnn.errors import ConfigError, UnsupportedLayerError, at
 from lava_mlsnn.neuron.module import MultiLevelNeuron
-from lava_mlsnn.population.affine import affine_current, is_affine
+from lava_mlsnn.population.affine import affine_current, all_affine
 from lava_mlsnn.population.exported import Exported
 from lava_mlsnn.population.hooks import call_with_weight, check_hooks, evaluating
 from lava_mlsnn.population.layout import fold_time, unfold_time
@@ -284,7 +284,7 @@ class Population(Exported):
             self.training
             and all(x.is_cpu for x in xs)
             and not (neuron.relu or neuron.dropout or torch.compiler.is_compiling())
-            and all(is_affine(s, neuron) for s in self._synapses())
+            and all_affine(self._synapses(), neuron)
         )
 
     def _training_weights(self) -> list[torch.Tensor | None]:
@@ -391,9 +391,7 @@ class Population(Exported):
         return builder.population(name, self, *sources)
 
     def _synapses(self) -> Iterator[Synapse]:
-        for synapse in self.synapses:
-            assert isinstance(synapse, Synapse)
-            yield synapse
+        return iter(self.synapses._modules.values())  # type: ignore[arg-type]
 
     def _device(self) -> torch.device | None:
         for tensor in chain(self.parameters(), self.buffers()):
@@ -411,12 +409,15 @@ def straight_through(
     ]
 
 
-def _parameters(module: torch.nn.Module) -> Iterator[torch.nn.Parameter]:
+def _parameters(module: torch.nn.Module) -> list[torch.nn.Parameter]:
     """As ``module.parameters()``, in a fraction of its time; shared ones come several times."""
-    yield from (p for p in module._parameters.values() if p is not None)
-    for child in module._modules.values():
-        if child is not None:
-            yield from _parameters(child)
+    found: list[torch.nn.Parameter] = []
+    left = [module]
+    while left:
+        here = left.pop()
+        found += [p for p in here._parameters.values() if p is not None]
+        left += [m for m in here._modules.values() if m is not None]
+    return found
 
 
 def _outside_inference() -> AbstractContextManager[Any]:

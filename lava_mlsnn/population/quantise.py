@@ -211,12 +211,12 @@ def quantise(
     return Integers(tuple(ints), tuple(exponents), bias_int, vth, start, scale)
 
 
-@torch.no_grad()
 def grid_weights(populations: Sequence[Sums], scaling: Scaling) -> list[list[torch.Tensor | None]]:
     """Float weights moved onto the grid of the exported integers, before BatchNorm.
 
     ``w_grid = w_int * 2**e / (S_c * g_c)``, so that BatchNorm, whose gain is g_c, sees
-    what the integer network computes. Nothing is checked and no value is looked at.
+    what the integer network computes. Nothing is checked, no value is looked at, and no
+    gradient is asked for: call it without.
     Populations that are scaled alike are rounded together: what is done a channel is done
     for the channels of all of them at once.
 

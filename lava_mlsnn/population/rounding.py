@@ -45,7 +45,8 @@ def _round(populations: list[Population]) -> None:
     for scaling, group in groups.items():
         with torch.no_grad():
             sums = [p.sums([s.weight for s in p._synapses()], holds) for p in group]
-        for p, own, grids in zip(group, sums, grid_weights(sums, scaling), strict=True):
+            rounded = grid_weights(sums, scaling)
+        for p, own, grids in zip(group, sums, rounded, strict=True):
             p.ready = straight_through(own.weights, grids)
 
 

@@ -30,13 +30,18 @@ class SampleLength(torch.nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.register_buffer("timesteps", torch.zeros(2, dtype=torch.int64))
+        self._written = 0, 0, 0  # what the buffer is known to hold: T, which one, its version
         self.seen = 0  # T of the forwards without training, SEVERAL if they differ
 
     def note(self, timesteps: int, training: bool) -> None:
         """A forward of T timesteps ran; without a look at a value."""
         if training and torch.is_grad_enabled():
-            self.timesteps[0].fill_(timesteps)
-            self.timesteps[1].fill_(timesteps * timesteps)
+            buffer = self.timesteps
+            if self._written == (timesteps, id(buffer), buffer._version):
+                return
+            buffer[0].fill_(timesteps)
+            buffer[1].fill_(timesteps * timesteps)
+            self._written = timesteps, id(buffer), buffer._version
         elif self.seen != timesteps:
             self.seen = SEVERAL if self.seen else timesteps
 

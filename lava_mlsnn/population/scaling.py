@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
@@ -28,6 +28,7 @@ __all__ = [
     "joined",
     "known",
     "nowhere",
+    "pieces",
     "power_of_two",
     "steep",
     "sum_cap",
@@ -188,7 +189,8 @@ def choose_scale(
     """
     if scaling.mode == "fixed":
         return torch.full_like(largest, scaling.fixed)
-    caps = scaling.bias_limit / bias.abs().clamp_min(TINY)
+    # as limit / x: torch has the reciprocal times the limit for that
+    caps = bias.abs().clamp_min_(TINY).reciprocal_().mul_(scaling.bias_limit)
     limits: list[Scalar] = [
         float(scaling.state_limit)
         if g.theta is None
@@ -198,18 +200,19 @@ def choose_scale(
     caps = caps.clamp_max(_spread(limits, groups))
     if cap is not None:
         caps = torch.minimum(caps, cap)
-    scale = scaling.weight_max / largest.clamp_min(TINY)
+    scale = largest.clamp_min(TINY).reciprocal_().mul_(scaling.weight_max)
     counts = [g.channels for g in groups]
     if scaling.mode == "layer":
         scale, caps = (
-            torch.cat([x.min().expand_as(x) for x in y.split(counts)]) for y in (scale, caps)
+            torch.cat([x.min().expand_as(x) for x in pieces(y, counts)]) for y in (scale, caps)
         )
     if scaling.exponents:
         # large weights make vth small and coarse: let them carry an exponent
         powers = []
-        bounds = torch.minimum(scale, caps).split(counts)
-        for group, bound, present in zip(groups, bounds, scale.split(counts), strict=True):
-            needed = (THETA_MIN / (1.0 if group.theta is None else group.theta)) / _low(bound)
+        bounds = pieces(torch.minimum(scale, caps), counts)
+        for group, bound, present in zip(groups, bounds, pieces(scale, counts), strict=True):
+            least = THETA_MIN / (1.0 if group.theta is None else group.theta)
+            needed = _low(bound).reciprocal() * least
             if group.units:
                 needed = torch.maximum(needed, present.min().reciprocal())
             powers.append(power_of_two(known(needed)))
@@ -223,9 +226,11 @@ def choose_scale(
         if ceiling is not None:
             room = ceiling if room is None else torch.minimum(room, ceiling)
     if ceiling is not None and scaling.mode == "layer":
-        ceiling = torch.cat([x.min().expand_as(x) for x in ceiling.split(counts)])
-    found = [scale.split(counts)]
-    found += [[None] * len(groups) if x is None else x.split(counts) for x in (room, ceiling)]
+        ceiling = torch.cat([x.min().expand_as(x) for x in pieces(ceiling, counts)])
+    if room is None and ceiling is None and not any(g.units for g in groups):
+        return scale
+    found: list[Sequence[Any]] = [pieces(scale, counts)]
+    found += [[None] * len(groups) if x is None else pieces(x, counts) for x in (room, ceiling)]
     return joined(
         [
             _unit_scale(one, rooms) if group.units else one if top is None else one.minimum(top)
@@ -249,6 +254,11 @@ def _spread(values: Sequence[Scalar], groups: Sequence[Group]) -> Scalar:
 def joined(parts: Sequence[torch.Tensor]) -> torch.Tensor:
     """Channels of several populations, one after the other."""
     return parts[0] if len(parts) == 1 else torch.cat(list(parts))
+
+
+def pieces(x: torch.Tensor, counts: Sequence[int]) -> Sequence[torch.Tensor]:
+    """The reverse of :func:`joined`."""
+    return [x] if len(counts) == 1 else x.split(list(counts))
 
 
 def steep(bias: torch.Tensor) -> torch.Tensor:
