@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["autocasts", "exact_settings", "keep_exact_settings", "written_whole"]
+__all__ = ["autocasts", "cast_to", "exact_settings", "keep_exact_settings", "written_whole"]
 
 DEVICES = ("cpu", "cuda", "mps", "xpu")  # that autocast knows
 FULL = ("none", "ieee")  # "none": nothing said, which is ieee
@@ -133,6 +133,16 @@ def _autocast(torch: Any) -> list[tuple[str, Callable[[], bool]]]:
 def autocasts(device: str) -> bool:
     """Whether torch, which is loaded, chooses types by itself on such a device."""
     return any(is_on() for name, is_on in _autocast(sys.modules["torch"]) if name == device)
+
+
+def cast_to(device: str) -> Any:
+    """The type that torch, which is loaded, chooses by itself on such a device; None: none."""
+    torch = sys.modules["torch"]
+    if not autocasts(device):
+        return None
+    if hasattr(torch, "get_autocast_dtype"):
+        return torch.get_autocast_dtype(device)
+    return torch.get_autocast_cpu_dtype() if device == "cpu" else torch.get_autocast_gpu_dtype()
 
 
 @functools.cache

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
-__all__ = ["Affine", "chunks", "current", "in_rows"]
+__all__ = ["Affine", "Factors", "chunks", "columns", "current", "in_rows"]
 
 CHUNK = 1 << 18  # neurons at a time: what lies between two operators stays in the caches
 Factors = tuple[torch.Tensor | None, torch.Tensor]  # gain (None: 1) and shift

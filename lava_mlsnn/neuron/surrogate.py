@@ -24,6 +24,7 @@ the window (:mod:`lava_mlsnn.neuron.payloads`). H/vth itself, four bytes, is kep
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -31,8 +32,8 @@ import torch
 from torch._ops import ops
 
 from lava_mlsnn.choices import SURROGATES, check_choice
-from lava_mlsnn.neuron.currents import Affine, chunks, columns, current, in_rows
-from lava_mlsnn.neuron.payloads import LARGEST, OUTSIDE, note_bytes
+from lava_mlsnn.neuron.currents import Affine, Factors, chunks, columns, current, in_rows
+from lava_mlsnn.neuron.payloads import LARGEST, OUTSIDE, bytes_of, note_bytes
 
 __all__ = ["spike", "spikes_over_time"]
 
@@ -126,7 +127,8 @@ class _Spikes(torch.autograd.Function):
             ctx.save_for_backward(
                 vth, code if kept is None else kept, *needed, *inputs[len(affines) :]
             )
-        if code is not None:
+        # what is not finite has no bytes, and goes on as it is
+        if code is not None and all(_is_finite(p, f) for p, f in zip(parts, scaled, strict=True)):
             note_bytes(z, code)
         return z
 
@@ -173,6 +175,16 @@ def _arithmetic(dtype: torch.dtype) -> torch.dtype:
 def _is_one(vth: torch.Tensor) -> bool:
     """Whether it is known, without waiting for a device, that nothing need be divided."""
     return type(vth) is torch.Tensor and vth.is_cpu and vth.dim() == 0 and float(vth) == 1.0
+
+
+def _is_finite(part: torch.Tensor, factors: Factors | None) -> bool:
+    """Whether it is known, at little cost, that a part of the currents is finite."""
+    if bytes_of(part) is not None:
+        return True
+    gain, shift = (None, None) if factors is None else factors
+    # mean and variance are in both: one number that is not finite would be, too
+    found = part if gain is None or shift is None else gain + shift
+    return math.isfinite(float(found.detach().sum(dtype=torch.float64)))
 
 
 def _shared(vth: torch.Tensor, start: torch.Tensor | None) -> bool:

@@ -23,6 +23,7 @@ import torch
 from lava_mlsnn.errors import ConfigError, UnsupportedLayerError, at
 from lava_mlsnn.neuron.module import MultiLevelNeuron
 from lava_mlsnn.population.affine import affine_current, all_affine
+from lava_mlsnn.population.convolved import note_steps, steps_of
 from lava_mlsnn.population.exported import Exported
 from lava_mlsnn.population.hooks import call_with_weight, check_hooks, evaluating
 from lava_mlsnn.population.layout import fold_time, unfold_time
@@ -403,10 +404,16 @@ def straight_through(
     weights: Sequence[torch.Tensor | None], grids: Sequence[torch.Tensor | None]
 ) -> list[torch.Tensor | None]:
     """The grids, whose gradients reach the weights."""
-    return [
-        None if w is None or grid is None else _StraightThrough.apply(w, grid)
-        for w, grid in zip(weights, grids, strict=True)
-    ]
+    out: list[torch.Tensor | None] = []
+    for w, grid in zip(weights, grids, strict=True):
+        if w is None or grid is None:
+            out.append(None)
+            continue
+        rounded: torch.Tensor = _StraightThrough.apply(w, grid)
+        if not torch.compiler.is_compiling():
+            note_steps(rounded, steps_of(grid))
+        out.append(rounded)
+    return out
 
 
 def _parameters(module: torch.nn.Module) -> list[torch.nn.Parameter]:

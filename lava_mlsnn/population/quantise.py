@@ -17,12 +17,14 @@ from __future__ import annotations
 import functools
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 
 from lava_mlsnn.errors import RangeError
+from lava_mlsnn.population.convolved import Steps, note_steps
 from lava_mlsnn.population.scaling import (
     POWER_MAX,
     UNIT_MAX,
@@ -57,8 +59,7 @@ class Integers:
 Rounded = tuple[torch.Tensor, Scalar]  # w_int / step, and 2**e; float64
 
 
-@dataclass(frozen=True)
-class Sums:
+class Sums(NamedTuple):
     """What the grid of one population follows from.
 
     Attributes
@@ -84,13 +85,13 @@ class Sums:
 
 
 def _round_weights(
-    weights: Sequence[Sequence[torch.Tensor | None]],
+    weights: list[Sequence[torch.Tensor | None]],
     biases: Sequence[torch.Tensor],
     thetas: Sequence[Scalar | None],
     levels: Sequence[int],
     scaling: Scaling,
     ceiling: torch.Tensor | None = None,
-) -> tuple[list[list[Rounded | None]], Sequence[torch.Tensor]]:
+) -> tuple[Iterator[list[Rounded | None]], Sequence[torch.Tensor]]:
     """Integer weights in steps of the grid, with their powers of two, and S_c; float64.
 
     Arguments as for :func:`quantise`, one of each a population; without a look at a value
@@ -112,9 +113,19 @@ def _round_weights(
     scales = choose_scale(joined(largest), joined(biases), groups, scaling, cap, ceiling).split(
         counts
     )
+    return _steps(weights, tops, scales, scaling), scales
+
+
+def _steps(
+    weights: list[Sequence[torch.Tensor | None]],
+    tops: Sequence[Sequence[torch.Tensor | None]],
+    scales: Sequence[torch.Tensor],
+    scaling: Scaling,
+) -> Iterator[list[Rounded | None]]:
+    """One population after the other, and ``weights`` is left empty: they are large."""
     limit = scaling.weight_max // scaling.step
-    out: list[list[Rounded | None]] = []
-    for present, maxima, one in zip(weights, tops, scales, strict=True):
+    for index, (maxima, scale) in enumerate(zip(tops, scales, strict=True)):
+        present, weights[index] = weights[index], ()
         rounded: list[Rounded | None] = []
         for w, top in zip(present, maxima, strict=True):
             if w is None or top is None:
@@ -123,15 +134,14 @@ def _round_weights(
             # half a grid step above the limit still rounds onto it
             power: Scalar = 1.0
             if scaling.exponents:
-                power = power_of_two(known((top * one).amax() / (scaling.weight_max + 0.5)))
+                power = power_of_two(known((top * scale).amax() / (scaling.weight_max + 0.5)))
             # dividing by a power of two is exact, so it may come before the product
-            factor = _column(one / (scaling.step * power), w)
+            factor = _column(scale / (scaling.step * power), w)
             units = (w * factor if w.dtype == torch.float64 else w.double().mul_(factor)).round_()
             if not (scaling.exponents and isinstance(power, float) and power < POWER_MAX):
                 units.clamp_(-limit, limit)  # else the power has seen to it
             rounded.append((units, power))
-        out.append(rounded)
-    return out, scales
+        yield rounded
 
 
 def quantise(
@@ -183,7 +193,8 @@ def quantise(
             raise RangeError("weights and biases must be finite, got NaN or infinity")
     if theta is not None and not 0 < theta < math.inf:
         raise RangeError(f"the threshold must be positive and finite, got {theta}")
-    (rounded,), (scale,) = _round_weights([folded], [bias], [theta], [levels], scaling, ceiling)
+    found, (scale,) = _round_weights([folded], [bias], [theta], [levels], scaling, ceiling)
+    (rounded,) = found
     fallen = steep(bias) if ceiling is None else steep(bias) | ceiling.isfinite()
     ints, exponents = [], []
     for pair, gain in zip(rounded, gains, strict=True):
@@ -211,12 +222,12 @@ def quantise(
     return Integers(tuple(ints), tuple(exponents), bias_int, vth, start, scale)
 
 
+@torch.no_grad()
 def grid_weights(populations: Sequence[Sums], scaling: Scaling) -> list[list[torch.Tensor | None]]:
     """Float weights moved onto the grid of the exported integers, before BatchNorm.
 
     ``w_grid = w_int * 2**e / (S_c * g_c)``, so that BatchNorm, whose gain is g_c, sees
-    what the integer network computes. Nothing is checked, no value is looked at, and no
-    gradient is asked for: call it without.
+    what the integer network computes. Nothing is checked and no value is looked at.
     Populations that are scaled alike are rounded together: what is done a channel is done
     for the channels of all of them at once.
 
@@ -237,33 +248,45 @@ def grid_weights(populations: Sequence[Sums], scaling: Scaling) -> list[list[tor
     thetas: list[Scalar | None] = []
     for p in populations:
         # in the weight's own type first, as Synapse.folded() does
-        pairs = zip(p.weights, p.norm_gains, strict=True)
-        folded.append([w if w is None or g is None else w * _column(g, w) for w, g in pairs])
+        both = zip(p.weights, p.norm_gains, strict=True)
+        folded.append([w if w is None or g is None else w * _column(g, w) for w, g in both])
         theta = None if p.theta is None else known(p.theta.double())
         if isinstance(theta, float):
             theta = max(theta, sys.float_info.min)  # a logarithm that fell without end
         thetas.append(theta)
     biases, levels = [p.bias.double() for p in populations], [p.levels for p in populations]
     rounded, scales = _round_weights(folded, biases, thetas, levels, scaling)
-    places = [
-        (index, w, gain, pair, scale if gain is None else scale * gain)
-        for index, (p, scale, own) in enumerate(zip(populations, scales, rounded, strict=True))
-        for w, gain, pair in zip(p.weights, p.norm_gains, own, strict=True)
+    gained = [
+        [scale if g is None else scale * g for g in p.norm_gains]
+        for p, scale in zip(populations, scales, strict=True)
     ]
-    unknown = [unit for _, _, gain, pair, unit in places if pair is not None and gain is not None]
+    unknown = [
+        unit
+        for p, own in zip(populations, gained, strict=True)
+        for w, g, unit in zip(p.weights, p.norm_gains, own, strict=True)
+        if w is not None and g is not None
+    ]
     all_on = not unknown or nowhere(_off(torch.cat(unknown)))
-    out: list[list[torch.Tensor | None]] = [[] for _ in populations]
-    for index, w, gain, pair, unit in places:
-        if w is None or pair is None:
-            out[index].append(None)
-            continue
-        units, power = pair
-        layout = torch.channels_last if w.dim() == 4 else torch.contiguous_format
-        grid = units.mul_(_column(scaling.step * power / unit, w))
-        grid = grid.to(w.dtype, memory_format=layout)
-        if gain is not None and not all_on:
-            grid = torch.where(_column(_off(unit), w), w, grid)
-        out[index].append(grid.contiguous(memory_format=layout))
+    compiling = torch.compiler.is_compiling()
+    out: list[list[torch.Tensor | None]] = []
+    for p, own, pairs in zip(populations, gained, rounded, strict=True):
+        out.append([])
+        for w, gain, unit, pair in zip(p.weights, p.norm_gains, own, pairs, strict=True):
+            if w is None or pair is None:
+                out[-1].append(None)
+                continue
+            units, power = pair
+            kernels = w.dim() == 4 and w.dtype == torch.float32 and w.is_cpu and not compiling
+            steps = units.to(torch.int8) if kernels else None
+            factor = scaling.step * power / unit
+            layout = torch.channels_last if w.dim() == 4 else torch.contiguous_format
+            grid = units.mul_(_column(factor, w)).to(w.dtype, memory_format=layout)
+            off = None if gain is None or all_on else _off(unit)
+            if off is not None and not nowhere(off):
+                grid = torch.where(_column(off, w), w, grid)
+            elif steps is not None:
+                note_steps(grid, Steps(steps, factor.to(torch.float32)))
+            out[-1].append(grid.contiguous(memory_format=layout))
     return out
 
 

@@ -287,10 +287,11 @@ class ConvSynapse(Synapse):
         weight = weight.contiguous(memory_format=torch.channels_last)
         x, weight = written_whole(x, weight, self._output_size((x.shape[2], x.shape[3]))[1])
         window = self.stride, self.padding, self.dilation, self.groups
-        code = bytes_of(x) if torch.is_grad_enabled() and weight.requires_grad else None
+        learns = torch.is_grad_enabled() and weight.requires_grad
+        code = bytes_of(x) if learns and not torch.compiler.is_compiling() else None
         if code is None:
             return F.conv2d(x, weight, None, *window)
-        return convolved(x, weight, code, *window)
+        return convolved(x, weight, code, window)
 
     def exported(self, source: int, weight: np.ndarray, exponent: int) -> SynapseSpec:
         """See :class:`Synapse`."""
