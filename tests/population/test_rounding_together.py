@@ -31,7 +31,7 @@ def populations(model):
 
 def two_steps(model, x):
     """Scores, gradients and statistics; the second forward sees other weights."""
-    optimiser = torch.optim.SGD(model.parameters(), 0.1)
+    optimiser = torch.optim.SGD(model.parameters(), 1e-3)
     found = []
     for _ in range(2):
         optimiser.zero_grad()
@@ -70,7 +70,7 @@ def test_together_or_one_by_one_the_numbers_are_the_same(barrier, arch, trains, 
         patch.setattr(module, "rounded_together", lambda _: contextlib.nullcontext())
         apart = two_steps(twin, x)
     for a, b in zip(together, apart, strict=True):
-        assert torch.equal(a, b)
+        assert torch.allclose(a, b, rtol=0, atol=0, equal_nan=True)  # a divergence is the same, too
 
 
 def test_most_of_a_network_is_rounded_together_and_what_a_hook_computes_is_not(monkeypatch):
