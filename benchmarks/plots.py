@@ -35,7 +35,7 @@ def sparsity_plot(curves: dict[str, Any]) -> bytes:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(3.6 * len(curves), 3.2), layout="constrained")
+    figure = Figure(figsize=(3.6 * len(curves), 3.5), layout="constrained")
     FigureCanvasAgg(figure)
     panels = figure.subplots(1, len(curves), squeeze=False)[0]
     for axes, (name, curve) in zip(panels, curves.items(), strict=True):
@@ -47,7 +47,8 @@ def sparsity_plot(curves: dict[str, Any]) -> bytes:
         axes.set(title=name, xlabel="density of payloads")
         axes.grid(True, which="both", alpha=0.3)
     panels[0].set_ylabel("seconds a sample")
-    panels[0].legend()
+    named = panels[-1].get_legend_handles_labels()  # the first panel has not every form
+    figure.legend(*named, loc="outside lower center", ncols=4)
     return _png(figure)
 
 
