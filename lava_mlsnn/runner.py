@@ -111,9 +111,10 @@ class IntegerRunner:
             Called as ``progress(done, total)`` after every batch.
         """
         x = as_array(x)
-        if x.shape[:1] == (1,) and progress is None:  # each line here is some of a short call
+        # each line here is some of a short call
+        if x.shape[:1] == (1,) and progress is None and self._engine.ready(self.threads):
             check_whole("batch_size", batch_size, 1, 1 << 31)
-            output = self._engine.at_once(check_payload(self.spec, x), self.threads)
+            output = self._engine.at_once(check_payload(self.spec, x))
             if output is not None:
                 return Trace(output)
         traces = self.iter_traces(x, (), batch_size, progress)

@@ -124,7 +124,7 @@ class Engine:
             Values that left 24 bits, per layer; only layers with any.
         """
         if self._whole is not None and len(x) == 1 and observe is None and seconds is None:
-            output = self._at_once(x)
+            output = self.at_once(x)
             if output is not None:
                 return output, {}
         with exact_settings(), torch.inference_mode():
@@ -135,16 +135,13 @@ class Engine:
                     form = gives_way(self.layers[failed.index], failed.error)
                     self.layers[failed.index] = form
 
-    def at_once(self, x: np.ndarray, threads: int) -> np.ndarray | None:
-        """Output of one sample, (1, ..., T), where its one call is made for so many threads.
+    def ready(self, threads: int) -> bool:
+        """Whether one sample's call is made for so many threads; 0 are torch's own number."""
+        made = self._whole is not None and self._whole.ready
+        return made and threads in (0, torch.get_num_threads())
 
-        Nothing overflows in it. 0 threads are torch's own number.
-        """
-        if self._whole is None or not self._whole.ready:
-            return None
-        return self._at_once(x) if threads in (0, torch.get_num_threads()) else None
-
-    def _at_once(self, x: np.ndarray) -> np.ndarray | None:
+    def at_once(self, x: np.ndarray) -> np.ndarray | None:
+        """Output of one sample, (1, ..., T), by its one call, in which nothing overflows."""
         assert self._whole is not None
         found = self._whole(x[..., 0])
         return None if found is None else found[0][..., None].astype(np.int64)
