@@ -1,8 +1,7 @@
 """Training on CIFAR-10 until an accuracy is reached: ours, ReLU and SpikingJelly alike.
 
-The recipe is that of ``cifar10-fast`` in plain torch: SGD, one cycle, label smoothing, shifts
-by reflection, every image mirrored in every other epoch, an average of the weights. Only the
-network differs, and how it is evaluated: ours as exported integers.
+The recipe is ``cifar10-fast`` for all, in a loop of plain torch. Only the network differs, and how
+it is evaluated: ours as exported integers.
 """
 
 from __future__ import annotations
@@ -20,12 +19,14 @@ import torch.nn.functional as F
 from torch import nn
 
 from benchmarks.errors import SideError
+from lava_mlsnn.training.augment import augment, mirrored
+from lava_mlsnn.training.recipes import recipe
+from lava_mlsnn.training.schedule import one_cycle
 
 __all__ = ["decode", "run"]
 
-BATCH, SHIFT, SMOOTHING, DECAY = 128, 2, 0.2, 0.998
-LR, MOMENTUM, WEIGHT_DECAY = 0.2, 0.9, 5e-4
-PLACES = 16  # ours adds them up where the others average: weights 16 times smaller
+RECIPE = recipe("cifar10-fast", batch_size=128, lr=0.2)
+BATCH = RECIPE.batch_size
 HELD = 5000  # of the training images
 
 
@@ -51,8 +52,8 @@ def run(threads: int, kind: str, data: str, epochs: int, seed: int, amp: bool) -
     with np.load(data) as stored:
         x, y = torch.from_numpy(stored["x"]), torch.from_numpy(stored["y"]).long()
     net, accuracy = _network(kind)
-    output = LR / PLACES**2 if kind == "ours" else LR
-    race = _Race(net, x[HELD:], y[HELD:], epochs, amp, output)
+    output = RECIPE.lr * (RECIPE.output_lr if kind == "ours" else 1.0)  # others average
+    race = _Race(net, x[HELD:], y[HELD:], epochs, amp, output, seed)
     seconds, reached = 0.0, []
     for epoch in range(epochs):
         start = time.process_time()
@@ -115,27 +116,34 @@ class _Race:
         epochs: int,
         amp: bool,
         output: float,
+        seed: int,
     ) -> None:
         self.net, self.x, self.y, self.amp = net, x, y, amp
         self.mean = copy.deepcopy(net)
         self.steps, self.batches = 0, len(x) // BATCH
         self.optimiser = torch.optim.SGD(
-            _groups(net, output), LR, MOMENTUM, weight_decay=WEIGHT_DECAY, nesterov=True
+            _groups(net, output),
+            RECIPE.lr,
+            RECIPE.momentum,
+            weight_decay=RECIPE.weight_decay,
+            nesterov=True,
         )
         self.schedule = torch.optim.lr_scheduler.LambdaLR(
-            self.optimiser, lambda step: _one_cycle(step / (epochs * self.batches))
+            self.optimiser, lambda step: one_cycle(step / (epochs * self.batches))
         )
-        self.turned = torch.rand(len(x)) < 0.5
+        self.generator = torch.Generator().manual_seed(seed)
+        self.seed = seed
 
     def epoch(self, number: int) -> None:
         """One pass."""
         self.net.train()
-        turned = self.turned ^ bool(number % 2)
+        turned = mirrored(len(self.x), number, self.seed)
         for chosen in torch.randperm(len(self.x))[: self.batches * BATCH].split(BATCH):
-            x, y = _moved(self.x[chosen], turned[chosen]), self.y[chosen]
+            x = augment(self.x[chosen], RECIPE, self.generator, turned[chosen])
+            x, y = x.contiguous(memory_format=torch.channels_last), self.y[chosen]
             with torch.autocast("cpu", torch.bfloat16, enabled=self.amp):
                 scores = self.net(x)
-            loss = F.cross_entropy(scores.float(), y, label_smoothing=SMOOTHING)
+            loss = F.cross_entropy(scores.float(), y, label_smoothing=RECIPE.label_smoothing)
             self.optimiser.zero_grad()
             loss.backward()
             self.optimiser.step()
@@ -145,7 +153,7 @@ class _Race:
     @torch.no_grad()
     def _average(self) -> None:
         self.steps += 1
-        decay = min(DECAY, self.steps / (self.steps + 9))
+        decay = min(RECIPE.ema, self.steps / (self.steps + 9))
         means = list(self.mean.state_dict().values())
         for mean, now in zip(means, self.net.state_dict().values(), strict=True):
             if mean.is_floating_point():
@@ -165,19 +173,3 @@ def _groups(net: nn.Module, output: float) -> list[dict[str, Any]]:
         {"params": [parameters[last]], "lr": output},
         {"params": small, "weight_decay": 0.0},
     ]
-
-
-def _one_cycle(done: float) -> float:
-    if done < 0.15:
-        return 0.04 + 0.96 * 0.5 * (1 - math.cos(math.pi * done / 0.15))
-    return 0.5 * (1 + math.cos(math.pi * min(1.0, (done - 0.15) / 0.85)))
-
-
-def _moved(x: torch.Tensor, turned: torch.Tensor) -> torch.Tensor:
-    """Shifted by up to 2 pixels, going on as mirrored; some mirrored; channels last."""
-    padded = F.pad(x, (SHIFT,) * 4, "reflect")
-    offsets = torch.randint(0, 2 * SHIFT + 1, (len(x), 2))
-    windows = padded.unfold(2, 32, 1).unfold(3, 32, 1).movedim(1, 3)
-    x = windows[torch.arange(len(x)), offsets[:, 0], offsets[:, 1]]
-    x = torch.where(turned[:, None, None, None], x.flip(-1), x)
-    return x.contiguous(memory_format=torch.channels_last)
