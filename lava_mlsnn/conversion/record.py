@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import re
+import sys
 import traceback
 from collections.abc import Callable
 from typing import Any
@@ -18,11 +18,24 @@ from lava_mlsnn.population.hooks import evaluating
 __all__ = ["Watch", "name_of", "place_of", "record"]
 
 TORCH = os.path.dirname(torch.__file__) + os.sep
-FRAME = re.compile(r'File "([^"]+)", line (\d+)')
+PLACE = "place"
 
 
 class _Tracer(torch.fx.Tracer):
-    record_stack_traces = True
+    """Notes the user's line.
+
+    Torch's own stack traces import its compiler; torch 2.14 then never destroys a process group
+    that is there already.
+    """
+
+    def create_node(self, *args: Any, **kwargs: Any) -> torch.fx.Node:
+        node = super().create_node(*args, **kwargs)
+        frame = sys._getframe(1)
+        while frame.f_back and not _own(frame.f_code.co_filename):
+            frame = frame.f_back
+        if _own(frame.f_code.co_filename):
+            node.meta[PLACE] = f"{frame.f_code.co_filename}:{frame.f_lineno}"
+        return node
 
 
 def record(module: torch.nn.Module) -> torch.fx.GraphModule:
@@ -68,9 +81,7 @@ def name_of(node: torch.fx.Node) -> str:
 
 def place_of(node: torch.fx.Node) -> str:
     """file:line of the user's forward."""
-    frames = FRAME.findall(node.stack_trace or "")
-    own = [f"{file}:{line}" for file, line in frames if _own(file)]
-    return own[-1] if own else ""
+    return str(node.meta.get(PLACE, ""))
 
 
 class Watch(torch.fx.Interpreter):

@@ -13,6 +13,7 @@ of one process up to rounding.
 from __future__ import annotations
 
 import functools
+import importlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,7 +27,14 @@ from torch.nn.parallel import DistributedDataParallel
 from lava_mlsnn.errors import ConfigError, said
 from lava_mlsnn.launcher import launched
 
-__all__ = ["Processes", "common_statistics", "gathered", "leave_group", "process_group"]
+__all__ = [
+    "Processes",
+    "common_statistics",
+    "gathered",
+    "join_group",
+    "leave_group",
+    "process_group",
+]
 
 PATIENCE = timedelta(days=1)  # while one evaluates; the launcher ends all where one has died
 T = TypeVar("T")
@@ -49,7 +57,7 @@ def process_group(device: str) -> Iterator[None]:
             )
         torch.cuda.set_device(place)
     try:
-        dist.init_process_group("nccl" if device == "cuda" else "gloo", timeout=PATIENCE)
+        join_group("nccl" if device == "cuda" else "gloo", timeout=PATIENCE)
     except (RuntimeError, ValueError) as error:  # of torch, in several lines
         raise ConfigError(
             f"the processes of torchrun do not find each other ({said(error)}); start them "
@@ -59,6 +67,16 @@ def process_group(device: str) -> Iterator[None]:
         yield
     finally:
         leave_group(device)
+
+
+def join_group(backend: str, **options: Any) -> None:
+    """Torch's default group, made after its compiler was imported.
+
+    Optimisers import the compiler. With torch 2.14, where a group is there at that time, it is
+    never destroyed: its threads live on, and may end the process by SIGABRT as it exits.
+    """
+    importlib.import_module("torch._dynamo")
+    dist.init_process_group(backend, **options)
 
 
 def leave_group(device: str = "cpu") -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -81,6 +83,8 @@ def work(rank: int, folder: Path) -> None:
             write(folder, "many", together=False)
     finally:
         leave_group()
+    names = [(task / "comm").read_text().strip() for task in Path("/proc/self/task").glob("*")]
+    assert not [name for name in names if "gloo" in name], names
 
 
 def test_two_processes_write_the_file_of_one(tmp_path: Path) -> None:
@@ -94,3 +98,14 @@ def test_two_processes_write_the_file_of_one(tmp_path: Path) -> None:
         one = (tmp_path / f"{name}.net").read_bytes()
         for rank in "01":
             assert (tmp_path / rank / f"{name}.net").read_bytes() == one, (name, rank)
+
+
+def test_recording_does_not_import_torchs_compiler() -> None:
+    """Its import keeps a process group for ever, whose threads end a process by SIGABRT."""
+    script = (
+        "import sys, torch; from lava_mlsnn import convert; "
+        "convert(torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(4, 2)), "
+        "torch.rand(8, 1, 2, 2)); "
+        "assert not {'torch._inductor', 'torch._dynamo'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=SECONDS)

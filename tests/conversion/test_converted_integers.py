@@ -55,4 +55,6 @@ def test_fine_levels_give_the_float_networks_scores(program, seed):
     with torch.no_grad():
         theirs, ours = module(x).double(), network(x).double()
     noise = (theirs - ours).square().mean()
-    assert noise <= 0.02 * (theirs - theirs.mean(0)).square().mean() + 1e-6
+    spread = (theirs - theirs.mean(0)).square().mean()
+    step = theirs.square().mean() / 254**2  # of 8-bit weights, where all scores are alike
+    assert noise <= 0.02 * spread + step + 1e-6

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import os
+from pathlib import Path
 
 import pytest
 import torch
@@ -18,7 +19,7 @@ import torch.multiprocessing as mp
 from torch.nn.parallel import DistributedDataParallel
 
 from lava_mlsnn.slayer import block
-from lava_mlsnn.training.processes import leave_group
+from lava_mlsnn.training.processes import join_group, leave_group
 
 SECONDS = 120
 P = {"threshold": 0.7, "levels": 4, "train_threshold": True}
@@ -60,15 +61,21 @@ def fit(model, x, y, accumulate):
 
 def work(rank, store, out, norm, accumulate):
     torch.set_num_threads(1)
-    dist.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2)
+    join_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2)
     try:
-        model = DistributedDataParallel(network(norm))
-        x, y = data()
-        fit(model, x[rank::2], y[rank::2], accumulate)
-        gradients = {k: p.grad for k, p in model.module.named_parameters()}
-        torch.save((model.module.state_dict(), gradients), os.path.join(out, f"{rank}.pt"))
+        share(rank, out, norm, accumulate)
     finally:
         leave_group()
+    names = [(task / "comm").read_text().strip() for task in Path("/proc/self/task").glob("*")]
+    assert not [name for name in names if "gloo" in name], names
+
+
+def share(rank, out, norm, accumulate):
+    model = DistributedDataParallel(network(norm))
+    x, y = data()
+    fit(model, x[rank::2], y[rank::2], accumulate)
+    gradients = {k: p.grad for k, p in model.module.named_parameters()}
+    torch.save((model.module.state_dict(), gradients), os.path.join(out, f"{rank}.pt"))
 
 
 @pytest.mark.parametrize("accumulate", ["", "two"])

@@ -18,7 +18,7 @@ from lava_mlsnn.errors import ConfigError
 from lava_mlsnn.models import ModelConfig
 from lava_mlsnn.training.config import TrainConfig
 from lava_mlsnn.training.loop import train
-from lava_mlsnn.training.processes import Processes, common_statistics, leave_group
+from lava_mlsnn.training.processes import Processes, common_statistics, join_group, leave_group
 
 SECONDS = 240
 NETWORK = ModelConfig(input_shape=(1, 6, 6), classes=3, width=2, timesteps=2)
@@ -55,7 +55,7 @@ def fit(folder: Path, name: str, common: bool = True) -> None:
 
 def work(rank: int, folder: Path) -> None:
     store = f"file://{folder / 'store'}"
-    dist.init_process_group("gloo", init_method=store, rank=rank, world_size=2)
+    join_group("gloo", init_method=store, rank=rank, world_size=2)
     try:
         for name in CASES:
             fit(folder, name)
