@@ -82,3 +82,16 @@ def test_gradients_are_those_of_torchs_own_convolution(
         results.append([y.detach(), inputs.grad, *(p.grad for p in twin.parameters())])
     for a, b in zip(*results, strict=True):
         assert a.dtype == b.dtype and torch.equal(a, b)
+
+
+@pytest.mark.parametrize("levels", [4, 127, 128])
+def test_a_max_pool_sends_bytes_where_bytes_come(levels):
+    pool = block.MaxPool((2, 4, 5), 3, 2, 1, payload_max=levels).train()
+    z = sent(levels)[0]
+    y = pool(z[..., None])
+    assert torch.equal(y[..., 0], torch.nn.functional.max_pool2d(z, 3, 2, 1))
+    code = payloads.bytes_of(y)
+    assert (code is None) == (levels == 128)
+    if code is not None:
+        assert torch.equal(payloads.payloads(code, torch.float32), y)
+    assert payloads.bytes_of(pool((z * 0.5)[..., None])) is None  # no payloads
