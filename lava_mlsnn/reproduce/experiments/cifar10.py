@@ -63,6 +63,12 @@ def cifar_levels() -> Experiment:
         for name, label, seeds, options in (
             ("integrating", f"N = 4, T = 1, {ours}", 3, {"barrier": "integrating"}),
             ("sew", f"N = 4, T = 1, {sew}", 3, {"barrier": "sew"}),
+            (
+                "floor",
+                f"N = 4, T = 1, {ours}, V0 = 0",
+                1,
+                {"barrier": "integrating", "v0": "floor"},
+            ),
             ("n1-t4", "N = 1, T = 4", 1, {"levels": 1, "timesteps": 4}),
             ("n2-t1", "N = 2, T = 1", 1, {"levels": 2}),
             ("n8-t1", "N = 8, T = 1", 1, {"levels": 8}),
@@ -74,6 +80,8 @@ def cifar_levels() -> Experiment:
         return [
             within(r, "integrating", "sew", 0.2, "accuracy within 0.2 points of SEW-ADD"),
             *against_sew(r)[1:],
+            within(r, "floor", "sew", 0.2, "V0 = 0: accuracy within 0.2 points of SEW-ADD"),
+            fewer(r, "floor", "sew", ENTERING, 0.8, "V0 = 0: 20 % fewer events enter a synapse"),
             not_below(r, "integrating", "n1-t4", "T = 1, N = 4 is not below T = 4, N = 1"),
             fewer(
                 r, "integrating", "n1-t4", "energy_nj.snn-mac", 0.5, "and at most 0.5 its energy"
