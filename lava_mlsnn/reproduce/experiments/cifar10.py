@@ -8,6 +8,7 @@ from typing import Any
 from lava_mlsnn.reproduce.experiments.common import (
     BARRIERS,
     CIFAR,
+    ENTERING,
     FAST,
     LOUD,
     SYNAPTIC,
@@ -57,11 +58,11 @@ def cifar_blocks() -> Experiment:
 def cifar_levels() -> Experiment:
     """The fast network: N, T and block."""
     model = {"arch": "sparse-resnet-fast", **LOUD, "levels": 4, "timesteps": 1}
-    ours, sew = BARRIERS["integrating"], BARRIERS["sew"]
+    sew = BARRIERS["sew"]
     groups = tuple(
         group(name, label, FAST, "cifar10", seeds, **{**model, **options})
         for name, label, seeds, options in (
-            ("integrating", f"N = 4, T = 1, {ours}", 3, {"barrier": "integrating"}),
+            ("integrating", "N = 4, T = 1, integrating barrier", 3, {"barrier": "integrating"}),
             ("sew", f"N = 4, T = 1, {sew}", 3, {"barrier": "sew"}),
             (
                 "floor",
@@ -97,5 +98,4 @@ def cifar_levels() -> Experiment:
         judge,
         ("accuracy", "events", "energy"),
         "CIFAR-10 from re-encoded JPEG files: compare with runs on the same files only.",
-        keep=("integrating", "sew", "n1-t4"),
     )
