@@ -58,18 +58,12 @@ def cifar_blocks() -> Experiment:
 def cifar_levels() -> Experiment:
     """The fast network: N, T and block."""
     model = {"arch": "sparse-resnet-fast", **LOUD, "levels": 4, "timesteps": 1}
-    sew = BARRIERS["sew"]
     groups = tuple(
         group(name, label, FAST, "cifar10", seeds, **{**model, **options})
         for name, label, seeds, options in (
             ("integrating", "N = 4, T = 1, integrating barrier", 3, {"barrier": "integrating"}),
-            ("sew", f"N = 4, T = 1, {sew}", 3, {"barrier": "sew"}),
-            (
-                "floor",
-                f"N = 4, T = 1, {ours}, V0 = 0",
-                1,
-                {"barrier": "integrating", "v0": "floor"},
-            ),
+            ("sew", "N = 4, T = 1, SEW-ADD", 3, {"barrier": "sew"}),
+            ("floor", "N = 4, T = 1, V0 = 0", 1, {"barrier": "integrating", "v0": "floor"}),
             ("n1-t4", "N = 1, T = 4", 1, {"levels": 1, "timesteps": 4}),
             ("n2-t1", "N = 2, T = 1", 1, {"levels": 2}),
             ("n8-t1", "N = 8, T = 1", 1, {"levels": 8}),
