@@ -8,7 +8,7 @@ from typing import Any
 from benchmarks.bench import Bench
 from benchmarks.errors import SideError
 from benchmarks.measure import Result, Side
-from benchmarks.rows import Bar, Row, not_measured, reached
+from benchmarks.rows import Bar, Row, compare, not_measured
 
 NAME = "accuracy"
 LEVELS = (70, 75, 80, 85, 90)  # %
@@ -54,19 +54,15 @@ def _row(level: int, kind: str, ours: Result, theirs: Result, epochs: int) -> Ro
         "at_least",
         "training",
     )
-    for side in (ours, theirs):
-        if side.failed:
-            return not_measured(bar, f"{side.side.name}: {side.failed}")
+    for result in (ours, theirs):
+        if result.failed:
+            return not_measured(bar, f"{result.side.name}: {result.failed}")
     times = [_seconds(side.rounds[0]["reached"], level / 100) for side in (ours, theirs)]
     if times[0] is None or times[1] is None:
         best = ", ".join(f"{s.side.name} {100 * _best(s):.1f} %" for s in (ours, theirs))
         return not_measured(bar, f"not reached by both (best: {best})")
-    row = not_measured(bar, "")
-    row.status, row.ours_s, row.theirs_s = "measured", times[0], times[1]
-    row.ours_side, row.theirs_side, row.rounds = OURS, OTHERS[kind], 1
-    row.ratio = times[1] / times[0]
-    row.met = reached(bar, row.ratio)
-    return row
+    at = [Result(s.side, [{"seconds": [t]}]) for s, t in zip((ours, theirs), times, strict=True)]
+    return compare(bar, at[0], at[1:], check=lambda _ours, _theirs: "")  # networks of their own
 
 
 def _seconds(steps: list[dict[str, Any]], level: float) -> float | None:

@@ -64,16 +64,16 @@ def _limit(products: float, rate: float, size: float, bandwidth: float) -> dict[
 def _runner(work: dict[str, int], peaks: dict[int, dict[str, float]], most: int) -> dict[str, Any]:
     """A sample: its products, and all weights once a call."""
     many, one = peaks[most], peaks[1]
-    batch = work["weights"] / 64
-    limits = {
-        f"runner-vs-{name}": _limit(work["products"], many["int8"], batch, many["weights"])
-        for name in ("onnxruntime", "openvino")
+    forms = {
+        "": (many, work["weights"] / 64),
+        "-batch-1": (many, work["weights"]),
+        "-batch-1-one-thread": (one, work["weights"]),
     }
-    for name in ("onnxruntime", "openvino"):
-        for ends, at in (("", many), ("-one-thread", one)):
-            limits[f"runner-vs-{name}-batch-1{ends}"] = _limit(
-                work["products"], at["int8"], work["weights"], at["weights"]
-            )
+    limits = {
+        f"runner-vs-{name}{form}": _limit(work["products"], at["int8"], size, at["weights"])
+        for name in ("onnxruntime", "openvino")
+        for form, (at, size) in forms.items()
+    }
     limits["latency-leaf-p50"] = _limit(
         work["products"], one["int8"], work["weights"], one["weights"]
     )
