@@ -184,7 +184,7 @@ def _is_finite(part: torch.Tensor, factors: Factors | None) -> bool:
     gain, shift = (None, None) if factors is None else factors
     # mean and variance are in both: one number that is not finite would be, too
     found = part if gain is None or shift is None else gain + shift
-    return math.isfinite(float(found.detach().sum(dtype=torch.float64)))
+    return math.isfinite(float(found.detach().sum(dtype=_arithmetic(found.dtype))))
 
 
 def _shared(vth: torch.Tensor, start: torch.Tensor | None) -> bool:
