@@ -28,7 +28,7 @@ from lava_mlsnn.neuron.module import MultiLevelNeuron
 from lava_mlsnn.population.layout import fold_time
 from lava_mlsnn.population.population import Population
 from lava_mlsnn.population.quantise import Scaling
-from lava_mlsnn.population.synapse import IdentitySynapse, Synapse
+from lava_mlsnn.population.synapses import IdentitySynapse, Synapse
 from lava_mlsnn.slayer.block import Input, MaxPool, Pool
 from netx_export.spec.neurons.step import message_bits
 

@@ -10,7 +10,7 @@ import torch
 from lava_mlsnn.errors import ConfigError
 from lava_mlsnn.population.population import Population
 from lava_mlsnn.population.quantise import Scaling
-from lava_mlsnn.population.synapse import Synapse
+from lava_mlsnn.population.synapses import Synapse
 from lava_mlsnn.slayer.block.base import Block, PopulationBlock
 from netx_export.builder import Builder
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 
 from lava_mlsnn.conversion.plan import Arm
-from lava_mlsnn.population.synapse import ConvSynapse, DenseSynapse, IdentitySynapse, Synapse
+from lava_mlsnn.population.synapses import ConvSynapse, DenseSynapse, IdentitySynapse, Synapse
 
 __all__ = ["Units", "synapse"]
 

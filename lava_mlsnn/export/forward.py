@@ -38,7 +38,7 @@ from lava_mlsnn.export.tracer import SAMPLES, Tracer
 from lava_mlsnn.neuron.module import MultiLevelNeuron
 from lava_mlsnn.population.hooks import check_hooks
 from lava_mlsnn.population.population import Population
-from lava_mlsnn.population.synapse import Synapse
+from lava_mlsnn.population.synapses import Synapse
 from netx_export.builder import Builder
 from netx_export.errors import UnsupportedLayerError
 

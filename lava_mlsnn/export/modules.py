@@ -16,7 +16,7 @@ from torch.utils._pytree import tree_leaves
 
 from lava_mlsnn.export.traced import Traced
 from lava_mlsnn.neuron.module import MultiLevelNeuron
-from lava_mlsnn.population.synapse import Synapse
+from lava_mlsnn.population.synapses import Synapse
 from netx_export.errors import UnsupportedLayerError
 
 __all__ = ["WRAPPERS", "asked", "cannot", "inner", "opaque", "set_aside"]

@@ -11,7 +11,7 @@ from lava_mlsnn.export.graph import DATA, NOWHERE, Node, Offence, View
 from lava_mlsnn.export.traced import StopError, Traced, here
 from lava_mlsnn.population.population import Population
 from lava_mlsnn.population.quantise import Scaling
-from lava_mlsnn.population.synapse import Synapse
+from lava_mlsnn.population.synapses import Synapse
 from netx_export.spec.neurons.step import message_bits
 
 __all__ = ["NODE", "SAMPLES", "Payloads"]

@@ -23,7 +23,7 @@ from lava_mlsnn.export.modules import WRAPPERS, asked, cannot, inner, opaque, se
 from lava_mlsnn.export.payloads import NODE, SAMPLES, Payloads
 from lava_mlsnn.export.traced import OWN, StopError, Traced, here
 from lava_mlsnn.population.population import Population
-from lava_mlsnn.population.synapse import IdentitySynapse, PoolSynapse
+from lava_mlsnn.population.synapses import IdentitySynapse, PoolSynapse
 from netx_export.errors import ConfigError, UnsupportedLayerError
 from netx_export.spec.checks import check_shape
 

@@ -19,7 +19,7 @@ from torch.nn.modules import module as every_module
 
 from lava_mlsnn.neuron.currents import Affine, Factors
 from lava_mlsnn.neuron.module import MultiLevelNeuron
-from lava_mlsnn.population.synapse import Synapse
+from lava_mlsnn.population.synapses import Synapse
 
 __all__ = ["affine_current", "all_affine"]
 

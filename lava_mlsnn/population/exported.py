@@ -11,7 +11,7 @@ import torch
 
 from lava_mlsnn.neuron.module import MultiLevelNeuron
 from lava_mlsnn.population.quantise import Integers, Scaling
-from lava_mlsnn.population.synapse import Synapse
+from lava_mlsnn.population.synapses import Synapse
 from netx_export.builder import ScaleLoss
 from netx_export.spec import MultiLevel, Readout
 from netx_export.spec import Population as PopulationSpec

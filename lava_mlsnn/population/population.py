@@ -30,7 +30,7 @@ from lava_mlsnn.population.layout import fold_time, unfold_time
 from lava_mlsnn.population.memo import Memo
 from lava_mlsnn.population.quantise import Integers, Scaling, Sums, grid_weights, quantise
 from lava_mlsnn.population.sample_length import SampleLength
-from lava_mlsnn.population.synapse import Statistics, Synapse
+from lava_mlsnn.population.synapses import Statistics, Synapse
 from netx_export.builder import Builder
 from netx_export.exact_settings import exact_settings
 from netx_export.spec.neurons.step import initial_state, multilevel_step

@@ -15,7 +15,7 @@ import torch
 from lava_mlsnn.population.hooks import WEIGHT_HOOKS
 from lava_mlsnn.population.population import Population, straight_through
 from lava_mlsnn.population.quantise import Scaling, grid_weights
-from lava_mlsnn.population.synapse import Synapse
+from lava_mlsnn.population.synapses import Synapse
 
 __all__ = ["rounded_together"]
 

@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 from lava_mlsnn.checks import check_number
 from lava_mlsnn.errors import ConfigError, MissingError, UnsupportedLayerError
-from lava_mlsnn.population.synapse import pair
+from lava_mlsnn.population.synapses import pair
 from lava_mlsnn.slayer import block as own
 from lava_mlsnn.slayer.block.neuron_params import check_delays, make_neuron
 from netx_export.spec.kernels import Pair

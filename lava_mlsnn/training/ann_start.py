@@ -31,7 +31,7 @@ from lava_mlsnn.errors import DataError
 from lava_mlsnn.export import connections
 from lava_mlsnn.neuron import MultiLevelNeuron
 from lava_mlsnn.population import Population, precision
-from lava_mlsnn.population.synapse import Synapse
+from lava_mlsnn.population.synapses import Synapse
 
 __all__ = ["as_relu", "convert", "first_frame"]
 

@@ -21,7 +21,7 @@ import torch
 
 from lava_mlsnn.checks import check_whole
 from lava_mlsnn.population.population import Population
-from lava_mlsnn.population.synapse import Synapse
+from lava_mlsnn.population.synapses import Synapse
 
 __all__ = ["EventPenalty"]
 

@@ -13,7 +13,7 @@ from lava_mlsnn.export import to_spec
 from lava_mlsnn.models import ARCHITECTURES, ModelConfig, build_model
 from lava_mlsnn.models.config import RESNETS
 from lava_mlsnn.models.start import identity_shortcuts
-from lava_mlsnn.population.synapse import ConvSynapse, DenseSynapse
+from lava_mlsnn.population.synapses import ConvSynapse, DenseSynapse
 from netx_export.spec import Conv
 from netx_export.spec.timing import latency
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from lava_mlsnn.neuron import payloads
 from lava_mlsnn.neuron.surrogate import spikes_over_time
-from lava_mlsnn.population import convolved, synapse
+from lava_mlsnn.population import convolved
+from lava_mlsnn.population.synapses import conv
 from lava_mlsnn.slayer import block
 
 
@@ -70,11 +71,11 @@ def test_gradients_are_those_of_torchs_own_convolution(
         twin, inputs = copy.deepcopy(net), x.clone().requires_grad_()
         with pytest.MonkeyPatch.context() as patch, torch.autocast("cpu", enabled=reduced):
             calls = []
-            real = synapse.convolved
-            patch.setattr(synapse, "convolved", lambda *a: calls.append(1) or real(*a))  # noqa: B023
+            real = conv.convolved
+            patch.setattr(conv, "convolved", lambda *a: calls.append(1) or real(*a))  # noqa: B023
             patch.setattr(convolved, "_sums_bytes", lambda: False)
             if not known:
-                patch.setattr(synapse, "bytes_of", lambda x: None)
+                patch.setattr(conv, "bytes_of", lambda x: None)
             y = twin(inputs)
         assert len(calls) == known
         torch.manual_seed(seed)

@@ -13,7 +13,7 @@ from lava_mlsnn.export import export_block
 from lava_mlsnn.neuron.module import MultiLevelNeuron
 from lava_mlsnn.population.population import Population
 from lava_mlsnn.population.quantise import Scaling
-from lava_mlsnn.population.synapse import Hook, Synapse
+from lava_mlsnn.population.synapses import Hook, Synapse
 from lava_mlsnn.slayer.block.neuron_params import check_delays, make_neuron
 
 if TYPE_CHECKING:

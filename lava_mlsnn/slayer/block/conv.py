@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lava_mlsnn.population.quantise import Scaling
-from lava_mlsnn.population.synapse import ConvSynapse, ConvTSynapse, Hook, pair
+from lava_mlsnn.population.synapses import ConvSynapse, ConvTSynapse, Hook, pair
 from lava_mlsnn.slayer.block.base import SpikingBlock, weighted
 from netx_export.spec.kernels import Pair
 

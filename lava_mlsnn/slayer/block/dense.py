@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from lava_mlsnn.population.quantise import Scaling
-from lava_mlsnn.population.synapse import DenseSynapse, Hook, Synapse
+from lava_mlsnn.population.synapses import DenseSynapse, Hook, Synapse
 from lava_mlsnn.slayer.block.base import SpikingBlock, weighted
 
 __all__ = ["Dense"]

@@ -30,7 +30,7 @@ from lava_mlsnn.population.layout import fold_time, unfold_time
 from lava_mlsnn.population.population import Population
 from lava_mlsnn.population.quantise import Scaling
 from lava_mlsnn.population.sized import Sized
-from lava_mlsnn.population.synapse import PickSynapse, pair
+from lava_mlsnn.population.synapses import PickSynapse, pair
 from lava_mlsnn.slayer.block.base import Block
 from netx_export.builder import Builder
 from netx_export.spec.checks import check_shape

@@ -11,7 +11,7 @@ from lava_mlsnn.checks import check_flag
 from lava_mlsnn.population.hooks import check_hooks
 from lava_mlsnn.population.population import Population
 from lava_mlsnn.population.quantise import Scaling
-from lava_mlsnn.population.synapse import DenseSynapse, GroupSynapse, Hook, Synapse
+from lava_mlsnn.population.synapses import DenseSynapse, GroupSynapse, Hook, Synapse
 from lava_mlsnn.slayer.block.base import PopulationBlock, make_neuron, weighted
 from netx_export.builder import Builder
 

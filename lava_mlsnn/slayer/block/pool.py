@@ -7,7 +7,7 @@ from typing import Any
 
 from lava_mlsnn.population.population import Population
 from lava_mlsnn.population.quantise import Scaling
-from lava_mlsnn.population.synapse import PoolSynapse
+from lava_mlsnn.population.synapses import PoolSynapse
 from lava_mlsnn.slayer.block.base import PopulationBlock, make_neuron
 from netx_export.spec.kernels import Pair
 from netx_export.spec.neurons.step import message_bits

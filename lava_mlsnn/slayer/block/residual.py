@@ -24,7 +24,7 @@ from lava_mlsnn.checks import check_whole
 from lava_mlsnn.choices import BARRIERS, check_choice
 from lava_mlsnn.population.population import Population
 from lava_mlsnn.population.quantise import Scaling
-from lava_mlsnn.population.synapse import ConvSynapse, IdentitySynapse, Synapse
+from lava_mlsnn.population.synapses import ConvSynapse, IdentitySynapse, Synapse
 from lava_mlsnn.slayer.block.base import Block, make_neuron
 from netx_export.spec.neurons.step import message_bits
 

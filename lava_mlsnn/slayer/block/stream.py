@@ -7,7 +7,7 @@ from typing import Any
 
 from lava_mlsnn.population.population import Population
 from lava_mlsnn.population.quantise import Scaling
-from lava_mlsnn.population.synapse import ConvSynapse, IdentitySynapse
+from lava_mlsnn.population.synapses import ConvSynapse, IdentitySynapse
 from lava_mlsnn.slayer.block.base import PopulationBlock, make_neuron
 from lava_mlsnn.slayer.block.residual import STREAM_SCALE
 from netx_export.spec.kernels import Pair
