@@ -25,8 +25,9 @@ from lava_mlsnn.training.checkpoint import CHECKPOINT, load_checkpoint, load_mod
 from lava_mlsnn.training.config import EpochReport, TrainConfig
 from lava_mlsnn.training.evaluate import accuracy
 from lava_mlsnn.training.log import BEST, CURVE, LOG, best_of, read_log
-from lava_mlsnn.training.loop import Training, train
+from lava_mlsnn.training.loop import train
 from lava_mlsnn.training.processes import Processes, process_group
+from lava_mlsnn.training.session import Training
 from lava_mlsnn.training.threads import cores, fastest, step_times
 from netx_export.file.atomic import make_folder
 

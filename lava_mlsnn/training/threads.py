@@ -13,7 +13,7 @@ import time
 import torch
 
 from lava_mlsnn.checks import check_threads
-from lava_mlsnn.training.loop import Training
+from lava_mlsnn.training.session import Training
 
 __all__ = ["cores", "fastest", "step_times"]
 

@@ -175,17 +175,17 @@ def no_memory():
 
 @pytest.mark.parametrize("need", [lambda: torch.empty(2**60), no_memory])
 def test_a_training_too_large_for_the_memory_says_what_to_make_smaller(monkeypatch, need):
-    from lava_mlsnn.training import loop
+    from lava_mlsnn.training import session
 
-    monkeypatch.setattr(loop, "build_model", lambda config: need())
+    monkeypatch.setattr(session, "build_model", lambda config: need())
     with pytest.raises(ConfigError, match="make width, timesteps or batch_size smaller"):
         train(MODEL, dataset(), RECIPE)
 
 
 def test_other_errors_of_torch_stay_what_they_are(monkeypatch):
-    from lava_mlsnn.training import loop
+    from lava_mlsnn.training import session
 
-    monkeypatch.setattr(loop, "build_model", lambda config: torch.zeros(2) @ torch.zeros(3))
+    monkeypatch.setattr(session, "build_model", lambda config: torch.zeros(2) @ torch.zeros(3))
     with pytest.raises(RuntimeError, match="size"):
         train(MODEL, dataset(), RECIPE)
 
