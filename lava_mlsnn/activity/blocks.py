@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netx_export.spec import NetworkSpec
+from netx_export.spec import NetworkSpec, Synapse
 from netx_export.spec.timing import depths
 
 __all__ = ["block_outputs", "feeds_weights"]
@@ -24,7 +24,8 @@ def block_outputs(spec: NetworkSpec) -> list[list[int]]:
     Populations whose names share what stands before the last dot are a block
     (``stage1_block1.conv2``); it sends from those of them that another block reads. A
     population without a dot is a block if several synapses sum into it. The output is
-    none. Blocks with outputs of one shape, in the order of depth, are a stage.
+    none, and neither is what never mixes channels, such as max pooling. Blocks with
+    outputs of one shape, in the order of depth, are a stage.
 
     Returns
     -------
@@ -39,10 +40,13 @@ def block_outputs(spec: NetworkSpec) -> list[list[int]]:
         for source in (spec.sender(s) for s in layer.sources)
         if source in group and group[source] != group[i]
     }
+    mixing = {group[i] for i, p in spec.populations if any(_mixes(spec, s) for s in p.synapses)}
     outputs = [
         i
         for i, layer in spec.populations
-        if i != last and i in read_outside and ("." in layer.name or len(layer.synapses) > 1)
+        if i != last
+        and i in read_outside
+        and (group[i] in mixing if "." in layer.name else len(layer.synapses) > 1)
     ]
     depth = depths(spec)
     stages: list[list[int]] = []
@@ -51,3 +55,10 @@ def block_outputs(spec: NetworkSpec) -> list[list[int]]:
             stages.append([])
         stages[-1].append(i)
     return stages
+
+
+def _mixes(spec: NetworkSpec, synapse: Synapse) -> bool:
+    """Whether one channel of the target gets several of the source's."""
+    channels = spec.layers[spec.sender(synapse.source)].shape[0]
+    depthwise = channels > 1 and getattr(synapse, "groups", 1) == channels
+    return synapse.geometry.storage != "diagonal" and not depthwise

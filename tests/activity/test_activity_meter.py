@@ -126,6 +126,15 @@ def test_the_three_counts_and_the_stages_of_every_residual_block(barrier):
         assert b.magnitude == layer.payload / layer.neurons
 
 
+def test_max_pooling_is_no_block():
+    """Its populations have dots in their names, too, and others read them."""
+    model = small_model(arch="sparse-resnet-fast", steps=1, input_shape=(3, 16, 16))
+    spec = to_spec(model)
+    assert any(p.name.startswith("stage1_pool.") for _, p in spec.populations)
+    found = measured(spec, payloads(spec, 2))
+    assert [b.layer for b in found.blocks] == [f"stage{s}_block1.conv2" for s in (1, 2, 3)]
+
+
 def test_sums_of_sew_are_relays_and_grow_along_a_stage():
     spec = to_spec(small_model(arch="sparse-resnet-20", barrier="sew", steps=1, branch_gain=1.0))
     found = measured(spec, payloads(spec, 4))
