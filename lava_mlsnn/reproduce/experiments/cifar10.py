@@ -64,10 +64,17 @@ def cifar_levels() -> Experiment:
             ("integrating", "N = 4, T = 1, integrating barrier", 3, {"barrier": "integrating"}),
             ("sew", "N = 4, T = 1, SEW-ADD", 3, {"barrier": "sew"}),
             ("floor", "N = 4, T = 1, V0 = 0", 1, {"barrier": "integrating", "v0": "floor"}),
-            ("n1-t4", "N = 1, T = 4", 1, {"levels": 1, "timesteps": 4}),
+            ("n1-t4", "N = 1, T = 4, strides for pools", 1, {"levels": 1, "timesteps": 4}),
             ("n2-t1", "N = 2, T = 1", 1, {"levels": 2}),
             ("n8-t1", "N = 8, T = 1", 1, {"levels": 8}),
             ("n15-t1", "N = 15, T = 1", 1, {"levels": 15}),
+            ("twenty", "20 layers, N = 4, T = 1", 1, {"arch": "sparse-resnet-20"}),
+            (
+                "twenty-t4",
+                "20 layers, N = 1, T = 4",
+                1,
+                {"arch": "sparse-resnet-20", "levels": 1, "timesteps": 4},
+            ),
         )
     )
 
@@ -77,10 +84,14 @@ def cifar_levels() -> Experiment:
             *against_sew(r)[1:],
             within(r, "floor", "sew", 0.2, "V0 = 0: accuracy within 0.2 points of SEW-ADD"),
             fewer(r, "floor", "sew", ENTERING, 0.8, "V0 = 0: 20 % fewer events enter a synapse"),
-            not_below(r, "integrating", "n1-t4", "T = 1, N = 4 is not below T = 4, N = 1"),
-            fewer(
-                r, "integrating", "n1-t4", "energy_nj.snn-mac", 0.5, "and at most 0.5 its energy"
+            not_below(
+                r,
+                "integrating",
+                "n1-t4",
+                "T = 1, N = 4 is not below T = 4, N = 1, which strides where it pools",
             ),
+            not_below(r, "twenty", "twenty-t4", "the same, one network of 20 layers"),
+            fewer(r, "twenty", "twenty-t4", "energy_nj.snn-mac", 0.5, "and at most 0.5 its energy"),
         ]
 
     return Experiment(
