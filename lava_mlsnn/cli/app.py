@@ -209,7 +209,8 @@ def export(
         typer.Argument(
             metavar="SOURCE",
             parser=network_file,
-            help="model.pt of 'mlsnn train'; with another --to a network file or zoo:NAME, too.",
+            help="model.pt of 'mlsnn train', or its folder; with another --to a network file or "
+            "zoo:NAME, too.",
         ),
     ],
     out: Annotated[
@@ -299,7 +300,8 @@ def report(
     file: o.FileArgument,
     out: Annotated[Path, typer.Option("--out", "-o", help="Page to write.")] = Path("report.html"),
     model: Annotated[
-        Path | None, typer.Option("--model", help="model.pt: also compare its integers.")
+        Path | None,
+        typer.Option("--model", help="model.pt, or its folder: also compare its integers."),
     ] = None,
     data: o.FileData = None,
     samples: o.Samples = 1000,
@@ -323,7 +325,7 @@ def report(
 def check(
     file: o.FileArgument,
     model: Annotated[
-        Path | None, typer.Option("--model", help="model.pt to compare with, too.")
+        Path | None, typer.Option("--model", help="model.pt, or its folder, to compare with, too.")
     ] = None,
     data: o.FileData = None,
     samples: o.Samples = 64,
