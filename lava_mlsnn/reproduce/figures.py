@@ -63,7 +63,8 @@ def _bars(
         values = [mean(results[name], path) for name, _ in rows]
         at = [y - 0.4 + (k + 0.5) * height for y in range(len(rows))]
         axes.barh(at, values, height, label=label)
-    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), frameon=False, ncols=3)
+    columns = 3 if len(paths) < 4 else 2  # more would not fit
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), frameon=False, ncols=columns)
     _rows(axes, [label for _, label in rows])
     axes.set_xlabel(title)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lava_mlsnn.reproduce.experiments.blocks import barriers, blocks, blocks_in_time, depth
-from lava_mlsnn.reproduce.experiments.cifar10 import cifar_blocks
+from lava_mlsnn.reproduce.experiments.cifar10 import cifar_blocks, cifar_levels
 from lava_mlsnn.reproduce.experiments.common import BARRIERS
 from lava_mlsnn.reproduce.experiments.levels import bits, events, levels
 from lava_mlsnn.reproduce.experiments.penalty import penalty
@@ -25,6 +25,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         bits(),
         penalty(),
         cifar_blocks(),
+        cifar_levels(),
         events(),
     )
 }
