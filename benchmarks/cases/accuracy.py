@@ -54,15 +54,19 @@ def _row(level: int, kind: str, ours: Result, theirs: Result, epochs: int) -> Ro
         "at_least",
         "training",
     )
-    for result in (ours, theirs):
-        if result.failed:
-            return not_measured(bar, f"{result.side.name}: {result.failed}")
+    if ours.failed or theirs.failed:
+        return compare(bar, ours, [theirs], check=_unlike)
     times = [_seconds(side.rounds[0]["reached"], level / 100) for side in (ours, theirs)]
     if times[0] is None or times[1] is None:
         best = ", ".join(f"{s.side.name} {100 * _best(s):.1f} %" for s in (ours, theirs))
         return not_measured(bar, f"not reached by both (best: {best})")
     at = [Result(s.side, [{"seconds": [t]}]) for s, t in zip((ours, theirs), times, strict=True)]
-    return compare(bar, at[0], at[1:], check=lambda _ours, _theirs: "")  # networks of their own
+    return compare(bar, at[0], at[1:], check=_unlike)
+
+
+def _unlike(_ours: Result, _theirs: Result) -> str:
+    """Networks of their own: their outputs are not compared."""
+    return ""
 
 
 def _seconds(steps: list[dict[str, Any]], level: float) -> float | None:

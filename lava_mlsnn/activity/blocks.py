@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from netx_export.spec import NetworkSpec, Synapse
+from netx_export.spec import NetworkSpec
+from netx_export.spec.geometry import Geometry
 from netx_export.spec.timing import depths
 
 __all__ = ["block_outputs", "feeds_weights"]
@@ -40,7 +41,7 @@ def block_outputs(spec: NetworkSpec) -> list[list[int]]:
         for source in (spec.sender(s) for s in layer.sources)
         if source in group and group[source] != group[i]
     }
-    mixing = {group[i] for i, p in spec.populations if any(_mixes(spec, s) for s in p.synapses)}
+    mixing = {group[i] for i, p in spec.populations if any(_mixes(s.geometry) for s in p.synapses)}
     outputs = [
         i
         for i, layer in spec.populations
@@ -57,8 +58,6 @@ def block_outputs(spec: NetworkSpec) -> list[list[int]]:
     return stages
 
 
-def _mixes(spec: NetworkSpec, synapse: Synapse) -> bool:
-    """Whether one channel of the target gets several of the source's."""
-    channels = spec.layers[spec.sender(synapse.source)].shape[0]
-    depthwise = channels > 1 and getattr(synapse, "groups", 1) == channels
-    return synapse.geometry.storage != "diagonal" and not depthwise
+def _mixes(geometry: Geometry) -> bool:
+    """Whether one channel of the target gets several of the source's, or its only one."""
+    return geometry.storage != "diagonal" and (geometry.inner > 1 or geometry.groups == 1)

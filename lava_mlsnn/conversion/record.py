@@ -30,11 +30,10 @@ class _Tracer(torch.fx.Tracer):
 
     def create_node(self, *args: Any, **kwargs: Any) -> torch.fx.Node:
         node = super().create_node(*args, **kwargs)
-        frame = sys._getframe(1)
-        while frame.f_back and not _own(frame.f_code.co_filename):
-            frame = frame.f_back
-        if _own(frame.f_code.co_filename):
-            node.meta[PLACE] = f"{frame.f_code.co_filename}:{frame.f_lineno}"
+        for frame, line in traceback.walk_stack(sys._getframe(1)):
+            if _own(frame.f_code.co_filename):
+                node.meta[PLACE] = f"{frame.f_code.co_filename}:{line}"
+                break
         return node
 
 

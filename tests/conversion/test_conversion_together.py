@@ -11,6 +11,7 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 import torch.nn.functional as F
+from group_threads import assert_left
 
 from lava_mlsnn import convert
 from lava_mlsnn.conversion.share import Share
@@ -83,8 +84,7 @@ def work(rank: int, folder: Path) -> None:
             write(folder, "many", together=False)
     finally:
         leave_group()
-    names = [(task / "comm").read_text().strip() for task in Path("/proc/self/task").glob("*")]
-    assert not [name for name in names if "gloo" in name], names
+    assert_left()
 
 
 def test_two_processes_write_the_file_of_one(tmp_path: Path) -> None:

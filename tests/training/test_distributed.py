@@ -10,12 +10,12 @@ from __future__ import annotations
 import contextlib
 import copy
 import os
-from pathlib import Path
 
 import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
+from group_threads import assert_left
 from torch.nn.parallel import DistributedDataParallel
 
 from lava_mlsnn.slayer import block
@@ -66,8 +66,7 @@ def work(rank, store, out, norm, accumulate):
         share(rank, out, norm, accumulate)
     finally:
         leave_group()
-    names = [(task / "comm").read_text().strip() for task in Path("/proc/self/task").glob("*")]
-    assert not [name for name in names if "gloo" in name], names
+    assert_left()
 
 
 def share(rank, out, norm, accumulate):

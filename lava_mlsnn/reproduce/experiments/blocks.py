@@ -11,7 +11,6 @@ from lava_mlsnn.reproduce.experiments.common import (
     LOUD,
     SEEDS,
     START,
-    STARTS,
     against_sew,
     group,
 )
@@ -19,6 +18,11 @@ from lava_mlsnn.reproduce.judge import not_below
 from lava_mlsnn.reproduce.trial import Claim, Experiment, Results
 
 __all__ = ["barriers", "blocks", "blocks_in_time", "depth"]
+
+STARTS: tuple[tuple[str, str, dict[str, Any]], ...] = (
+    ("", "V0 = 0", {}),
+    ("-round", "V0 = vth / 2", {"v0": "round"}),
+)
 
 
 def blocks() -> Experiment:

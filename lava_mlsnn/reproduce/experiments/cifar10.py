@@ -7,9 +7,7 @@ from typing import Any
 
 from lava_mlsnn.reproduce.experiments.common import (
     BARRIERS,
-    CIFAR,
     ENTERING,
-    FAST,
     LOUD,
     SYNAPTIC,
     against_sew,
@@ -17,8 +15,13 @@ from lava_mlsnn.reproduce.experiments.common import (
 )
 from lava_mlsnn.reproduce.judge import fewer, not_below, within
 from lava_mlsnn.reproduce.trial import Claim, Experiment, Results
+from lava_mlsnn.training.config import TrainConfig
+from lava_mlsnn.training.recipes import RECIPES
 
 __all__ = ["cifar_blocks", "cifar_levels"]
+
+CIFAR = TrainConfig(epochs=8, batch_size=128, lr=5e-3, shift=4, flip=True)
+FAST = replace(RECIPES["cifar10-fast"], epochs=3, batch_size=128, lr=0.2, amp=True)
 
 
 def cifar_blocks() -> Experiment:

@@ -16,17 +16,13 @@ from lava_mlsnn.training.recipes import RECIPES
 
 __all__ = [
     "BARRIERS",
-    "CIFAR",
     "DEEP",
     "DIGITS",
     "ENTERING",
-    "EVENTS",
-    "FAST",
     "IN_TIME",
     "LOUD",
     "SEEDS",
     "START",
-    "STARTS",
     "SYNAPTIC",
     "against_sew",
     "group",
@@ -43,17 +39,10 @@ BARRIERS = {
 DIGITS = RECIPES["digits"]
 DEEP = DIGITS  # with half of its epochs, networks with V0 = 0 lose two points
 IN_TIME = replace(DIGITS, epochs=30)  # T = 4 costs four times as much
-CIFAR = TrainConfig(epochs=8, batch_size=128, lr=5e-3, shift=4, flip=True)
-FAST = replace(RECIPES["cifar10-fast"], epochs=3, batch_size=128, lr=0.2, amp=True)
-EVENTS = RECIPES["events"]
 # the rules of lava_mlsnn.models.start, spelled out: records outlive defaults. A trial without
 # these options has the former start (V0 = 0, gain 1, bias 0)
 START: dict[str, Any] = {"v0": "auto", "branch_gain": None, "start_bias": -0.25}
 LOUD: dict[str, Any] = {**START, "start_bias": 0.0}  # without shortcuts
-STARTS: tuple[tuple[str, str, dict[str, Any]], ...] = (
-    ("", "V0 = 0", {}),
-    ("-round", "V0 = vth / 2", {"v0": "round"}),
-)
 SYNAPTIC = "activity.operations.events"
 ENTERING = "activity.into_synapses.events"
 

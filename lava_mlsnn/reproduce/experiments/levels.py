@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from lava_mlsnn.reproduce.experiments.common import DIGITS, EVENTS, START, group
+from lava_mlsnn.reproduce.experiments.common import DIGITS, START, group
 from lava_mlsnn.reproduce.judge import mean, not_below, ratio, within
 from lava_mlsnn.reproduce.trial import Claim, Experiment, Results
+from lava_mlsnn.training.recipes import RECIPES
 
 __all__ = ["bits", "events", "levels"]
+
+EVENTS = RECIPES["events"]
 
 
 def levels() -> Experiment:
