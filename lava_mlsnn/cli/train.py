@@ -21,6 +21,7 @@ from lava_mlsnn.errors import ConfigError
 from lava_mlsnn.launcher import launched
 from lava_mlsnn.models import ModelConfig
 from lava_mlsnn.models.config import RESNETS, VGGS, unfit
+from lava_mlsnn.native.compiled import missing
 from lava_mlsnn.training.checkpoint import CHECKPOINT, load_checkpoint, load_model
 from lava_mlsnn.training.config import EpochReport, TrainConfig
 from lava_mlsnn.training.evaluate import accuracy
@@ -151,6 +152,8 @@ def _run(console: Console, plan: Plan) -> None:
     with said(console):
         # of DistributedDataParallel, for kernels of 1x1, where such a stride means nothing
         warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides")
+        if plan.device == "cpu" and (why := missing()):
+            console.say(why)
         threads = _threads(console, plan, (config, data, plan.recipe, teacher, plan.device, start))
         with _followed(console, plan.recipe.epochs) as report, _threads_of_torch(threads):
             model = train(

@@ -14,6 +14,7 @@ __all__ = ["Affine", "Factors", "chunks", "columns", "current", "in_rows"]
 
 CHUNK = 1 << 18  # neurons at a time: what lies between two operators stays in the caches
 Factors = tuple[torch.Tensor | None, torch.Tensor]  # gain (None: 1) and shift
+By = tuple[torch.Tensor, torch.Tensor, torch.Tensor]  # of a gradient, of a part, and a constant
 
 
 class Affine:
@@ -25,10 +26,13 @@ class Affine:
         What gain and shift follow from, and has gradients.
     needs_part : bool
         Whether backward needs the part.
+    mean : Tensor or None, (C,)
+        Of the part, where backward needs it.
     """
 
     parameters: tuple[torch.Tensor, ...] = ()
     needs_part = False
+    mean: torch.Tensor | None = None
 
     def factors(self, part: torch.Tensor) -> Factors:
         """Gain and shift, (C,), for a part of shape (N, C, ...)."""
@@ -38,6 +42,16 @@ class Affine:
         self, grad: torch.Tensor, part: torch.Tensor | None, wanted: bool
     ) -> tuple[torch.Tensor | None, ...]:
         """Gradients of the part (None unless ``wanted``) and of every parameter."""
+        raise NotImplementedError
+
+    def from_sums(
+        self, sums: torch.Tensor, products: torch.Tensor, count: int
+    ) -> tuple[By | None, tuple[torch.Tensor, ...]]:
+        """:meth:`backward` from the sums of ``grad`` and of ``grad (part - mean)``, (C,) each.
+
+        The first makes the gradient of the part, ``by[0] grad + by[1] (part - mean) + by[2]``;
+        None where that is ``grad``. ``count``: how many values a channel has.
+        """
         raise NotImplementedError
 
 

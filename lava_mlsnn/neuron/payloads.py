@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import torch
 
+from lava_mlsnn.native import kernels
 from lava_mlsnn.neuron.currents import chunks, in_rows
 
 __all__ = ["LARGEST", "OUTSIDE", "bytes_of", "note_bytes", "payloads"]
@@ -37,6 +38,10 @@ def bytes_of(x: torch.Tensor) -> torch.Tensor | None:
 def payloads(code: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     """What the bytes stand for."""
     z = torch.empty_like(code, dtype=dtype)
+    layout = kernels.layout_of([code[None], z[None]]) if dtype in kernels.WORDS else None
+    if layout is not None:
+        kernels.decode(layout, code, z)
+        return z
     (bytes_, values), _ = in_rows([code[None], z[None]])
     for some, into in chunks([bytes_, values], False):
         into.copy_(some & LARGEST)

@@ -32,6 +32,7 @@ import torch
 from torch._ops import ops
 
 from lava_mlsnn.choices import SURROGATES, check_choice
+from lava_mlsnn.neuron import loops
 from lava_mlsnn.neuron.currents import Affine, Factors, chunks, columns, current, in_rows
 from lava_mlsnn.neuron.payloads import LARGEST, OUTSIDE, bytes_of, note_bytes
 
@@ -80,55 +81,32 @@ class _Spikes(torch.autograd.Function):
         pairs = list(zip(parts, affines, strict=True))
         scaled = [None if a is None else a.factors(_folded(p)) for p, a in pairs]
         common = functools.reduce(torch.promote_types, [p.dtype for p in parts])
-        dtype, one = _arithmetic(common), _is_one(vth)
+        dtype = _arithmetic(common)
         z = torch.empty_like(parts[0], dtype=common if levels <= EXACT else dtype)
         kept = code = None
         if keeps is not None and levels <= LARGEST and z.is_cpu:
             code = None if torch.compiler.is_compiling() else torch.empty_like(z, dtype=torch.int8)
         if keeps is not None and (code is None or keeps != torch.bool):
             kept = torch.empty_like(z, dtype=keeps)
-        rows, width = in_rows([*parts, z, *(x for x in (code, kept) if x is not None)])
-        factors = [None if f is None else columns(f, z.dim() - 1, width) for f in scaled]
-        buffers = [z]
-        for chunk in chunks(rows, not _shared(vth, start)):
-            if buffers[0].shape != chunk[0].shape[1:]:
-                wanted = True, True, len(z) > 1, z.dtype != dtype
-                buffers = [torch.empty_like(chunk[0][0], dtype=dtype) if w else z for w in wanted]
-                flag = torch.empty_like(buffers[0], dtype=torch.bool)
-            h, u, carry, narrow = buffers
-            v = start
-            for t, now in enumerate(zip(*(x.unbind(0) for x in chunk), strict=True)):
-                sent, last = now[len(parts)], t == len(z) - 1
-                a = current(now, factors, h, u)
-                a = a if v is None else torch.add(v, a, out=h)
-                ratio = a if one else torch.div(a, vth, out=u)
-                out = sent if sent.dtype == dtype else narrow
-                torch.clamp(ratio, 0, levels, out=out)
-                if keeps == torch.bool:
-                    # a cast to bool is one fast pass, comparisons take several times as long
-                    inside = out if (low, high) == (0, levels) else ratio.clamp(low, high)
-                    ratio = torch.sub(ratio, inside, out=h if last and a is h else u)
-                if keeps is not None:
-                    (flag if kept is None else now[-1]).copy_(ratio)
-                out.floor_()
-                if code is not None:
-                    now[len(parts) + 1].copy_(out)
-                    if kept is None:
-                        now[-1].add_(flag.view(torch.int8), alpha=OUTSIDE)
-                if out is narrow:
-                    sent.copy_(out)
-                if not last:  # nothing to carry behind it
-                    v = torch.sub(a, out if one else torch.mul(out, vth, out=u), out=carry)
+        finite = code is not None and all(map(_is_finite, parts, scaled))
+        layout = None
+        if code is not None and kept is None and finite:
+            layout = loops.layout_of(parts, z, code, vth, start)
+        if layout is not None and code is not None:
+            loops.fire(layout, parts, scaled, (vth, start, levels), (low, high), z, code)
+        else:
+            bits = keeps == torch.bool
+            _fire(parts, scaled, (vth, start, levels), (low, high), z, code, kept, bits)
         if keeps is not None:
-            ctx.options, ctx.one, ctx.dtype, ctx.affines = options, one, common, affines
+            ctx.options, ctx.one, ctx.dtype, ctx.affines = options, _is_one(vth), common, affines
             ctx.start_shape = None if start is None else start.shape
+            ctx.layout = layout
             needed = [p if a and a.needs_part else None for p, a in pairs]
             # what scales them is saved so that nobody changes it meanwhile
             ctx.save_for_backward(
                 vth, code if kept is None else kept, *needed, *inputs[len(affines) :]
             )
-        # what is not finite has no bytes, and goes on as it is
-        if code is not None and all(_is_finite(p, f) for p, f in zip(parts, scaled, strict=True)):
+        if finite and code is not None:  # what is not has no bytes, and goes on as it is
             note_bytes(z, code)
         return z
 
@@ -137,6 +115,12 @@ class _Spikes(torch.autograd.Function):
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         vth, kept, *parts = ctx.saved_tensors
         grad_vth = grad_start = None
+        if ctx.layout is not None:
+            wanted = ctx.needs_input_grad[5 : 5 + len(ctx.affines)]
+            neuron, given = (vth, ctx.options[3]), grads[0].to(ctx.dtype)
+            return *[None] * 5, *loops.through(
+                ctx.layout, given, kept, neuron, ctx.affines, parts[: len(ctx.affines)], wanted
+            )
         if kept.dtype in (torch.bool, torch.int8):
             grad = torch.empty_like(kept, dtype=ctx.dtype)
             rows, _ = in_rows([grads[0].to(ctx.dtype), grad, kept])
@@ -160,6 +144,54 @@ class _Spikes(torch.autograd.Function):
             towards.append(None if found is None else found.view_as(grad))
             scales += others
         return grad_vth, grad_start, None, None, None, *towards, *scales
+
+
+def _fire(
+    parts: Sequence[torch.Tensor],
+    scaled: Sequence[Factors | None],
+    neuron: tuple[torch.Tensor, torch.Tensor | None, int],
+    window: tuple[float, float],
+    z: torch.Tensor,
+    code: torch.Tensor | None,
+    kept: torch.Tensor | None,
+    bits: bool,
+) -> None:
+    """Payloads, bytes and u = H/vth (``bits``: whether it is outside the window) by torch."""
+    vth, start, levels = neuron
+    (low, high), one = window, _is_one(vth)
+    dtype, keeps = _arithmetic(z.dtype), code is not None or kept is not None
+    rows, width = in_rows([*parts, z, *(x for x in (code, kept) if x is not None)])
+    factors = [None if f is None else columns(f, z.dim() - 1, width) for f in scaled]
+    buffers = [z]
+    for chunk in chunks(rows, not _shared(vth, start)):
+        if buffers[0].shape != chunk[0].shape[1:]:
+            wanted = True, True, len(z) > 1, z.dtype != dtype
+            buffers = [torch.empty_like(chunk[0][0], dtype=dtype) if w else z for w in wanted]
+            flag = torch.empty_like(buffers[0], dtype=torch.bool)
+        h, u, carry, narrow = buffers
+        v = start
+        for t, now in enumerate(zip(*(x.unbind(0) for x in chunk), strict=True)):
+            sent, last = now[len(parts)], t == len(z) - 1
+            a = current(now, factors, h, u)
+            a = a if v is None else torch.add(v, a, out=h)
+            ratio = a if one else torch.div(a, vth, out=u)
+            out = sent if sent.dtype == dtype else narrow
+            torch.clamp(ratio, 0, levels, out=out)
+            if bits:
+                # a cast to bool is one fast pass, comparisons take several times as long
+                inside = out if (low, high) == (0, levels) else ratio.clamp(low, high)
+                ratio = torch.sub(ratio, inside, out=h if last and a is h else u)
+            if keeps:
+                (flag if kept is None else now[-1]).copy_(ratio)
+            out.floor_()
+            if code is not None:
+                now[len(parts) + 1].copy_(out)
+                if kept is None:
+                    now[-1].add_(flag.view(torch.int8), alpha=OUTSIDE)
+            if out is narrow:
+                sent.copy_(out)
+            if not last:  # nothing to carry behind it
+                v = torch.sub(a, out if one else torch.mul(out, vth, out=u), out=carry)
 
 
 def _folded(x: torch.Tensor) -> torch.Tensor:

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch._ops import ops
 from torch.nn.modules import module as every_module
 
-from lava_mlsnn.neuron.currents import Affine, Factors
+from lava_mlsnn.neuron.currents import Affine, By, Factors
 from lava_mlsnn.neuron.module import MultiLevelNeuron
 from lava_mlsnn.population.synapses import Synapse
 
@@ -63,6 +63,17 @@ class _Normalised(Affine):
         )
         return found if affine else found[:1]
 
+    def from_sums(
+        self, sums: torch.Tensor, products: torch.Tensor, count: int
+    ) -> tuple[By | None, tuple[torch.Tensor, ...]]:
+        gain, scaled = self.invstd.double(), products * self.invstd
+        if self.parameters:
+            gain = gain * self.parameters[0]
+        by = gain, gain * scaled * self.invstd / -count, gain * sums / -count
+        return by, tuple(
+            x.to(p.dtype) for x, p in zip((scaled, sums), self.parameters, strict=False)
+        )
+
 
 class _Shifted(Affine):
     """A bias."""
@@ -79,6 +90,12 @@ class _Shifted(Affine):
         bias = self.parameters[0]
         axes = [axis for axis in range(grad.dim()) if axis != 1]
         return grad, grad.sum(axes, dtype=bias.dtype).reshape(bias.shape)
+
+    def from_sums(
+        self, sums: torch.Tensor, products: torch.Tensor, count: int
+    ) -> tuple[By | None, tuple[torch.Tensor, ...]]:
+        bias = self.parameters[0]
+        return None, (sums.to(bias.dtype).reshape(bias.shape),)
 
 
 def all_affine(synapses: Iterable[Synapse], neuron: MultiLevelNeuron) -> bool:
