@@ -164,8 +164,14 @@ rm -f "$stamp"                  # from here to the end the environment counts as
 say "installing the packages (the first time a few minutes and about 6 GB; details in $log)"
 if ! install_by_uv 2>&1 | shown; then
     [ "$uv" = no ] || say "uv did not get through (why: $log); pip tries"
-    install_by_pip 2>&1 | shown ||
-        { tail -n 25 "$log" >&2; fail "pip failed (its last lines are above); run the same command again once the cause is gone"; }
+    install_by_pip 2>&1 | shown || {
+        tail -n 25 "$log" >&2
+        ! grep -q "No space left on device" "$log" ||
+            fail "the disk is full: the packages take about 6 GB in $venv, and as much for a moment in ${TMPDIR:-/tmp};" \
+                "$(df -Ph "$venv" | awk 'NR == 2 { print $4 " are free on " $6 }')." \
+                "Free some, or name a folder on another disk with VENV=..., then run the same command again"
+        fail "pip failed (its last lines are above); run the same command again once the cause is gone"
+    }
 fi
 wanted >"$stamp.new"
 mv "$stamp.new" "$stamp"

@@ -200,6 +200,7 @@ def test_set_up_that_failed_or_was_stopped_is_made_anew(
         status, output = machine.setup(UV="no")
         assert status == 1 and "No space left on device" in output
         assert "same command again" in output
+        assert "the disk is full" in output and "are free on" in output
     else:
         (machine.root / "wait").touch()
         process = machine.start()
