@@ -15,8 +15,8 @@ from signal import SIGKILL, SIGTERM
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-TOOLS = """awk bash cat chmod cmp cp date dirname env flock grep head mkdir mktemp mv rmdir sed sh
-sleep tail tee"""
+TOOLS = """awk bash cat chmod cmp cp date df dirname env flock grep head mkdir mktemp mv rmdir sed
+sh sleep tail tee"""
 # Its version is in its name; an environment of it is a copy.
 PYTHON = """#!/bin/sh
 here=$(dirname "$0")
