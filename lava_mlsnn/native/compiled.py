@@ -20,7 +20,7 @@ __all__ = ["FOLDER", "VARIABLE", "library", "missing"]
 
 FOLDER = Path(__file__).parent
 VARIABLE = "MLSNN_NATIVE"  # "no": torch's operators alone
-NAMES = "neuron.c", "rows.h"
+NAMES = "loops.c", "rows.h", "pools.h"
 # as torch rounds: no product and sum in one; nobody reads the processor's traps
 FLAGS = ("-O3", "-march=native", "-std=c11", "-ffp-contract=off", "-fno-trapping-math")
 SHARED = ("-shared", "-fPIC", "-pthread")
@@ -34,7 +34,7 @@ def library() -> ctypes.CDLL | None:
     if os.environ.get(VARIABLE, "") == "no" or compiler is None:
         return None
     try:
-        kept = _cache() / f"neuron-{_fingerprint(compiler)}.so"
+        kept = _cache() / f"loops-{_fingerprint(compiler)}.so"
         if kept.is_file():
             with suppress(OSError):  # damaged
                 return ctypes.CDLL(str(kept))

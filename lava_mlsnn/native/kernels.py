@@ -1,4 +1,4 @@
-"""The loops of ``neuron.c`` over tensors.
+"""The neurons' loops of ``loops.c`` over tensors.
 
 Every tensor of a call has one layout, (T, N, F) or (T, N, C, H, W) with channels last in
 memory, and one type, float32 or bfloat16. What is per channel is float32, (C,).
@@ -14,9 +14,19 @@ import torch
 
 from lava_mlsnn.native.compiled import library
 
-__all__ = ["PARTS", "Layout", "backward", "decode", "forward", "layout_of", "scale"]
+__all__ = [
+    "PARTS",
+    "WORDS",
+    "Layout",
+    "backward",
+    "call",
+    "decode",
+    "forward",
+    "layout_of",
+    "scale",
+]
 
-PARTS, GROUPS = 8, 64  # of neuron.c
+PARTS, GROUPS = 8, 64  # of loops.c
 WORTH = 1 << 17  # words a thread: its start costs as much as a tenth of them
 WORDS = (torch.float32, torch.bfloat16)
 POINTER = ctypes.c_void_p
@@ -104,7 +114,7 @@ def forward(
         job.gain[k], job.shift[k] = (_address(x) for x in rows)
     (job.vth, job.start, job.levels), (job.low, job.high) = neuron, window
     job.z = _address(z)
-    _call("forward", job, z.dtype, layout.threads)
+    call("forward", job, z.dtype, layout.threads)
 
 
 def backward(
@@ -129,7 +139,7 @@ def backward(
     groups = min(GROUPS, layout.rows)
     sums = torch.empty(groups, 1 + len(parts), layout.pixels, layout.channels)
     job.sums = _address(sums)
-    _call("backward", job, grads.dtype, layout.threads)
+    call("backward", job, grads.dtype, layout.threads)
     return grad, list(sums.sum((0, 2), dtype=torch.float64).unbind(0))
 
 
@@ -145,14 +155,14 @@ def scale(
     per_channel = [layout.row(x) for x in (mean, *by)]
     addresses = [_address(x) for x in (grad, part, *per_channel, out)]
     rows = layout.timesteps * layout.rows
-    _call("scale", _Affine(rows, layout.width, *addresses), grad.dtype, layout.threads)
+    call("scale", _Affine(rows, layout.width, *addresses), grad.dtype, layout.threads)
 
 
 def decode(layout: Layout, code: torch.Tensor, out: torch.Tensor) -> None:
     """The payloads that bytes stand for."""
     rows = layout.timesteps * layout.rows
     job = _Affine(rows=rows, width=layout.width, part=_address(code), out=_address(out))
-    _call("decode", job, out.dtype, layout.threads)
+    call("decode", job, out.dtype, layout.threads)
 
 
 def _job(layout: Layout, parts: Sequence[torch.Tensor | None], code: torch.Tensor) -> _Neurons:
@@ -167,8 +177,9 @@ def _address(x: torch.Tensor | None) -> int | None:
     return None if x is None else x.data_ptr()
 
 
-def _call(name: str, job: ctypes.Structure, dtype: torch.dtype, threads: int) -> None:
+def call(name: str, job: ctypes.Structure, dtype: torch.dtype, threads: int) -> None:
+    """One function of the library over what ``job`` points to."""
     loops = library()
     assert loops is not None
     if getattr(loops, name)(ctypes.byref(job), int(dtype == torch.bfloat16), threads):
-        raise MemoryError(f"{name} of the neurons found no memory")
+        raise MemoryError(f"{name} of the loops in C found no memory")

@@ -20,12 +20,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 
 from lava_mlsnn.checks import check_flag, check_whole
 from lava_mlsnn.errors import ConfigError
 from lava_mlsnn.neuron.module import MultiLevelNeuron
-from lava_mlsnn.neuron.payloads import bytes_of, note_bytes
+from lava_mlsnn.neuron.pooled import max_pooled
 from lava_mlsnn.population.layout import fold_time, unfold_time
 from lava_mlsnn.population.population import Population
 from lava_mlsnn.population.quantise import Scaling
@@ -233,11 +232,7 @@ class MaxPool(Sized, Block):  # type: ignore[override]
         if self.training:
             _check_static(x)
             window = (self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode)
-            payload = fold_time(x)
-            z = F.max_pool2d(payload, *window)
-            if bytes_of(payload) is not None:  # whole numbers that fit, so their largest is one
-                note_bytes(z, z.detach().to(torch.int8))
-            return self.logged(unfold_time(z, 1))
+            return self.logged(unfold_time(max_pooled(fold_time(x), *window), 1))
         values = [x]
         for population in (*self.columns, *self.rows):
             values.append(population(*values))

@@ -1,5 +1,6 @@
-/* Multi-level neurons over T timesteps, forward and backward, each in one pass over memory.
-   lava_mlsnn/neuron/surrogate.py says what they compute and lava_mlsnn/native/kernels.py calls them.
+/* Multi-level neurons over T timesteps, and max pooling of what they send, forward and backward, each in
+   one pass over memory. lava_mlsnn/neuron/surrogate.py says what neurons compute; kernels.py and pools.py
+   call what is here.
 
    Arrays are (T, rows, width): a row is what lies together in memory, all channels of some pixels,
    and what holds for a channel (gain, shift, mean) comes repeated to the width. Words are float or
@@ -31,6 +32,14 @@ typedef struct {
     void *out;
 } affine;
 
+typedef struct { /* kh x kw each, side by side, all of the image */
+    int64_t rows, width, channels, kh, kw; /* a row: width outputs of all channels */
+    const int8_t *code;
+    int8_t *largest, *which; /* payload, and the first tap that has it */
+    void *z;                 /* payloads; backward: dL/dz in */
+    void *grad;              /* dL/dx */
+} windows;
+
 typedef void (*work)(const void *job, int64_t first, int64_t last, int64_t group, float *spare);
 
 /* -- words ------------------------------------------------------------------------------ */
@@ -58,6 +67,7 @@ static inline uint16_t to_bfloat16(float x) /* to the nearest, ties to even */
 #define STORE to_float
 #define NAME(x) x##_float
 #include "rows.h"
+#include "pools.h"
 #undef WORD
 #undef LOAD
 #undef STORE
@@ -67,6 +77,7 @@ static inline uint16_t to_bfloat16(float x) /* to the nearest, ties to even */
 #define STORE to_bfloat16
 #define NAME(x) x##_bfloat16
 #include "rows.h"
+#include "pools.h"
 
 /* -- threads ---------------------------------------------------------------------------- */
 typedef struct {
@@ -95,7 +106,9 @@ static int deal(work run, const void *job, int64_t rows, int64_t width, int thre
         threads = THREADS;
     if (threads > groups)
         threads = (int)groups;
-    float *spare = malloc(sizeof(float) * 2 * (size_t)width * (size_t)(threads < 1 ? 1 : threads));
+    if (threads < 1)
+        threads = 1;
+    float *spare = malloc(sizeof(float) * (2 * (size_t)width * (size_t)threads + 1));
     if (spare == NULL)
         return -1;
     for (int k = 0; k < threads; k++) {
@@ -132,4 +145,14 @@ int scale(const affine *a, int bfloat16, int threads)
 int decode(const affine *a, int bfloat16, int threads)
 {
     return deal(bfloat16 ? decode_bfloat16 : decode_float, a, a->rows, a->width, threads);
+}
+
+int pool(const windows *p, int bfloat16, int threads)
+{
+    return deal(bfloat16 ? pool_bfloat16 : pool_float, p, p->rows, 0, threads);
+}
+
+int spread(const windows *p, int bfloat16, int threads)
+{
+    return deal(bfloat16 ? spread_bfloat16 : spread_float, p, p->rows, 0, threads);
 }
