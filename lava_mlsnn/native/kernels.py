@@ -39,7 +39,7 @@ class _Neurons(ctypes.Structure):
         *((name, POINTER * PARTS) for name in ("part", "gain", "shift", "mean")),
         *((name, ctypes.c_float) for name in ("vth", "start", "low", "high")),
         *((name, ctypes.c_int32) for name in ("levels", "detached")),
-        *((name, POINTER) for name in ("z", "code", "grad", "sums")),
+        *((name, POINTER) for name in ("z", "code", "grad", "sums", "lost")),
     ]
 
 
@@ -102,10 +102,11 @@ def forward(
     window: tuple[float, float],
     z: torch.Tensor,
     code: torch.Tensor,
-) -> None:
-    """Payloads ``z`` and their bytes of currents ``gain part + shift``.
+) -> bool:
+    """Payloads ``z`` and their bytes of currents ``gain part + shift``; whether all H were finite.
 
-    ``neuron``: vth, V0 and N; ``window``: both ends, inclusive, in units of vth.
+    If not, neither is of use. ``neuron``: vth, V0 and N; ``window``: both ends, inclusive, in
+    units of vth.
     """
     job, kept = _job(layout, parts, code), []
     for k, both in enumerate(factors):
@@ -113,8 +114,10 @@ def forward(
         kept += rows
         job.gain[k], job.shift[k] = (_address(x) for x in rows)
     (job.vth, job.start, job.levels), (job.low, job.high) = neuron, window
-    job.z = _address(z)
+    lost = torch.zeros(GROUPS, dtype=torch.int32)
+    job.z, job.lost = _address(z), _address(lost)
     call("forward", job, z.dtype, layout.threads)
+    return not lost.any()
 
 
 def backward(

@@ -23,6 +23,7 @@ typedef struct {
     int8_t *code; /* payload, less 128 outside the window */
     void *grad;   /* dL/dH */
     float *sums;  /* (GROUPS, 1 + parts, width): of dL/dH, and of dL/dH (part - mean) */
+    int32_t *lost; /* (GROUPS): whether an H is not finite */
 } neurons;
 
 typedef struct {

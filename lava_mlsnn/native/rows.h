@@ -33,7 +33,7 @@ static void NAME(forward)(const void *job, int64_t first, int64_t last, int64_t 
     const float vth = n->vth, low = n->low, high = n->high, most = (float)n->levels;
     const int64_t width = n->width;
     float *restrict h = spare, *restrict v = spare + width;
-    (void)group;
+    int32_t lost = 0;
     for (int64_t row = first; row < last; row++) {
         for (int64_t i = 0; i < width; i++)
             v[i] = n->start;
@@ -49,6 +49,7 @@ static void NAME(forward)(const void *job, int64_t first, int64_t last, int64_t 
                 within = within < most ? within : most;
                 const int32_t whole = (int32_t)within;
                 h[i] = (float)whole;
+                lost |= a - a != 0.0f;
                 code[i] = (int8_t)(whole | (u >= low && u <= high ? 0 : -128));
                 v[i] = a - (float)whole * vth;
             }
@@ -56,6 +57,7 @@ static void NAME(forward)(const void *job, int64_t first, int64_t last, int64_t 
                 z[i] = STORE(h[i]);
         }
     }
+    n->lost[group] = lost;
 }
 
 static void NAME(backward)(const void *job, int64_t first, int64_t last, int64_t group, float *spare)

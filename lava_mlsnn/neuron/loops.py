@@ -46,12 +46,12 @@ def fire(
     window: tuple[float, float],
     z: torch.Tensor,
     code: torch.Tensor,
-) -> None:
-    """Write payloads and bytes; ``neuron``: vth, V0 (None: 0) and N."""
+) -> bool:
+    """Write payloads and bytes, of use if all H are finite; ``neuron``: vth, V0 (None: 0) and N."""
     vth, start, levels = neuron
     numbers = float(vth), 0.0 if start is None else float(start), levels
     factors = [(None, None) if f is None else f for f in scaled]
-    kernels.forward(layout, parts, factors, numbers, window, z, code)
+    return kernels.forward(layout, parts, factors, numbers, window, z, code)
 
 
 def through(
@@ -102,9 +102,9 @@ def _are_right() -> bool:
         z, code = torch.empty_like(parts[0]), torch.empty_like(parts[0], dtype=torch.int8)
         layout = kernels.layout_of([*parts, z, code])
         assert layout is not None
-        kernels.forward(
-            layout, parts, [(gain, shift), (None, None)], (1.5, 0.75, 3), (0, 3), z, code
-        )
+        factors = [(gain, shift), (None, None)]
+        if not kernels.forward(layout, parts, factors, (1.5, 0.75, 3), (0, 3), z, code):
+            return False
         scaled = parts[0].float() * gain.reshape(-1, 1, 1) + shift.reshape(-1, 1, 1)
         v = torch.full_like(scaled[0], 0.75)
         for now, sent, byte in zip(scaled + parts[1].float(), z.float(), code, strict=True):

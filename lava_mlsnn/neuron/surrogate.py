@@ -76,7 +76,6 @@ class _Spikes(torch.autograd.Function):
         *inputs: torch.Tensor,
     ) -> torch.Tensor:
         levels, surrogate, _, _ = options
-        low, high = _window(levels, surrogate)
         parts = inputs[: len(affines)]
         pairs = list(zip(parts, affines, strict=True))
         scaled = [None if a is None else a.factors(_folded(p)) for p, a in pairs]
@@ -88,15 +87,15 @@ class _Spikes(torch.autograd.Function):
             code = None if torch.compiler.is_compiling() else torch.empty_like(z, dtype=torch.int8)
         if keeps is not None and (code is None or keeps != torch.bool):
             kept = torch.empty_like(z, dtype=keeps)
-        finite = code is not None and all(map(_is_finite, parts, scaled))
-        layout = None
-        if code is not None and kept is None and finite:
+        neuron, window, layout = (vth, start, levels), _window(levels, surrogate), None
+        if code is not None and kept is None:
             layout = loops.layout_of(parts, z, code, vth, start)
-        if layout is not None and code is not None:
-            loops.fire(layout, parts, scaled, (vth, start, levels), (low, high), z, code)
-        else:
-            bits = keeps == torch.bool
-            _fire(parts, scaled, (vth, start, levels), (low, high), z, code, kept, bits)
+            if layout and not loops.fire(layout, parts, scaled, neuron, window, z, code):
+                layout = None
+        finite = layout is not None
+        if layout is None:
+            _fire(parts, scaled, neuron, window, z, code, kept, keeps == torch.bool)
+            finite = code is not None and all(map(_is_finite, parts, scaled))
         if keeps is not None:
             ctx.options, ctx.one, ctx.dtype, ctx.affines = options, _is_one(vth), common, affines
             ctx.start_shape = None if start is None else start.shape
