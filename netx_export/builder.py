@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from netx_export.spec import Flatten, Layer, Population
 from netx_export.spec.ranges import Bounds, payload_bounds
 from netx_export.spec.synapses.parts import Part
 
-__all__ = ["Builder", "Exports", "Joined", "Links", "ScaleLoss"]
+__all__ = ["Builder", "Exports", "Joined", "Links", "ScaleLoss", "Sent"]
 
 
 @dataclass(frozen=True)
@@ -38,26 +38,39 @@ class Joined:
             low[part.joined], high[part.joined] = (end[part.own] for end in ends)
         return low, high
 
+    def levels(self, parts: Sequence[int]) -> np.ndarray:
+        """Per channel, the levels of the layer that it is of."""
+        found = np.zeros(sum(len(p.own) for p in self.parts), np.int64)
+        for part, levels in zip(self.parts, parts, strict=True):
+            found[part.joined] = levels
+        return found
+
 
 Source = int | Joined
 
 
 @dataclass(frozen=True)
 class ScaleLoss:
-    """Channels of a layer whose scale had to fall until their sums fit 24 bits.
+    """Channels of a layer that are coarser than asked for, so that all numbers fit 24 bits.
 
     Attributes
     ----------
     layer : str
         Its name.
     channels, of : int
-        How many fell, of how many.
+        How many became coarser, of how many.
     bits : float
-        Resolution that the channel which fell most has lost, log2 of the factor.
+        Resolution that the worst of them has lost: log2 of the factor by which its scale fell
+        until sums fit, or what its weights have lost, if that is more.
     inputs, payload : int
         How many inputs a neuron sums, and the largest payload that one sends.
     drive : float or None
-        The largest weight or bias of a channel that fell, in thresholds; None without spikes.
+        The largest weight or bias of a channel that became coarser, in thresholds; None
+        without spikes.
+    left : float
+        Bits that are left of the weights of the worst channel, sign included.
+    asked : int
+        Bits that weights were to have.
     """
 
     layer: str
@@ -67,23 +80,55 @@ class ScaleLoss:
     inputs: int
     payload: int
     drive: float | None
+    left: float
+    asked: int
 
-    def __str__(self) -> str:
+    @property
+    def why(self) -> str:
+        """What made them coarser."""
         drive = "" if self.drive is None else f" with weights of up to {self.drive:.2g} thresholds"
         return (
-            f"layer {self.layer!r}: {self.channels} of {self.of} channels are up to "
-            f"{self.bits:.1f} bits coarser, so that their sums fit 24 bits: they add "
-            f"{self.inputs} inputs of up to {self.payload}{drive}; fewer levels before the layer, "
-            "or smaller weights (a BatchNorm with a tiny variance or a huge gain makes large "
-            "ones), keep more"
+            "so that thresholds, biases and sums fit 24 bits: neurons add "
+            f"{self.inputs} inputs of up to {self.payload}{drive}"
         )
+
+    @property
+    def remedy(self) -> str:
+        """What keeps more."""
+        return (
+            "fewer levels before the layer, or smaller weights (a BatchNorm with a tiny variance "
+            "or a huge gain makes large ones), keep more"
+        )
+
+    def __str__(self) -> str:
+        left = f" ({self.left:.1f} of {self.asked} weight bits left)"
+        return (
+            f"layer {self.layer!r}: {self.channels} of {self.of} channels are up to "
+            f"{self.bits:.1f} bits coarser{left if self.left < self.asked else ''}, {self.why}; "
+            f"{self.remedy}"
+        )
+
+
+class Sent(NamedTuple):
+    """What a source sends, per channel.
+
+    Attributes
+    ----------
+    bounds : pair of ndarray
+        Lowest and highest payload.
+    levels : ndarray
+        The largest payload of a single neuron behind it: a pool that sends sums has more.
+    """
+
+    bounds: Bounds
+    levels: np.ndarray
 
 
 class Exports(Protocol):
     """What a population in training has to answer."""
 
     def exported(
-        self, name: str, sources: tuple[int, ...], bounds: list[Bounds] | None, fresh: bool
+        self, name: str, sources: tuple[int, ...], sent: list[Sent] | None, fresh: bool
     ) -> tuple[Population, ScaleLoss | None]:
         """Itself as a layer of integers, and whether channels became coarser for that.
 
@@ -93,8 +138,8 @@ class Exports(Protocol):
             The layer's.
         sources : tuple of int
             Layer index per synapse.
-        bounds : list of pairs of ndarray, or None
-            What the sources send in the first timestep, per channel; None: not known.
+        sent : list of Sent, or None
+            What the sources send in the first timestep; None: not known.
         fresh : bool
             Whether this is its first use; another keeps the integers of the first.
         """
@@ -107,7 +152,7 @@ class Builder:
     Attributes
     ----------
     losses : list of ScaleLoss
-        Layers with channels of extreme gain.
+        Layers that are coarser than asked for.
     """
 
     def __init__(self) -> None:
@@ -115,6 +160,7 @@ class Builder:
         self.populations: dict[str, Exports] = {}  # by layer name, for parity checks
         self.losses: list[ScaleLoss] = []
         self._bounds: dict[int, Bounds] = {}  # payloads of each layer in the first timestep
+        self._levels: dict[int, int] = {}  # see Sent
 
     def add(self, layer: Layer) -> int:
         """Append a layer, return its index."""
@@ -127,18 +173,30 @@ class Builder:
         index = len(self.layers) - 1
         sources = self._sources(layer.sources)
         if sources is not None:
-            self._bounds[index] = payload_bounds(layer, sources)
+            low, high = payload_bounds(layer, [sent.bounds for sent in sources])
+            self._bounds[index] = low, high
+            passes = layer.sources and not (isinstance(layer, Population) and layer.neuron.fires)
+            self._levels[index] = (
+                max(self._levels[k] for k in layer.sources)
+                if passes
+                else int(max(-low.min(), high.max()))
+            )
         return index
 
-    def _sources(self, sources: Sequence[Source]) -> list[Bounds] | None:
-        """Payload bounds of the sources; None where one is not known (a block by itself)."""
+    def _sources(self, sources: Sequence[Source]) -> list[Sent] | None:
+        """What the sources send; None where one is not known (a block by itself)."""
         found = []
         for source in sources:
             layers = source.sources if isinstance(source, Joined) else (source,)
             if any(index not in self._bounds for index in layers):
                 return None
             ends = [self._bounds[index] for index in layers]
-            found.append(source.bounds(ends) if isinstance(source, Joined) else ends[0])
+            levels = [self._levels[index] for index in layers]
+            found.append(
+                Sent(source.bounds(ends), source.levels(levels))
+                if isinstance(source, Joined)
+                else Sent(ends[0], np.full(len(ends[0][0]), levels[0]))
+            )
         return found
 
     def population(self, name: str, population: Exports, *sources: Source) -> int:

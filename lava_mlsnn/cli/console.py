@@ -6,6 +6,7 @@ import errno
 import functools
 import io
 import json
+import logging
 import os
 import shutil
 import sys
@@ -123,6 +124,7 @@ def run_app(app: Callable[..., Any]) -> NoReturn:
     for stream in streams:
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     warnings.showwarning = _warn
+    logging.getLogger("lava_mlsnn").addHandler(_Log())
     code: Any = 0
     failed: OSError | None = None
     try:
@@ -161,6 +163,20 @@ def _usage(error: Any) -> int:
 
 def _warn(message: Warning | str, *_: Any, **__: Any) -> None:
     print(plain(f"mlsnn: warning: {message}"), file=sys.stderr)
+
+
+class _Log(logging.Handler):
+    """What our logger says, as a warning; twice the same, as of convert and export, once."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._said: set[str] = set()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = record.getMessage()
+        if text not in self._said:
+            self._said.add(text)
+            _warn(text)
 
 
 def _cell(value: Any) -> str:

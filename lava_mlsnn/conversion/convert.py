@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import torch
@@ -14,10 +15,13 @@ from lava_mlsnn.conversion.reader import read
 from lava_mlsnn.conversion.share import Share
 from lava_mlsnn.conversion.statistics import CORRECTED_BY, gathered, look
 from lava_mlsnn.errors import UnsupportedLayerError
+from lava_mlsnn.export import scale_losses, warn_losses
 from netx_export.spec.limits import MAX_TIMESTEPS
 from netx_export.spec.widths import STATE_MAX
 
 __all__ = ["convert"]
+
+LOG = logging.getLogger("lava_mlsnn.conversion")
 
 
 def convert(
@@ -78,6 +82,13 @@ def convert(
         For calibration data that the module cannot take.
     ConfigError
         For an argument outside its range, and for processes that hold other arguments.
+    RangeError
+        If so many levels meet so many inputs that no weight of a layer is left.
+
+    Notes
+    -----
+    Where they leave too few bits of the weights, the logger ``lava_mlsnn.conversion`` warns
+    (:func:`lava_mlsnn.export.scale_losses`, :mod:`lava_mlsnn.population.resolution`).
     """
     if not isinstance(module, torch.nn.Module):
         raise UnsupportedLayerError(f"convert takes a torch.nn.Module, got {type(module).__name__}")
@@ -91,7 +102,7 @@ def convert(
     x = gathered(calibration)
     share.check_same([x, *module.state_dict().values()])
     plan = read(module, x[:2], timesteps)
-    return Conversion(
+    network = Conversion(
         plan,
         look(plan, x, share),
         x[:CORRECTED_BY],
@@ -103,3 +114,7 @@ def convert(
         correct=bias_correction,
         share=share,
     ).network()
+    losses = scale_losses(network)
+    if share.rank == 0:
+        warn_losses(losses, LOG)
+    return network

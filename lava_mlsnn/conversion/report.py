@@ -21,12 +21,14 @@ from lava_mlsnn.conversion.network import ConvertedNetwork, Meaning
 from lava_mlsnn.conversion.record import Watch, record
 from lava_mlsnn.conversion.statistics import gathered
 from lava_mlsnn.errors import ConfigError
+from lava_mlsnn.export import ScaleLoss, scale_losses
 from lava_mlsnn.population.hooks import evaluating
 from lava_mlsnn.population.modes import precision
 
 __all__ = ["ErrorReport", "LayerError", "layer_errors"]
 
 BATCH = 32
+BITS = 8.0  # of the weights
 FEW = 0.25  # share of dead channels from which they are the first thing to say
 
 
@@ -44,6 +46,8 @@ class LayerError:
         Share of the active neurons whose activation lies above the largest payload.
     dead, channels : int
         Channels that sent nothing for any sample, of how many.
+    bits : float
+        What is left of its weights, of 8; see :func:`lava_mlsnn.export.scale_losses`.
     mend : str
         What would help most.
     """
@@ -54,6 +58,7 @@ class LayerError:
     saturated: float
     dead: int
     channels: int
+    bits: float
     mend: str
 
 
@@ -67,6 +72,8 @@ class ErrorReport:
         Ordered by ``own``, lowest first.
     scores : float or None
         Signal to noise of the scores in decibels.
+    bits : float
+        What is left of the weights of the scores, of 8.
     agree : float
         Share of the samples that both networks put into the same class.
     samples : int
@@ -75,6 +82,7 @@ class ErrorReport:
 
     layers: tuple[LayerError, ...]
     scores: float | None
+    bits: float
     agree: float
     samples: int
 
@@ -83,7 +91,7 @@ class ErrorReport:
         return asdict(self)
 
     def __str__(self) -> str:
-        rows = [("layer", "snr dB", "own dB", "saturated", "dead", "mend")]
+        rows = [("layer", "snr dB", "own dB", "saturated", "dead", "bits", "mend")]
         rows += [
             (
                 e.layer,
@@ -91,6 +99,7 @@ class ErrorReport:
                 _shown(e.own),
                 f"{100 * e.saturated:.2f} %",
                 f"{e.dead} of {e.channels}",
+                f"{e.bits:.1f}",
                 e.mend,
             )
             for e in self.layers
@@ -98,8 +107,8 @@ class ErrorReport:
         widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
         lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
         lines.append(
-            f"scores: {_shown(self.scores)} dB, {100 * self.agree:.2f} % of {self.samples} samples "
-            "in the same class"
+            f"scores: {_shown(self.scores)} dB, {self.bits:.1f} weight bits, "
+            f"{100 * self.agree:.2f} % of {self.samples} samples in the same class"
         )
         return "\n".join(lines)
 
@@ -137,11 +146,14 @@ class _Sums:
         self.active += int((size > 0).sum())
         self.over += int(over.sum())
 
-    def result(self, name: str) -> LayerError:
+    def result(self, name: str, loss: ScaleLoss | None) -> LayerError:
         """The layer's row."""
         dead, channels = int(self.silent.sum()), len(self.silent)
         own = decibels(self.signal, self.own)
-        if dead > FEW * channels:
+        bits = _left(loss)
+        if bits < BITS:
+            mend = "weights: fewer levels before it"
+        elif dead > FEW * channels:
             mend = "dead channels: train on, or leave them out"
         elif self.cut > self.own / 2:
             mend = "clipping: a higher threshold"
@@ -154,8 +166,13 @@ class _Sums:
             self.over / max(1, self.active),
             dead,
             channels,
+            bits,
             mend,
         )
+
+
+def _left(loss: ScaleLoss | None) -> float:
+    return BITS if loss is None else loss.left
 
 
 def decibels(signal: float, noise: float) -> float | None:
@@ -194,6 +211,7 @@ def layer_errors(module: torch.nn.Module, network: ConvertedNetwork, data: Any) 
     known = {node.name for node in graph.graph.nodes}
     if not all(m.place in known for m in network.meaning.values()):
         raise ConfigError("the network was converted from another module; give that one")
+    losses = {loss.layer: loss for loss in scale_losses(network)}
     sums: dict[str, _Sums] = {}
     sent: dict[str, torch.Tensor] = {}
 
@@ -224,6 +242,7 @@ def layer_errors(module: torch.nn.Module, network: ConvertedNetwork, data: Any) 
     finally:
         for handle in handles:
             handle.remove()
-    layers = [found.result(name) for name, found in sums.items()]
+    layers = [found.result(name, losses.pop(name, None)) for name, found in sums.items()]
     layers.sort(key=lambda e: math.inf if e.own is None else e.own)
-    return ErrorReport(tuple(layers), decibels(signal, noise), agree / len(x), len(x))
+    left = min(map(_left, losses.values()), default=BITS)  # of what is no layer of neurons
+    return ErrorReport(tuple(layers), decibels(signal, noise), left, agree / len(x), len(x))

@@ -11,6 +11,7 @@ from lava_mlsnn.export.export import (
     scale_losses,
     to_spec,
     walk,
+    warn_losses,
 )
 from lava_mlsnn.export.forward import trace
 from lava_mlsnn.export.graph import Graph, Node
@@ -30,4 +31,5 @@ __all__ = [
     "to_spec",
     "trace",
     "walk",
+    "warn_losses",
 ]

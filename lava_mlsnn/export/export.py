@@ -28,7 +28,15 @@ from netx_export.spec.ranges import check_ranges
 if TYPE_CHECKING:
     import h5py
 
-__all__ = ["connections", "export_block", "export_model", "scale_losses", "to_spec", "walk"]
+__all__ = [
+    "connections",
+    "export_block",
+    "export_model",
+    "scale_losses",
+    "to_spec",
+    "walk",
+    "warn_losses",
+]
 
 LOG = logging.getLogger("lava_mlsnn.export")
 
@@ -67,13 +75,13 @@ def to_spec(
     ConfigError
         If T is not known, or the blocks were trained with different ones.
     RangeError
-        If a parameter fits no integer of its width.
+        If a parameter fits no integer of its width, or no weight of a layer is left.
 
     Notes
     -----
     Where a channel's gain is so extreme that its sums would leave 24 bits in the first
-    timestep, its scale falls until they fit; :func:`scale_losses` lists such layers, and
-    the logger ``lava_mlsnn.export`` warns of each. No other network is changed by this.
+    timestep, its scale falls until they fit. :func:`scale_losses` lists such layers, and those
+    whose weights are left too few bits; the logger ``lava_mlsnn.export`` warns of the worst.
     """
     unknown: ConfigError | None = None
     if timesteps is None:
@@ -85,8 +93,7 @@ def to_spec(
     builder = walk(model, timesteps)
     if unknown is not None:
         raise unknown
-    for loss in builder.losses:
-        LOG.warning("%s", loss)
+    warn_losses(builder.losses, LOG)
     names = getattr(inner(model), "class_names", None)
     return NetworkSpec(
         tuple(builder.layers), timesteps, provenance or {}, () if names is None else names
@@ -139,7 +146,7 @@ def walk(model: torch.nn.Module, timesteps: int | None = None) -> Builder:
 
 
 def scale_losses(model: torch.nn.Module, timesteps: int | None = None) -> list[ScaleLoss]:
-    """Layers that an export computes more coarsely, since the gain of a channel is extreme.
+    """Layers that an export computes more coarsely than asked for, so that numbers fit 24 bits.
 
     Parameters
     ----------
@@ -154,6 +161,22 @@ def scale_losses(model: torch.nn.Module, timesteps: int | None = None) -> list[S
         Empty where nothing is lost.
     """
     return walk(model, timesteps).losses
+
+
+def warn_losses(losses: list[ScaleLoss], log: logging.Logger) -> None:
+    """Say the worst of :func:`scale_losses`, and how many there are, in one line.
+
+    Parameters
+    ----------
+    losses : list of ScaleLoss
+        Without any, nothing is said.
+    log : Logger
+        By which.
+    """
+    if losses:
+        worst = min(losses, key=lambda loss: (loss.left, -loss.bits))
+        rest = f"; {len(losses)} layers are coarser, lava_mlsnn.export.scale_losses lists them"
+        log.warning("%s%s", worst, rest if losses[1:] else "")
 
 
 def connections(

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from abc import abstractmethod
 from collections.abc import Iterator
 
 import numpy as np
 import torch
 
+from lava_mlsnn.errors import RangeError
 from lava_mlsnn.neuron.module import MultiLevelNeuron
 from lava_mlsnn.population.quantise import Integers, Scaling
+from lava_mlsnn.population.resolution import lost_bits
 from lava_mlsnn.population.synapses import Synapse
-from netx_export.builder import ScaleLoss
+from netx_export.builder import ScaleLoss, Sent
 from netx_export.spec import MultiLevel, Readout
 from netx_export.spec import Population as PopulationSpec
 from netx_export.spec.ranges import Bounds, reach
@@ -45,6 +46,10 @@ class Exported(torch.nn.Module):
         """Of the present parameters and running statistics."""
 
     @abstractmethod
+    def folded_weights(self) -> list[torch.Tensor | None]:
+        """The float weights behind them, one per synapse."""
+
+    @abstractmethod
     def check_exportable(self) -> None:
         """Raise what keeps it from having integers."""
 
@@ -52,7 +57,7 @@ class Exported(torch.nn.Module):
     def _synapses(self) -> Iterator[Synapse]: ...
 
     def exported(
-        self, name: str, sources: tuple[int, ...], bounds: list[Bounds] | None, fresh: bool
+        self, name: str, sources: tuple[int, ...], sent: list[Sent] | None, fresh: bool
     ) -> tuple[PopulationSpec, ScaleLoss | None]:
         """See :class:`netx_export.builder.Exports`."""
         self.check_exportable()
@@ -60,19 +65,19 @@ class Exported(torch.nn.Module):
             self.ceiling = None
         ints = self.integers()
         layer = self._layer(name, ints, sources)
-        if not fresh or bounds is None or self.scaling.mode == "fixed":
+        if not fresh or sent is None or self.scaling.mode == "fixed":
             return layer, None
-        return self._fitting(layer, ints, bounds)
+        return self._fitting(layer, ints, sent)
 
     def _fitting(
-        self, layer: PopulationSpec, ints: Integers, bounds: list[Bounds]
+        self, layer: PopulationSpec, ints: Integers, sent: list[Sent]
     ) -> tuple[PopulationSpec, ScaleLoss | None]:
         """The layer with scales so low that the sums of its first timestep fit.
 
         Nothing changes where they fit at once. The population keeps the ceiling, so that
         its forward computes what is exported.
         """
-        first, scale = ints, ints.scale
+        first, scale, bounds = ints, ints.scale, [source.bounds for source in sent]
         for _ in range(TRIES):
             far = torch.from_numpy(reach(layer, bounds)).to(scale)
             if not bool((far > STATE_MAX).any()):
@@ -86,14 +91,24 @@ class Exported(torch.nn.Module):
         fell = first.scale / scale
         if any(synapse.weight is None for synapse in self._synapses()):
             fell = torch.maximum(fell, 1 / scale)  # below 1 a one-to-one synapse is lost
-        if not bool((fell > 1).any()):
+        lost = lost_bits(self.folded_weights(), ints, sent, self.scaling)
+        coarser = torch.maximum(torch.log2(fell), lost)
+        if not bool((coarser > 0).any()):
             return layer, None
-        return layer, self._loss(layer.name, first, fell, bounds)
+        loss = self._loss(layer.name, first, coarser, float(lost.max()), bounds)
+        if bool((lost > 0).any()) and not any(bool(w.any()) for w in ints.weights):
+            raise RangeError(f"no weight bit is left, {loss.why}; {loss.remedy}")
+        return layer, loss
 
     def _loss(
-        self, name: str, ints: Integers, fell: torch.Tensor, bounds: list[Bounds]
+        self,
+        name: str,
+        ints: Integers,
+        coarser: torch.Tensor,
+        lost: float,
+        bounds: list[Bounds],
     ) -> ScaleLoss:
-        """Of channels whose scale fell by ``fell`` from that of ``ints``, and what made it fall."""
+        """Of channels that became so many bits coarser than ``ints``, and what made them so."""
         inputs = sum(w[0].numel() for w in ints.weights)
         payload = max(int(max(-low.min(), high.max())) for low, high in bounds)
         drive = None
@@ -102,9 +117,19 @@ class Exported(torch.nn.Module):
             tops = [w.reshape(len(w), -1).abs().amax(1) * 2.0**e for w, e in pairs]
             top = torch.stack([*tops, ints.bias.abs()]).amax(0)
             threshold = float(self.neuron.threshold.detach()) * ints.scale
-            drive = float((top / threshold)[fell > 1].max())
-        bits = math.log2(float(fell.max()))
-        return ScaleLoss(name, int((fell > 1).sum()), len(fell), bits, inputs, payload, drive)
+            drive = float((top / threshold)[coarser > 0].max())
+        asked = self.scaling.weight_bits
+        return ScaleLoss(
+            name,
+            int((coarser > 0).sum()),
+            len(coarser),
+            float(coarser.max()),
+            inputs,
+            payload,
+            drive,
+            max(0.0, asked - lost),
+            asked,
+        )
 
     def _layer(self, name: str, ints: Integers, sources: tuple[int, ...]) -> PopulationSpec:
         synapses = tuple(

@@ -139,6 +139,11 @@ class Population(Exported):
         """The exported integers for the present parameters and running statistics."""
         return self._integers(self._exported_weights())
 
+    def folded_weights(self) -> list[torch.Tensor | None]:
+        """Float weights that become integers, BatchNorm folded in; None for one-to-one ones."""
+        pairs = zip(self._synapses(), self._exported_weights(), strict=True)
+        return [s.folded(w)[0] for s, w in pairs]
+
     def _exported_weights(self) -> list[torch.Tensor | None]:
         with evaluating(self) if self.training else nullcontext():
             return [s.hooked_weight() for s in self._synapses()]

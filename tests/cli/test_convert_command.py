@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
 
+import lava_mlsnn
 from netx_export import read
+
+HERE = {**os.environ, "PYTHONPATH": str(Path(lava_mlsnn.__file__).parents[1])}
 
 MODULE = """
 import torch
@@ -61,6 +68,17 @@ def test_a_file_is_written_and_its_losses_are_listed(mlsnn, folder):
     assert checked.json["accuracy"] == pytest.approx(found["accuracy_integer"])
 
 
+def test_weights_that_lose_bits_are_told_once(folder):
+    command = [sys.executable, "-m", "lava_mlsnn", "convert", "own.py:net", "--weights", "own.pt"]
+    command += ["--levels", "30000", "--samples", "5", "--calibration", "32", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=HERE)
+    assert done.returncode == 0, done.stderr
+    (said,) = [x for x in done.stderr.splitlines() if x.startswith("mlsnn: warning: layer '")]
+    assert "of 8 weight bits left" in said and "fewer levels" in said
+    assert done.stderr.count("weight bits left") == 1
+    assert json.loads(done.stdout)["errors"]["bits"] < 7
+
+
 @pytest.mark.parametrize(
     "arguments, words",
     [
@@ -83,6 +101,7 @@ def test_a_file_is_written_and_its_losses_are_listed(mlsnn, folder):
         (("own.py:net", "--data", "nowhere"), "nowhere"),
         (("own.py:net", "--threshold", "best"), "threshold must be one of"),
         (("own.py:net", "--data", "digits-events"), "of events"),
+        (("own.py:net", "--levels", 8_000_000), "layer '5': no weight bit is left"),
     ],
 )
 def test_what_cannot_be_is_one_sentence(mlsnn, folder, arguments, words):

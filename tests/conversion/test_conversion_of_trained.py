@@ -80,13 +80,14 @@ def trained():
     return fit(fit(resnet(), x, y, 6, 5e-3), x, y, 2, 1e-3), x, y, tx, ty
 
 
-def test_accuracy_without_training_and_with(trained):
+def test_accuracy_without_training_and_with(trained, caplog):
     module, x, y, tx, ty = trained
     before = right(module, tx, ty)
     assert before > 0.97
     assert right(convert(module, x[:512], levels=15), tx, ty) > before - 0.01
     network = convert(module, x[:512], levels=4)
     assert right(network, tx, ty) > before - 0.05  # 8 channels
+    assert not caplog.records  # no bit is lost
     fit(network, x, y, 2, 1e-3, module)
     assert right(network, tx, ty) > before - 0.025
     assert check_parity(to_spec(network), tx[:16].numpy(), model=network).count == 0

@@ -111,7 +111,9 @@ def test_the_other_channels_keep_their_integers():
     spec = to_spec(made)
     (loss,) = scale_losses(made)
     layer = next(p for _, p in spec.populations if p.name == loss.layer)
-    assert loss.channels == 1
+    # the synapse's exponent is that of the extreme channel: the others have no weight left
+    assert loss.channels == loss.of == 4 and loss.left == 0
+    assert not layer.synapses[0].weight[1:].any()
     population = made[2].conv2
     population.ceiling = None
     alone = population.integers()
@@ -141,6 +143,7 @@ def test_a_constant_channel_becomes_a_constant(tmp_path):
     distort(norms(made)[1], slice(None), "gamma", 0.0)
     with torch.no_grad():
         norms(made)[1].bias[:] = torch.tensor([2.5, 0.2, -1.0, 100.0])
+    assert scale_losses(made) == []  # nothing but zeros was asked for
     export_model(made, tmp_path / "a.net")
     layer = read(tmp_path / "a.net").layers[2]
     assert not layer.synapses[0].weight.any()
