@@ -75,7 +75,7 @@ def test_wheel_holds_every_module_and_the_type_marks(wheel: zipfile.ZipFile) -> 
         for package in PACKAGES
         for file in (ROOT / package).rglob("*")
         if file.is_file()
-        and file.suffix in {".py", ".typed", ".html"}
+        and file.suffix in {".c", ".h", ".html", ".py", ".typed"}
         and "__pycache__" not in file.parts
     }
     assert any("/proc/" in name for name in sources), "the folders without __init__.py are gone"
