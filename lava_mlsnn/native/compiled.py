@@ -23,7 +23,7 @@ VARIABLE = "MLSNN_NATIVE"  # "no": torch's operators alone
 NAMES = "loops.c", "rows.h", "pools.h"
 # as torch rounds: no product and sum in one; nobody reads the processor's traps
 FLAGS = ("-O3", "-march=native", "-std=c11", "-ffp-contract=off", "-fno-trapping-math")
-SHARED = ("-shared", "-fPIC", "-pthread")
+SHARED = ("-shared", "-fPIC")
 SECONDS = 60
 
 

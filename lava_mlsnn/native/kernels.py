@@ -7,6 +7,7 @@ memory, and one type, float32 or bfloat16. What is per channel is float32, (C,).
 from __future__ import annotations
 
 import ctypes
+import functools
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -27,7 +28,7 @@ __all__ = [
 ]
 
 PARTS, GROUPS = 8, 64  # of loops.c
-WORTH = 1 << 17  # words a thread: its start costs as much as a tenth of them
+WORTH = 1 << 15  # words, as torch's GRAIN_SIZE
 WORDS = (torch.float32, torch.bfloat16)
 POINTER = ctypes.c_void_p
 Factors = tuple[torch.Tensor | None, torch.Tensor | None]  # gain (None: 1), shift (None: 0)
@@ -35,18 +36,21 @@ Factors = tuple[torch.Tensor | None, torch.Tensor | None]  # gain (None: 1), shi
 
 class _Neurons(ctypes.Structure):
     _fields_ = [
-        *((name, ctypes.c_int64) for name in ("timesteps", "rows", "width", "parts")),
+        *((n, ctypes.c_int64) for n in ("timesteps", "rows", "width", "channels", "parts")),
         *((name, POINTER * PARTS) for name in ("part", "gain", "shift", "mean")),
         *((name, ctypes.c_float) for name in ("vth", "start", "low", "high")),
         *((name, ctypes.c_int32) for name in ("levels", "detached")),
-        *((name, POINTER) for name in ("z", "code", "grad", "sums", "lost")),
+        *((name, POINTER) for name in ("z", "code", "grad", "sums", "totals")),
+        ("lost", ctypes.c_int32 * GROUPS),
     ]
 
 
 class _Affine(ctypes.Structure):
     _fields_ = [
-        *((name, ctypes.c_int64) for name in ("rows", "width")),
-        *((n, POINTER) for n in ("grad", "part", "mean", "by_grad", "by_part", "constant", "out")),
+        *((name, ctypes.c_int64) for name in ("rows", "width", "channels")),
+        *((name, POINTER) for name in ("grad", "part")),
+        ("by", POINTER * 4),
+        ("out", POINTER),
     ]
 
 
@@ -65,20 +69,17 @@ class Layout(NamedTuple):
 
     @property
     def threads(self) -> int:
-        """How many are worth their start."""
+        """All of torch's, or one where they are not worth their start."""
         words = self.timesteps * self.rows * self.width
-        return max(1, min(torch.get_num_threads(), words // WORTH))
-
-    def row(self, per_channel: torch.Tensor) -> torch.Tensor:
-        """(C,) as a row."""
-        return per_channel.detach().to(torch.float32).repeat(self.pixels)
+        return torch.get_num_threads() if words > WORTH else 1
 
 
 def layout_of(tensors: Sequence[torch.Tensor]) -> Layout | None:
     """Theirs, if they have one that the loops take and there are loops; else None."""
     first = tensors[0]
-    plain = all(type(x) is torch.Tensor and x.is_cpu and x.shape == first.shape for x in tensors)
-    if not plain or not first.numel():
+    if not _loops_for(torch.get_num_threads()) or not first.numel():
+        return None
+    if any(type(x) is not torch.Tensor or not x.is_cpu or x.shape != first.shape for x in tensors):
         return None
     if first.dim() == 3 and all(x.is_contiguous() for x in tensors):
         found = Layout(first.shape[0], first.shape[1], 1, first.shape[2])
@@ -87,7 +88,14 @@ def layout_of(tensors: Sequence[torch.Tensor]) -> Layout | None:
         found = Layout(t, n * h, w, c)
     else:
         return None
-    return None if library() is None else found
+    return found
+
+
+@functools.cache
+def _loops_for(threads: int) -> bool:
+    """Whether there are loops, for several threads only where they are torch's own."""
+    loops = library()
+    return loops is not None and (threads == 1 or bool(loops.has_threads()))
 
 
 def _channels_last(x: torch.Tensor) -> bool:
@@ -108,16 +116,13 @@ def forward(
     If not, neither is of use. ``neuron``: vth, V0 and N; ``window``: both ends, inclusive, in
     units of vth.
     """
-    job, kept = _job(layout, parts, code), []
-    for k, both in enumerate(factors):
-        rows = [None if x is None else layout.row(x) for x in both]
-        kept += rows
-        job.gain[k], job.shift[k] = (_address(x) for x in rows)
+    job, kept = _job(layout, parts, code), [_floats(x) for both in factors for x in both]
+    for k in range(len(parts)):
+        job.gain[k], job.shift[k] = _address(kept[2 * k]), _address(kept[2 * k + 1])
     (job.vth, job.start, job.levels), (job.low, job.high) = neuron, window
-    lost = torch.zeros(GROUPS, dtype=torch.int32)
-    job.z, job.lost = _address(z), _address(lost)
+    job.z = _address(z)
     call("forward", job, z.dtype, layout.threads)
-    return not lost.any()
+    return not any(job.lost)
 
 
 def backward(
@@ -134,16 +139,15 @@ def backward(
     They are of dL/dH, and a part of ``dL/dH (part - mean)``.
     """
     grad = torch.empty_like(grads)
-    job, rows = _job(layout, parts, code), [None if m is None else layout.row(m) for m in means]
-    for k, row in enumerate(rows):
-        job.mean[k] = _address(row)
+    job, kept = _job(layout, parts, code), [_floats(m) for m in means]
+    for k, mean in enumerate(kept):
+        job.mean[k] = _address(mean)
     job.vth, job.detached = vth, detached
     job.z, job.grad = _address(grads), _address(grad)
-    groups = min(GROUPS, layout.rows)
-    sums = torch.empty(groups, 1 + len(parts), layout.pixels, layout.channels)
-    job.sums = _address(sums)
+    totals = torch.zeros(1 + len(parts), layout.channels, dtype=torch.float64)
+    job.totals = _address(totals)
     call("backward", job, grads.dtype, layout.threads)
-    return grad, list(sums.sum((0, 2), dtype=torch.float64).unbind(0))
+    return grad, list(totals.unbind(0))
 
 
 def scale(
@@ -155,10 +159,12 @@ def scale(
     out: torch.Tensor,
 ) -> None:
     """``by[0] grad + by[1] (part - mean) + by[2]`` in ``out``, which may be ``grad``."""
-    per_channel = [layout.row(x) for x in (mean, *by)]
-    addresses = [_address(x) for x in (grad, part, *per_channel, out)]
-    rows = layout.timesteps * layout.rows
-    call("scale", _Affine(rows, layout.width, *addresses), grad.dtype, layout.threads)
+    kept = [_floats(x) for x in (mean, *by)]
+    job = _Affine(layout.timesteps * layout.rows, layout.width, layout.channels)
+    job.grad, job.part, job.out = (_address(x) for x in (grad, part, out))
+    for k, x in enumerate(kept):
+        job.by[k] = _address(x)
+    call("scale", job, grad.dtype, layout.threads)
 
 
 def decode(layout: Layout, code: torch.Tensor, out: torch.Tensor) -> None:
@@ -169,11 +175,16 @@ def decode(layout: Layout, code: torch.Tensor, out: torch.Tensor) -> None:
 
 
 def _job(layout: Layout, parts: Sequence[torch.Tensor | None], code: torch.Tensor) -> _Neurons:
-    job = _Neurons(layout.timesteps, layout.rows, layout.width, len(parts))
+    job = _Neurons(layout.timesteps, layout.rows, layout.width, layout.channels, len(parts))
     for k, part in enumerate(parts):
         job.part[k] = _address(part)
     job.code = _address(code)
     return job
+
+
+def _floats(per_channel: torch.Tensor | None) -> torch.Tensor | None:
+    """What holds for a channel, as the loops read it."""
+    return None if per_channel is None else per_channel.to(torch.float32).contiguous()
 
 
 def _address(x: torch.Tensor | None) -> int | None:

@@ -2,19 +2,18 @@
    one pass over memory. lava_mlsnn/neuron/surrogate.py says what neurons compute; kernels.py and pools.py
    call what is here.
 
-   Arrays are (T, rows, width): a row is what lies together in memory, all channels of some pixels,
-   and what holds for a channel (gain, shift, mean) comes repeated to the width. Words are float or
-   bfloat16, arithmetic is float. Rows are dealt out in GROUPS, whose sums are added in their order,
-   so results do not depend on the number of threads. */
-#include <pthread.h>
+   Arrays are (T, rows, width): a row is all channels of some pixels, which lie together in memory.
+   What holds for a channel (gain, shift, mean) is repeated to the width before the work begins.
+   Words are float or bfloat16, arithmetic is float. Rows are dealt out in GROUPS, whose sums are
+   added in their order, so results do not depend on the number of threads. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { GROUPS = 64, PARTS = 8, THREADS = 64 };
+enum { GROUPS = 64, PARTS = 8 };
 
 typedef struct {
-    int64_t timesteps, rows, width, parts;
+    int64_t timesteps, rows, width, channels, parts;
     const void *part[PARTS];
     const float *gain[PARTS], *shift[PARTS], *mean[PARTS]; /* NULL: 1, 0, no sum wanted */
     float vth, start, low, high;                            /* the window of H / vth */
@@ -23,13 +22,14 @@ typedef struct {
     int8_t *code; /* payload, less 128 outside the window */
     void *grad;   /* dL/dH */
     float *sums;  /* (GROUPS, 1 + parts, width): of dL/dH, and of dL/dH (part - mean) */
-    int32_t *lost; /* (GROUPS): whether an H is not finite */
+    double *totals; /* (1 + parts, channels): over all of them */
+    int32_t lost[GROUPS]; /* whether an H is not finite */
 } neurons;
 
 typedef struct {
-    int64_t rows, width;
+    int64_t rows, width, channels;
     const void *grad, *part;
-    const float *mean, *by_grad, *by_part, *constant;
+    const float *by[4]; /* mean, of the gradient, of the part, constant */
     void *out;
 } affine;
 
@@ -41,7 +41,7 @@ typedef struct { /* kh x kw each, side by side, all of the image */
     void *grad;              /* dL/dx */
 } windows;
 
-typedef void (*work)(const void *job, int64_t first, int64_t last, int64_t group, float *spare);
+typedef void (*work)(void *job, int64_t first, int64_t last, int64_t group, float *spare);
 
 /* -- words ------------------------------------------------------------------------------ */
 static inline float from_float(float x) { return x; }
@@ -80,80 +80,116 @@ static inline uint16_t to_bfloat16(float x) /* to the nearest, ties to even */
 #include "rows.h"
 #include "pools.h"
 
-/* -- threads ---------------------------------------------------------------------------- */
+/* -- threads: torch's own, as others would wait behind those, which spin for more work ----- */
 typedef struct {
     work run;
-    const void *job;
-    int64_t rows, groups, first, last;
+    void *job;
+    int64_t rows, groups, width, next, seat;
     float *spare;
-} share;
+} shared;
 
-static void *shared(void *argument)
+/* libgomp's entry, in libomp as well; found where torch loaded either. */
+extern void GOMP_parallel(void (*run)(void *), void *data, unsigned threads, unsigned flags) __attribute__((weak));
+
+int has_threads(void) { return GOMP_parallel != NULL; }
+
+static void take(void *argument)
 {
-    const share *s = argument;
-    for (int64_t g = s->first; g < s->last; g++)
-        s->run(s->job, s->rows * g / s->groups, s->rows * (g + 1) / s->groups, g, s->spare);
-    return NULL;
+    shared *s = argument;
+    float *spare = s->spare + 2 * s->width * __atomic_fetch_add(&s->seat, 1, __ATOMIC_RELAXED);
+    for (;;) {
+        const int64_t g = __atomic_fetch_add(&s->next, 1, __ATOMIC_RELAXED);
+        if (g >= s->groups)
+            return;
+        s->run(s->job, s->rows * g / s->groups, s->rows * (g + 1) / s->groups, g, spare);
+    }
 }
 
-/* Returns 0, or -1 where memory was missing. A thread that does not start is made up for here. */
-static int deal(work run, const void *job, int64_t rows, int64_t width, int threads)
+static int deal(work run, void *job, int64_t rows, int64_t width, int threads)
 {
-    const int64_t groups = rows < GROUPS ? rows : GROUPS;
-    share s[THREADS];
-    pthread_t thread[THREADS];
-    int started[THREADS] = {0};
-    if (threads > THREADS)
-        threads = THREADS;
-    if (threads > groups)
-        threads = (int)groups;
-    if (threads < 1)
-        threads = 1;
-    float *spare = malloc(sizeof(float) * (2 * (size_t)width * (size_t)threads + 1));
-    if (spare == NULL)
+    shared s = {run, job, rows, rows < GROUPS ? rows : GROUPS, width, 0, 0, NULL};
+    s.spare = malloc(sizeof(float) * (2 * (size_t)width * (size_t)threads + 1));
+    if (s.spare == NULL)
         return -1;
-    for (int k = 0; k < threads; k++) {
-        s[k] = (share){run, job, rows, groups, groups * k / threads, groups * (k + 1) / threads, spare + 2 * width * k};
-        if (k + 1 < threads)
-            started[k] = pthread_create(&thread[k], NULL, shared, &s[k]) == 0;
-    }
-    for (int k = threads - 1; k >= 0; k--)
-        if (!started[k])
-            shared(&s[k]);
-    for (int k = 0; k < threads; k++)
-        if (started[k])
-            pthread_join(thread[k], NULL);
-    free(spare);
+    if (threads > 1 && GOMP_parallel)
+        GOMP_parallel(take, &s, (unsigned)threads, 0);
+    else
+        take(&s);
+    free(s.spare);
     return 0;
 }
 
-/* -- what is called --------------------------------------------------------------------- */
-int forward(const neurons *n, int bfloat16, int threads)
+/* -- what is called: 0, or -1 where memory was missing ------------------------------------- */
+
+/* Repeats what holds for a channel to a row, each in its place in memory that the caller frees. */
+static float *repeated(const float **given[], int64_t count, int64_t width, int64_t channels)
 {
-    return deal(bfloat16 ? forward_bfloat16 : forward_float, n, n->rows, n->width, threads);
+    float *room = malloc(sizeof(float) * (size_t)(count * width + 1));
+    if (room == NULL)
+        return NULL;
+    for (int64_t k = 0; k < count; k++) {
+        if (*given[k] == NULL)
+            continue;
+        for (int64_t i = 0; i < width; i += channels)
+            memcpy(room + k * width + i, *given[k], sizeof(float) * (size_t)channels);
+        *given[k] = room + k * width;
+    }
+    return room;
 }
 
-int backward(const neurons *n, int bfloat16, int threads)
+int forward(neurons *n, int bfloat16, int threads)
 {
-    return deal(bfloat16 ? backward_bfloat16 : backward_float, n, n->rows, n->width, threads);
+    const float **given[2 * PARTS];
+    for (int64_t k = 0; k < n->parts; k++) {
+        given[2 * k] = &n->gain[k];
+        given[2 * k + 1] = &n->shift[k];
+    }
+    float *room = repeated(given, 2 * n->parts, n->width, n->channels);
+    const int failed = room == NULL ? -1 : deal(bfloat16 ? forward_bfloat16 : forward_float, n, n->rows, n->width, threads);
+    free(room);
+    return failed;
 }
 
-int scale(const affine *a, int bfloat16, int threads)
+int backward(neurons *n, int bfloat16, int threads)
 {
-    return deal(bfloat16 ? scale_bfloat16 : scale_float, a, a->rows, a->width, threads);
+    const float **given[PARTS];
+    const int64_t groups = n->rows < GROUPS ? n->rows : GROUPS, sums = (1 + n->parts) * n->width;
+    for (int64_t k = 0; k < n->parts; k++)
+        given[k] = &n->mean[k];
+    float *room = repeated(given, n->parts, n->width, n->channels);
+    n->sums = malloc(sizeof(float) * (size_t)(groups * sums));
+    const int failed = room == NULL || n->sums == NULL
+        ? -1 : deal(bfloat16 ? backward_bfloat16 : backward_float, n, n->rows, n->width, threads);
+    if (!failed)
+        for (int64_t g = 0; g < groups; g++)
+            for (int64_t i = 0; i < sums; i += n->channels)
+                for (int64_t c = 0; c < n->channels; c++)
+                    n->totals[i / n->width * n->channels + c] += n->sums[g * sums + i + c];
+    free(n->sums);
+    free(room);
+    return failed;
 }
 
-int decode(const affine *a, int bfloat16, int threads)
+int scale(affine *a, int bfloat16, int threads)
+{
+    const float **given[] = {&a->by[0], &a->by[1], &a->by[2], &a->by[3]};
+    float *room = repeated(given, 4, a->width, a->channels);
+    const int failed = room == NULL ? -1 : deal(bfloat16 ? scale_bfloat16 : scale_float, a, a->rows, a->width, threads);
+    free(room);
+    return failed;
+}
+
+int decode(affine *a, int bfloat16, int threads)
 {
     return deal(bfloat16 ? decode_bfloat16 : decode_float, a, a->rows, a->width, threads);
 }
 
-int pool(const windows *p, int bfloat16, int threads)
+int pool(windows *p, int bfloat16, int threads)
 {
     return deal(bfloat16 ? pool_bfloat16 : pool_float, p, p->rows, 0, threads);
 }
 
-int spread(const windows *p, int bfloat16, int threads)
+int spread(windows *p, int bfloat16, int threads)
 {
     return deal(bfloat16 ? spread_bfloat16 : spread_float, p, p->rows, 0, threads);
 }

@@ -1,6 +1,6 @@
 /* Max pooling of bytes for one kind of words: WORD, LOAD, STORE, NAME. A row is one of the outputs. */
 
-static void NAME(pool)(const void *job, int64_t first, int64_t last, int64_t group, float *spare)
+static void NAME(pool)(void *job, int64_t first, int64_t last, int64_t group, float *spare)
 {
     const windows *p = job;
     const int64_t channels = p->channels, line = p->width * p->kw * channels;
@@ -28,7 +28,7 @@ static void NAME(pool)(const void *job, int64_t first, int64_t last, int64_t gro
         }
 }
 
-static void NAME(spread)(const void *job, int64_t first, int64_t last, int64_t group, float *spare)
+static void NAME(spread)(void *job, int64_t first, int64_t last, int64_t group, float *spare)
 {
     const windows *p = job;
     const int64_t channels = p->channels, line = p->width * p->kw * channels;

@@ -27,9 +27,9 @@ static inline void NAME(currents)(const neurons *n, int64_t offset, float *restr
     }
 }
 
-static void NAME(forward)(const void *job, int64_t first, int64_t last, int64_t group, float *spare)
+static void NAME(forward)(void *job, int64_t first, int64_t last, int64_t group, float *spare)
 {
-    const neurons *n = job;
+    neurons *n = job;
     const float vth = n->vth, low = n->low, high = n->high, most = (float)n->levels;
     const int64_t width = n->width;
     float *restrict h = spare, *restrict v = spare + width;
@@ -60,7 +60,7 @@ static void NAME(forward)(const void *job, int64_t first, int64_t last, int64_t 
     n->lost[group] = lost;
 }
 
-static void NAME(backward)(const void *job, int64_t first, int64_t last, int64_t group, float *spare)
+static void NAME(backward)(void *job, int64_t first, int64_t last, int64_t group, float *spare)
 {
     const neurons *n = job;
     const int64_t width = n->width;
@@ -95,11 +95,11 @@ static void NAME(backward)(const void *job, int64_t first, int64_t last, int64_t
     }
 }
 
-static void NAME(scale)(const void *job, int64_t first, int64_t last, int64_t group, float *spare)
+static void NAME(scale)(void *job, int64_t first, int64_t last, int64_t group, float *spare)
 {
     const affine *a = job;
-    const float *restrict mean = a->mean, *restrict by_grad = a->by_grad;
-    const float *restrict by_part = a->by_part, *restrict constant = a->constant;
+    const float *restrict mean = a->by[0], *restrict by_grad = a->by[1];
+    const float *restrict by_part = a->by[2], *restrict constant = a->by[3];
     (void)group, (void)spare;
     for (int64_t row = first; row < last; row++) {
         const WORD *g = (const WORD *)a->grad + row * a->width; /* out may be the same */
@@ -111,7 +111,7 @@ static void NAME(scale)(const void *job, int64_t first, int64_t last, int64_t gr
     }
 }
 
-static void NAME(decode)(const void *job, int64_t first, int64_t last, int64_t group, float *spare)
+static void NAME(decode)(void *job, int64_t first, int64_t last, int64_t group, float *spare)
 {
     const affine *a = job;
     (void)group, (void)spare;
