@@ -50,7 +50,7 @@ def missing() -> str:
         return ""
     return (
         "no C compiler (cc) made the loops of the neurons, so they take torch's operators and a "
-        f"training about a fifth longer; install one, or set {VARIABLE}=no to read this no more"
+        f"training up to a third longer; install one, or set {VARIABLE}=no to read this no more"
     )
 
 
