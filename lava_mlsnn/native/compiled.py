@@ -57,12 +57,12 @@ def missing() -> str:
 def _cache() -> Path:
     """The user's own folder, else one for this process."""
     base = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    folder = (base if base.is_absolute() else Path.home() / ".cache") / "lava-mlsnn"
     try:
+        folder = (base if base.is_absolute() else Path.home() / ".cache") / "lava-mlsnn"
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         if os.access(folder, os.W_OK) and folder.stat().st_uid == _me():
             return folder
-    except OSError:
+    except (OSError, RuntimeError):  # nobody's home
         pass
     ours = tempfile.TemporaryDirectory(prefix="lava-mlsnn-")
     _TEMPORARY.append(ours)  # deleted as the process ends

@@ -182,14 +182,25 @@ def test_the_library_is_kept_and_one_that_does_not_load_is_made_anew(anew, monke
     assert compiled.library() is not None
 
 
+NOBODY = """
+import pathlib
+def home(cls): raise RuntimeError("Could not determine home directory.")
+pathlib.Path.home = classmethod(home)
+"""
+
+
 @needs_compiler
 @pytest.mark.timeout(60)
-def test_a_home_that_cannot_be_written_is_no_obstacle_and_nothing_is_left_behind(tmp_path):
+@pytest.mark.parametrize("home", ["cannot be written", "is not there"])
+def test_without_a_home_of_its_own_nothing_is_kept_or_left_behind(home, tmp_path):
     file, temporary = tmp_path / "file", tmp_path / "temporary"
     file.touch()
     temporary.mkdir()
     code = "from lava_mlsnn.native.compiled import library; print(library() is not None)"
     environment = {**os.environ, "XDG_CACHE_HOME": str(file), "TMPDIR": str(temporary)}
+    if home == "is not there":
+        code = NOBODY + code
+        del environment["XDG_CACHE_HOME"]
     done = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
     )
