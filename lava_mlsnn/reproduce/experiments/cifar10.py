@@ -66,16 +66,16 @@ def cifar_levels() -> Experiment:
         for name, label, seeds, options in (
             ("integrating", "N = 4, T = 1, integrating barrier", 3, {"barrier": "integrating"}),
             ("sew", "N = 4, T = 1, SEW-ADD", 3, {"barrier": "sew"}),
-            ("floor", "N = 4, T = 1, V0 = 0", 1, {"barrier": "integrating", "v0": "floor"}),
+            ("floor", "N = 4, T = 1, V0 = 0", 3, {"barrier": "integrating", "v0": "floor"}),
             ("n1-t4", "N = 1, T = 4, strides for pools", 1, {"levels": 1, "timesteps": 4}),
-            ("n2-t1", "N = 2, T = 1", 1, {"levels": 2}),
-            ("n8-t1", "N = 8, T = 1", 1, {"levels": 8}),
+            ("n2-t1", "N = 2, T = 1", 3, {"levels": 2}),
+            ("n8-t1", "N = 8, T = 1", 3, {"levels": 8}),
             ("n15-t1", "N = 15, T = 1", 1, {"levels": 15}),
-            ("twenty", "20 layers, N = 4, T = 1", 1, {"arch": "sparse-resnet-20"}),
+            ("twenty", "20 layers, N = 4, T = 1", 3, {"arch": "sparse-resnet-20"}),
             (
                 "twenty-t4",
                 "20 layers, N = 1, T = 4",
-                1,
+                3,
                 {"arch": "sparse-resnet-20", "levels": 1, "timesteps": 4},
             ),
         )
