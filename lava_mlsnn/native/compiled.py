@@ -16,6 +16,8 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
+import torch  # noqa: F401 - the threads that the loops take are found where it was loaded before
+
 __all__ = ["FOLDER", "VARIABLE", "library", "missing"]
 
 FOLDER = Path(__file__).parent
@@ -31,46 +33,53 @@ SECONDS = 60
 def library() -> ctypes.CDLL | None:
     """The loops; None without a compiler, or where they were declined or do not compile."""
     compiler = shutil.which("cc")
-    if os.environ.get(VARIABLE, "") == "no" or compiler is None:
+    if _declined() or compiler is None:
         return None
-    try:
-        kept = _cache() / f"loops-{_fingerprint(compiler)}.so"
-        if kept.is_file():
-            with suppress(OSError):  # damaged
-                return ctypes.CDLL(str(kept))
-        _compile(compiler, kept)
-        return ctypes.CDLL(str(kept))
-    except (OSError, subprocess.SubprocessError):
-        return None
+    for folder in (_cache, _temporary):
+        with suppress(OSError, RuntimeError, subprocess.SubprocessError):
+            return _loaded(compiler, folder())
+    return None
+
+
+def _declined() -> bool:
+    return os.environ.get(VARIABLE, "").lower() in ("no", "0", "false", "off")
+
+
+def _loaded(compiler: str, folder: Path) -> ctypes.CDLL:
+    kept = folder / f"loops-{_fingerprint(compiler)}.so"
+    if kept.is_file():
+        with suppress(OSError):  # damaged
+            return ctypes.CDLL(str(kept))
+    _compile(compiler, kept)
+    return ctypes.CDLL(str(kept))
 
 
 def missing() -> str:
     """A sentence where there are no loops and nobody declined them, else nothing."""
-    if library() is not None or os.environ.get(VARIABLE, "") == "no":
+    if library() is not None or _declined():
         return ""
     return (
-        "no C compiler (cc) made the loops of the neurons, so they take torch's operators and a "
-        f"training up to a third longer; install one, or set {VARIABLE}=no to read this no more"
+        "the neurons' loops in C could not be compiled (cc) and loaded, so they take torch's "
+        "operators and a training up to a third longer; install a C compiler, or set "
+        f"{VARIABLE}=no to read this no more"
     )
 
 
 def _cache() -> Path:
-    """The user's own folder, else one for this process."""
+    """The user's own folder."""
     base = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    try:
-        folder = (base if base.is_absolute() else Path.home() / ".cache") / "lava-mlsnn"
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if os.access(folder, os.W_OK) and folder.stat().st_uid == _me():
-            return folder
-    except (OSError, RuntimeError):  # nobody's home
-        pass
+    folder = (base if base.is_absolute() else Path.home() / ".cache") / "lava-mlsnn"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if hasattr(os, "getuid") and folder.stat().st_uid != os.getuid():
+        raise PermissionError(f"{folder} is another user's")
+    return folder
+
+
+def _temporary() -> Path:
+    """For this process, where the user has none that can be written and run from."""
     ours = tempfile.TemporaryDirectory(prefix="lava-mlsnn-")
     _TEMPORARY.append(ours)  # deleted as the process ends
     return Path(ours.name)
-
-
-def _me() -> int:
-    return os.getuid() if hasattr(os, "getuid") else 0
 
 
 _TEMPORARY: list[tempfile.TemporaryDirectory[str]] = []
@@ -86,7 +95,9 @@ def _compile(compiler: str, into: Path) -> None:
     """Whole or not at all, whoever else compiles it meanwhile."""
     with tempfile.TemporaryDirectory(dir=into.parent, prefix=".compiling-") as folder:
         made = Path(folder) / into.name
-        _run([compiler, *FLAGS, *SHARED, "-o", str(made), str(FOLDER / NAMES[0])])
+        _run([compiler, *FLAGS, *SHARED, "-o", str(made), str(FOLDER / NAMES[0]), "-lm"])
+        with made.open("rb") as file:
+            os.fsync(file.fileno())  # a library that is cut off ends the process that loads it
         made.replace(into)
 
 

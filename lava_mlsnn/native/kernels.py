@@ -23,6 +23,7 @@ __all__ = [
     "call",
     "decode",
     "forward",
+    "laid",
     "layout_of",
     "scale",
 ]
@@ -79,7 +80,7 @@ def layout_of(tensors: Sequence[torch.Tensor]) -> Layout | None:
     first = tensors[0]
     if not _loops_for(torch.get_num_threads()) or not first.numel():
         return None
-    if any(type(x) is not torch.Tensor or not x.is_cpu or x.shape != first.shape for x in tensors):
+    if torch._C._len_torch_dispatch_stack() or not all(_is_plain(x, first) for x in tensors):
         return None
     if first.dim() == 3 and all(x.is_contiguous() for x in tensors):
         found = Layout(first.shape[0], first.shape[1], 1, first.shape[2])
@@ -89,6 +90,20 @@ def layout_of(tensors: Sequence[torch.Tensor]) -> Layout | None:
     else:
         return None
     return found
+
+
+def _is_plain(x: torch.Tensor, first: torch.Tensor) -> bool:
+    """Whether its memory holds its values."""
+    return type(x) is torch.Tensor and x.is_cpu and x.shape == first.shape and not x.is_neg()
+
+
+def laid(layout: Layout, x: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """As the loops read it; a copy where hooks of autograd made something else of it."""
+    if x.dtype == dtype and layout_of([x]) == layout:
+        return x
+    shape = [x.shape[k] for k in ((0, 1, 3, 4, 2) if x.dim() == 5 else (0, 1, 2))]
+    out = torch.empty(shape, dtype=dtype, device="cpu")
+    return (out.permute(0, 1, 4, 2, 3) if x.dim() == 5 else out).copy_(x)
 
 
 @functools.cache
@@ -147,7 +162,7 @@ def backward(
         job.mean[k] = _address(mean)
     job.vth, job.detached = vth, detached
     job.z, job.grad = _address(grads), _address(grad)
-    totals = torch.zeros(1 + len(parts), layout.channels, dtype=torch.float64)
+    totals = torch.zeros(1 + len(parts), layout.channels, dtype=torch.float64, device="cpu")
     job.totals = _address(totals)
     call("backward", job, grads.dtype, layout.threads)
     return grad, list(totals.unbind(0))

@@ -39,7 +39,7 @@ def pool(
     n, c, h, w = code.shape
     shape = n, c, h // kernel[0], w // kernel[1]
     z, largest, which = (
-        torch.empty(shape, dtype=kind, memory_format=torch.channels_last)
+        torch.empty(shape, dtype=kind, memory_format=torch.channels_last, device="cpu")
         for kind in (dtype, torch.int8, torch.int8)
     )
     job = _job(shape, kernel, which)
@@ -51,9 +51,11 @@ def pool(
 def spread(grad: torch.Tensor, which: torch.Tensor, kernel: Pair) -> torch.Tensor:
     """The gradient of the images: that of a window where its largest payload came from, else 0."""
     n, c, h, w = grad.shape
-    grad = grad.contiguous(memory_format=torch.channels_last)
+    # hooks of autograd may have made something else of what was saved
+    grad = grad.resolve_neg().contiguous(memory_format=torch.channels_last)
+    which = which.to(torch.int8).contiguous(memory_format=torch.channels_last)
     shape = n, c, h * kernel[0], w * kernel[1]
-    out = torch.empty(shape, dtype=grad.dtype, memory_format=torch.channels_last)
+    out = torch.empty(shape, dtype=grad.dtype, memory_format=torch.channels_last, device="cpu")
     job = _job(tuple(grad.shape), kernel, which)
     job.z, job.grad = grad.data_ptr(), out.data_ptr()
     call("spread", job, grad.dtype, _threads(out))

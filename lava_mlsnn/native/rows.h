@@ -8,7 +8,7 @@ static inline void NAME(currents)(const neurons *n, int64_t offset, float *restr
         const float *restrict gain = n->gain[k], *restrict shift = n->shift[k];
         if (k == 0 && gain)
             for (int64_t i = 0; i < n->width; i++)
-                h[i] = shift[i] + LOAD(x[i]) * gain[i];
+                h[i] = __builtin_fmaf(LOAD(x[i]), gain[i], shift[i]); /* as torch.addcmul */
         else if (k == 0 && shift)
             for (int64_t i = 0; i < n->width; i++)
                 h[i] = LOAD(x[i]) + shift[i];
@@ -17,7 +17,7 @@ static inline void NAME(currents)(const neurons *n, int64_t offset, float *restr
                 h[i] = LOAD(x[i]);
         else if (gain)
             for (int64_t i = 0; i < n->width; i++)
-                h[i] += shift[i] + LOAD(x[i]) * gain[i];
+                h[i] += __builtin_fmaf(LOAD(x[i]), gain[i], shift[i]);
         else if (shift)
             for (int64_t i = 0; i < n->width; i++)
                 h[i] += LOAD(x[i]) + shift[i];
@@ -49,7 +49,7 @@ static void NAME(forward)(void *job, int64_t first, int64_t last, int64_t group,
                 within = within < most ? within : most;
                 const int32_t whole = (int32_t)within;
                 h[i] = (float)whole;
-                lost |= a - a != 0.0f;
+                lost |= a - a != 0.0f || u != u;
                 code[i] = (int8_t)(whole | (u >= low && u <= high ? 0 : -128));
                 v[i] = a - (float)whole * vth;
             }

@@ -49,7 +49,7 @@ def fire(
 ) -> bool:
     """Write payloads and bytes, of use if all H are finite; ``neuron``: vth, V0 (None: 0) and N."""
     vth, start, levels = neuron
-    numbers = float(vth), 0.0 if start is None else float(start), levels
+    numbers = float(vth), 0.0 if start is None else float(start), int(levels)
     factors = [(None, None) if f is None else f for f in scaled]
     return kernels.forward(layout, parts, factors, numbers, window, z, code)
 
@@ -68,8 +68,8 @@ def through(
     ``neuron``: vth, and whether the reset is detached; ``parts``: those that are needed.
     """
     vth, detached = neuron
-    if kernels.layout_of([grads, code]) != layout:
-        grads = torch.empty_like(code, dtype=grads.dtype).copy_(grads)
+    grads, code = kernels.laid(layout, grads, grads.dtype), kernels.laid(layout, code, torch.int8)
+    parts = [None if p is None else kernels.laid(layout, p, grads.dtype) for p in parts]
     means = [None if a is None else a.mean for a in affines]
     grad, sums = kernels.backward(layout, grads, code, float(vth), detached, parts, means)
     count = code.numel() // layout.channels
@@ -93,10 +93,10 @@ def through(
 @functools.cache
 def _are_right() -> bool:
     """Whether what this machine's compiler made of the loops counts as it should."""
-    generator = torch.Generator().manual_seed(0)
-    x = torch.rand(2, 3, 3, 2, 5, 37, generator=generator).mul_(6).sub_(1)
+    generator = torch.Generator("cpu").manual_seed(0)
+    x = torch.rand(2, 3, 3, 2, 5, 37, generator=generator, device="cpu").mul_(6).sub_(1)
     x = x.permute(0, 1, 2, 5, 3, 4)
-    gain, shift = torch.rand(2, 37, generator=generator).unbind(0)
+    gain, shift = torch.rand(2, 37, generator=generator, device="cpu").unbind(0)
     for dtype in kernels.WORDS:
         parts = list(x.to(dtype).unbind(0))
         z, code = torch.empty_like(parts[0]), torch.empty_like(parts[0], dtype=torch.int8)
@@ -105,7 +105,8 @@ def _are_right() -> bool:
         factors = [(gain, shift), (None, None)]
         if not kernels.forward(layout, parts, factors, (1.5, 0.75, 3), (0, 3), z, code):
             return False
-        scaled = parts[0].float() * gain.reshape(-1, 1, 1) + shift.reshape(-1, 1, 1)
+        column = gain.reshape(-1, 1, 1), shift.reshape(-1, 1, 1)
+        scaled = torch.addcmul(column[1], parts[0].float(), column[0])
         v = torch.full_like(scaled[0], 0.75)
         for now, sent, byte in zip(scaled + parts[1].float(), z.float(), code, strict=True):
             u = (v + now) / 1.5
@@ -113,4 +114,18 @@ def _are_right() -> bool:
             inside = (u >= 0) & (u <= 3)
             if not (torch.equal(sent, right) and torch.equal(byte.float(), right - 128 * ~inside)):
                 return False
-    return True
+    return _rounds_once(generator)
+
+
+def _rounds_once(generator: torch.Generator) -> bool:
+    """Whether torch rounds product and sum once, as the loops do: seen where they meet a step."""
+    x = torch.rand(1, 4096, 16, generator=generator, device="cpu").add_(0.5)
+    gain = torch.rand(16, generator=generator, device="cpu").add_(0.5)
+    shift = 1 - x[0, 0] * gain
+    x[:] = x[0, 0]
+    x += torch.randint(-2, 3, x.shape, generator=generator, device="cpu") * 2.0**-24
+    z, code = torch.empty_like(x), torch.empty_like(x, dtype=torch.int8)
+    layout = kernels.layout_of([x, z, code])
+    assert layout is not None
+    kernels.forward(layout, [x], [(gain, shift)], (1.0, 0.0, 4), (0, 4), z, code)
+    return torch.equal(z, torch.addcmul(shift, x, gain).floor().clamp(0, 4))

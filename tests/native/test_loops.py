@@ -134,6 +134,51 @@ def test_bytes_are_decoded_and_what_is_not_finite_stays_so(dtype):
     assert spikes_over_time([lost], torch.tensor(1.0), None, 4).isnan().all()
 
 
+@needs_compiler
+@pytest.mark.parametrize("shape", [(1, 2, 40000), (2, 2, 5000)])
+def test_currents_that_meet_a_step_are_rounded_as_by_the_operators(shape):
+    """Normalised pairs are 1 and -1 but for rounding, and the threshold is 1."""
+    torch.manual_seed(0)
+    case = {"parts": [torch.randn(shape)], "made": [torch.nn.BatchNorm1d(shape[2], eps=1e-12)]}
+    case |= {"vth": torch.tensor(1.0), "start": None, "levels": 4}
+    z, code, _ = trained(case)
+    with operators():
+        right, code_right, _ = trained(case)
+    assert z.sum() > 0 and torch.equal(z, right) and torch.equal(code, code_right)
+
+
+@needs_compiler
+@given(neurons())
+@settings(max_examples=20, deadline=None)
+def test_what_hooks_make_of_saved_tensors_is_read_as_it_is(case):
+    _, _, right = trained(case)
+
+    def packed(t):
+        return t.double().contiguous(), t.dtype
+
+    with torch.autograd.graph.saved_tensors_hooks(packed, lambda both: both[0].to(both[1])):
+        _, _, grads = trained(case)
+    assert all(map(torch.equal, grads, right))
+
+
+@needs_compiler
+def test_a_default_device_and_lazy_negatives_change_nothing():
+    made = [torch.nn.BatchNorm2d(3)]
+    parts = [torch.randn(1, 4, 3, 5, 5).contiguous(memory_format=torch.channels_last_3d)]
+    case = {"parts": parts, "made": made, "vth": torch.tensor(1.0), "start": None, "levels": 4}
+    z, _, grads = trained(case)
+    loops._are_right.cache_clear()
+    with torch.device("meta"):
+        x = parts[0].detach().requires_grad_()
+        sent = spikes_over_time([x], torch.tensor(1.0, device="cpu"), None, 4)
+        sent.backward(torch.ones_like(sent))
+    assert sent.device.type == "cpu" and torch.equal(x.grad, ((x >= 0) & (x <= 4)).float())
+    again, _, grads_again = trained(case)
+    assert torch.equal(z, again) and all(map(torch.equal, grads, grads_again))
+    negative = torch._neg_view(torch.full((1, 4, 3), -2.0)).requires_grad_()
+    assert float(spikes_over_time([negative], torch.tensor(1.0), None, 4).sum()) == 24
+
+
 def step(seed=0):
     """Payloads and a gradient of a block."""
     torch.manual_seed(seed)
@@ -158,7 +203,7 @@ def test_without_the_loops_the_operators_do_the_same_work(fault, anew, monkeypat
         monkeypatch.setattr(loops, "_are_right", lambda: False)
     if fault != "wrong loops":
         assert compiled.library() is None
-        assert ("install one" in compiled.missing()) == (fault != "declined")
+        assert ("install a C compiler" in compiled.missing()) == (fault != "declined")
     z_other, grad_other = step()
     assert torch.equal(z, z_other)
     assert torch.allclose(grad, grad_other, rtol=1e-4, atol=1e-5)

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lava_mlsnn.native import compiled, kernels, pools
+from lava_mlsnn.neuron import pooled
 from lava_mlsnn.neuron.payloads import bytes_of, note_bytes
 from lava_mlsnn.neuron.pooled import max_pooled
 
@@ -89,6 +90,21 @@ def test_other_windows_are_left_to_torch_and_hand_bytes_on(window):
     assert not used.called
     assert torch.equal(z, right) and torch.equal(grad, grad_right)
     assert torch.equal(bytes_of(z).to(z.dtype), z)
+
+
+@needs_compiler
+def test_hooks_of_saved_tensors_a_default_device_and_no_gradients_change_nothing():
+    x = payloads((3, 5, 8, 8), 4)
+    z = F.max_pool2d(x, 2)
+    (right,) = torch.autograd.grad(z, x, torch.ones_like(z))
+    pooled._is_right.cache_clear()
+    with torch.no_grad():
+        assert torch.equal(max_pooled(x, (2, 2), (2, 2), NONE, ONE, False), z)
+    hooks = torch.autograd.graph.saved_tensors_hooks(lambda t: t.contiguous(), lambda t: t)
+    with torch.device("meta"), hooks:
+        found = max_pooled(x, (2, 2), (2, 2), NONE, ONE, False)
+        (grad,) = torch.autograd.grad(found, x, torch.ones_like(found))
+    assert torch.equal(found, z) and torch.equal(grad, right)
 
 
 def test_what_has_no_bytes_is_torchs_alone():
