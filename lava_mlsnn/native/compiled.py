@@ -23,7 +23,7 @@ __all__ = ["FOLDER", "VARIABLE", "library", "missing"]
 FOLDER = Path(__file__).parent
 VARIABLE = "MLSNN_NATIVE"  # "no": torch's operators alone
 NAMES = "loops.c", "rows.h", "pools.h"
-# as torch rounds: no product and sum in one; nobody reads the processor's traps
+# a product and its sum are one where the source says so; nobody reads the processor's traps
 FLAGS = ("-O3", "-march=native", "-std=c11", "-ffp-contract=off", "-fno-trapping-math")
 SHARED = ("-shared", "-fPIC")
 SECONDS = 60

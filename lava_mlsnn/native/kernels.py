@@ -83,13 +83,11 @@ def layout_of(tensors: Sequence[torch.Tensor]) -> Layout | None:
     if torch._C._len_torch_dispatch_stack() or not all(_is_plain(x, first) for x in tensors):
         return None
     if first.dim() == 3 and all(x.is_contiguous() for x in tensors):
-        found = Layout(first.shape[0], first.shape[1], 1, first.shape[2])
-    elif first.dim() == 5 and all(_channels_last(x) for x in tensors):
+        return Layout(first.shape[0], first.shape[1], 1, first.shape[2])
+    if first.dim() == 5 and all(_channels_last(x) for x in tensors):
         t, n, c, h, w = first.shape
-        found = Layout(t, n * h, w, c)
-    else:
-        return None
-    return found
+        return Layout(t, n * h, w, c)
+    return None
 
 
 def _is_plain(x: torch.Tensor, first: torch.Tensor) -> bool:

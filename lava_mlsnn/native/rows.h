@@ -1,23 +1,15 @@
-/* The loops of neuron.c for one kind of words: WORD, LOAD, STORE, NAME. */
+/* The loops of the neurons for one kind of words: WORD, LOAD, STORE, NAME. */
 
 /* H of one timestep of a row without what was carried: the sum of gain part + shift. */
 static inline void NAME(currents)(const neurons *n, int64_t offset, float *restrict h)
 {
+    memset(h, 0, sizeof(float) * (size_t)n->width);
     for (int64_t k = 0; k < n->parts; k++) {
         const WORD *restrict x = (const WORD *)n->part[k] + offset;
         const float *restrict gain = n->gain[k], *restrict shift = n->shift[k];
-        if (k == 0 && gain)
+        if (gain)
             for (int64_t i = 0; i < n->width; i++)
-                h[i] = __builtin_fmaf(LOAD(x[i]), gain[i], shift[i]); /* as torch.addcmul */
-        else if (k == 0 && shift)
-            for (int64_t i = 0; i < n->width; i++)
-                h[i] = LOAD(x[i]) + shift[i];
-        else if (k == 0)
-            for (int64_t i = 0; i < n->width; i++)
-                h[i] = LOAD(x[i]);
-        else if (gain)
-            for (int64_t i = 0; i < n->width; i++)
-                h[i] += __builtin_fmaf(LOAD(x[i]), gain[i], shift[i]);
+                h[i] += __builtin_fmaf(LOAD(x[i]), gain[i], shift[i]); /* as torch.addcmul */
         else if (shift)
             for (int64_t i = 0; i < n->width; i++)
                 h[i] += LOAD(x[i]) + shift[i];
